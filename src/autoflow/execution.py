@@ -1,0 +1,344 @@
+"""Execution: the notebooks of one run, in the order of their dependencies, and their reports."""
+
+import datetime as dt
+import graphlib
+import json
+import os
+import re
+import shutil
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from autoflow import asciidoc, report
+from autoflow.log import log
+from autoflow.runs import Run
+from autoflow.settings import Settings
+from autoflow.workflows import Notebook, Workflow
+
+# What a kernel must not see although this process does.
+WITHHELD = ("AUTOFLOW_DB_URI", "AUTOFLOW_DB_PASSWORD")
+REMOVED = "[token removed]"
+
+
+class NotebookError(RuntimeError):
+    """A notebook of a run failed; `outputs` holds what was made before and beside it."""
+
+    def __init__(self, message: str, outputs: tuple[Mapping[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.outputs = outputs
+
+
+class Stopped(Exception):
+    """The runner was asked to stop while a notebook ran."""
+
+
+@dataclass
+class Kernels:
+    """The kernels at work, so that they can be bounded in number and ended at once."""
+
+    slots: threading.Semaphore
+    stopped: threading.Event = field(default_factory=threading.Event)
+    lost: set[str] = field(default_factory=set)
+    _pids: dict[int, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def started(self, pid: int, run_id: str) -> None:
+        """Take note of a kernel; it is ended at once if its run is no longer wanted."""
+        with self._lock:
+            self._pids[pid] = run_id
+            if self.unwanted(run_id):
+                _kill(pid)
+
+    def ended(self, pid: int) -> None:
+        """Forget a kernel."""
+        with self._lock:
+            self._pids.pop(pid, None)
+
+    def stop(self) -> None:
+        """End every kernel, and let no other begin."""
+        self.stopped.set()
+        with self._lock:
+            for pid in self._pids:
+                _kill(pid)
+
+    def lose(self, run_id: str) -> None:
+        """End the kernels of a run that this process may no longer call its own."""
+        self.lost.add(run_id)
+        with self._lock:
+            for pid, owner in self._pids.items():
+                if owner == run_id:
+                    _kill(pid)
+
+    def unwanted(self, run_id: str) -> bool:
+        """Tell whether a run is not to go on."""
+        return self.stopped.is_set() or run_id in self.lost
+
+
+def _kill(pid: int) -> None:
+    if pid <= 0:
+        return
+    # A kernel leads a session of its own, so this ends what it has started as well.
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def execute(run: Run, workflow: Workflow, settings: Settings, kernels: Kernels) -> tuple[Mapping[str, str], ...]:
+    """Execute the notebooks of a run, each once those that it reads are done, and make their reports.
+
+    Notebooks that do not wait for each other run side by side, as far as `kernels` has room. Gives one
+    mapping a notebook: its `key`, the path of the executed `notebook` and of the `report`, if any.
+    Raises NotebookError when a notebook fails (those that do not need it still run), Stopped when told to.
+    """
+    job = _Job(run, workflow, settings, kernels, settings.working_dir / str(run.run_id))
+    for folder in (job.working, settings.notebooks_dir, settings.reports_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    notebooks = {notebook.key: notebook for notebook in workflow.notebooks}
+    graph = graphlib.TopologicalSorter(workflow.dependencies())
+    graph.prepare()
+    failures: list[str] = []
+    under_way: dict[Future[None], str] = {}
+    try:
+        with ThreadPoolExecutor(max_workers=len(notebooks), thread_name_prefix="notebook") as pool:
+            while graph.is_active():
+                for key in graph.get_ready():
+                    under_way[pool.submit(_one, notebooks[key], job)] = key
+                if not under_way:
+                    break
+                for task in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    key = under_way.pop(task)
+                    try:
+                        task.result()
+                        graph.done(key)
+                    except (NotebookError, report.ReportError) as error:
+                        failures.append(str(error))
+    finally:
+        shutil.rmtree(job.working, ignore_errors=True)
+    made = tuple(job.outputs[notebook.key] for notebook in workflow.notebooks if notebook.key in job.outputs)
+    if job.unwanted:
+        raise Stopped
+    if failures:
+        raise NotebookError(" ".join(failures), made)
+    return made
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the notebooks of one run share; `outputs` fills as their files come to stand."""
+
+    run: Run
+    workflow: Workflow
+    settings: Settings
+    kernels: Kernels
+    working: Path
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def unwanted(self) -> bool:
+        return self.kernels.unwanted(str(self.run.run_id))
+
+
+def _one(notebook: Notebook, job: _Job) -> None:
+    """Execute one notebook and make its report."""
+    run, settings, outputs = job.run, job.settings, job.outputs
+    with job.kernels.slots:
+        if job.unwanted:
+            raise NotebookError("stopped")
+        values = {
+            **(run.parameters or {}),
+            **{key: output["notebook"] for key, output in list(outputs.items())},
+            "flowapi_url": settings.flowapi_url,
+        }
+        parameters = {name: values[source] for name, source in notebook.parameters.items()}
+        position = job.workflow.notebooks.index(notebook)
+        unfinished = job.working / f"{position}.ipynb"
+        with _reserved(_stem(notebook, job.workflow, run), settings) as stem:
+            final = settings.notebooks_dir / f"{stem}.ipynb"
+            try:
+                _papermill(notebook, unfinished, parameters, job)
+            finally:
+                if unfinished.exists() and not job.unwanted:
+                    _scrub(unfinished, settings.flowapi_token.get_secret_value())
+                    _put(unfinished, final)
+                    outputs[notebook.key] = {"key": notebook.key, "notebook": str(final)}
+            if notebook.pdf:
+                pdf = job.working / f"{position}.pdf"
+                if notebook.template:
+                    asciidoc.write_report(final, pdf, notebook.template)
+                else:
+                    day = run.reference_date.isoformat() if run.reference_date else None
+                    report.write_report(final, pdf, day)
+                _put(pdf, settings.reports_dir / f"{stem}.pdf")
+                outputs[notebook.key]["report"] = str(settings.reports_dir / f"{stem}.pdf")
+
+
+def _papermill(notebook: Notebook, output: Path, parameters: Mapping[str, Any], job: _Job) -> None:
+    """Run papermill; whatever stops the notebook becomes a NotebookError of one sentence."""
+    import papermill  # noqa: PLC0415  (slow to import, and needed only here)
+    from jupyter_client.kernelspec import NoSuchKernel  # noqa: PLC0415
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
+
+    name, settings = notebook.path.name, job.settings
+    _register_engine()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            papermill.execute_notebook(
+                str(notebook.path),
+                str(output),
+                parameters=dict(parameters),
+                engine_name=ENGINE,
+                progress_bar=False,
+                log_output=False,
+                start_timeout=120,
+                execution_timeout=settings.autoflow_cell_timeout,
+                autoflow_kernels=job.kernels,
+                autoflow_run=str(job.run.run_id),
+                autoflow_environment=kernel_environment(settings),
+                autoflow_folder=str(notebook.path.parent),
+            )
+    except papermill.PapermillExecutionError as error:
+        said = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
+        raise NotebookError(_without_token(f"{name}, cell {error.cell_index + 1}: {said}", settings)) from None
+    except CellTimeoutError:
+        raise NotebookError(
+            f"{name}: a cell did not end within {settings.autoflow_cell_timeout} seconds (AUTOFLOW_CELL_TIMEOUT)."
+        ) from None
+    except DeadKernelError:
+        raise NotebookError(
+            f"{name}: its kernel died, as it does when the machine has too little memory for it."
+        ) from None
+    except NoSuchKernel as error:
+        raise NotebookError(
+            f"{name}: it asks for the kernel '{error.name}', which is not installed here; install it or choose python3."
+        ) from None
+    # A notebook can be broken in more ways than papermill has exceptions for; one must not stop the others.
+    except Exception as error:
+        said = _without_token(f"{name}: {type(error).__name__}: {error}", settings)
+        raise NotebookError(said.strip()) from error
+
+
+ENGINE = "autoflow"
+
+
+@cache
+def _register_engine() -> None:
+    """Teach papermill to start a kernel with the environment, folder and supervision that a run is to have."""
+    from papermill.clientwrap import PapermillNotebookClient  # noqa: PLC0415
+    from papermill.engines import NBClientEngine, papermill_engines  # noqa: PLC0415
+
+    class SupervisedEngine(NBClientEngine):
+        """Papermill's own engine, with an environment for the kernel and a hand on it."""
+
+        @classmethod
+        def execute_managed_notebook(  # noqa: PLR0917  (papermill's signature)
+            cls,
+            nb_man: Any,
+            kernel_name: str,
+            log_output: bool = False,
+            stdout_file: Any = None,
+            stderr_file: Any = None,
+            start_timeout: int = 60,
+            execution_timeout: int | None = None,
+            **kwargs: Any,
+        ) -> Any:
+            """Execute the notebook in a kernel of its own."""
+            kernels: Kernels = kwargs["autoflow_kernels"]
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                timeout=execution_timeout,
+                startup_timeout=start_timeout,
+                # A report is rendered after its kernel has gone; nothing is left for it to say goodbye to.
+                shutdown_kernel="immediate",
+            )
+            client.km = client.create_kernel_manager()
+            # Never reachable from another machine, whatever the configuration of Jupyter on this one.
+            client.km.ip = "127.0.0.1"
+            if client.km.ipykernel:
+                # It would say at each start that its traffic, which never leaves this machine, is not encrypted.
+                client.extra_arguments = ["--Application.log_level=ERROR"]
+            client.start_new_kernel(env=kwargs["autoflow_environment"], cwd=kwargs["autoflow_folder"])
+            # 0 for a kernel that Jupyter's configuration places elsewhere: there is no process here to end.
+            pid: int = getattr(client.km.provisioner, "pid", 0)
+            kernels.started(pid, kwargs["autoflow_run"])
+            try:
+                return client.execute()
+            finally:
+                kernels.ended(pid)
+
+    papermill_engines.register(ENGINE, SupervisedEngine)
+
+
+def kernel_environment(settings: Settings) -> dict[str, str]:
+    """Give the environment of a notebook: this process's, with the way to FlowAPI and without the run table's."""
+    environment = {name: value for name, value in os.environ.items() if name not in WITHHELD}
+    environment["FLOWAPI_URL"] = settings.flowapi_url
+    environment["FLOWAPI_TOKEN"] = settings.flowapi_token.get_secret_value()
+    if settings.ssl_certificate_file:
+        environment["SSL_CERTIFICATE_FILE"] = str(settings.ssl_certificate_file)
+    # Plots are drawn for the page, not for a screen that is not there.
+    environment.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    return environment
+
+
+def _without_token(text: str, settings: Settings) -> str:
+    token = settings.flowapi_token.get_secret_value()
+    # A traceback's colours may stand in the midst of a message.
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return plain.replace(token, REMOVED) if token else plain
+
+
+def _scrub(path: Path, token: str) -> None:
+    """Take the token out of an executed notebook that has printed it."""
+    if not token:
+        return
+    text = path.read_text(encoding="utf-8")
+    quoted = json.dumps(token)[1:-1]
+    if quoted in text:
+        log.warning("a notebook had printed the FlowAPI token; it was taken out", notebook=path.name)
+        path.write_text(text.replace(quoted, REMOVED), encoding="utf-8")
+
+
+def _put(unfinished: Path, final: Path) -> None:
+    """Give a finished file its name; whoever sees the name sees the whole file."""
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    unfinished.replace(final)
+
+
+def _stem(notebook: Notebook, workflow: Workflow, run: Run) -> str:
+    parts = [workflow.name, run.reference_date.isoformat() if run.reference_date else "", run.parameters_hash]
+    tag = "_".join(part for part in parts if part)
+    # A workflow may be called anything; a file may not. The hash keeps runs of like names apart.
+    safe = re.sub(r"[^\w.-]+", "-", tag.removesuffix(run.parameters_hash))[:120] + run.parameters_hash
+    return f"{notebook.path.stem[:80]}__{safe}"
+
+
+_names_in_use: set[str] = set()
+_naming = threading.Lock()
+
+
+@contextmanager
+def _reserved(stem: str, settings: Settings) -> Iterator[str]:
+    """Give a stem with the time in it that no other output has or is about to get."""
+    now = dt.datetime.now(dt.UTC)
+    with _naming:
+        while True:
+            name = f"{stem}__{now:%Y%m%dT%H%M%SZ}"
+            if name not in _names_in_use and not (settings.notebooks_dir / f"{name}.ipynb").exists():
+                break
+            now += dt.timedelta(seconds=1)
+        _names_in_use.add(name)
+    try:
+        yield name
+    finally:
+        with _naming:
+            _names_in_use.discard(name)

@@ -1,0 +1,125 @@
+"""What a deployment of AutoFlow may set."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+SECRETS = Path("/run/secrets")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class Settings(BaseSettings):
+    """The settings of one AutoFlow process.
+
+    Every value is read from the file `/run/secrets/<NAME>` first, then from the environment variable
+    `<NAME>`, where the name is the field's in upper case. Values given by keyword win over both.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True, env_ignore_empty=True)
+
+    flowapi_url: str = Field("http://localhost:9090", description="Address of FlowAPI.")
+    flowapi_token: SecretStr = Field(
+        SecretStr(""), description="FlowAPI token that allows available_dates and the notebooks' queries."
+    )
+    ssl_certificate_file: Path | None = Field(
+        None, description="Certificate file of an https FlowAPI that is not signed by a public authority."
+    )
+    autoflow_inputs_dir: Path = Field(
+        Path("/mounts/inputs"), description="Directory with workflows.yml and the notebooks."
+    )
+    autoflow_outputs_dir: Path = Field(
+        Path("/mounts/outputs"), description="Directory that receives notebooks/ and reports/."
+    )
+    autoflow_db_uri: str = Field(
+        "",
+        description="SQLAlchemy URI of the run table; {} stands for the password. "
+        "Empty means the SQLite file autoflow.db in the outputs directory.",
+    )
+    autoflow_db_password: SecretStr = Field(SecretStr(""), description="Password of the run table's database.")
+    autoflow_log_level: str = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    autoflow_parallel: int = Field(2, ge=1, le=64, description="Notebooks that may run at the same time.")
+    autoflow_cell_timeout: int = Field(
+        7200, ge=1, description="Seconds after which a cell that has not ended fails its notebook."
+    )
+    autoflow_max_attempts: int = Field(5, ge=1, description="Times that a failing run is tried.")
+    autoflow_retry_delay: float = Field(
+        300, ge=0, description="Seconds before the first retry; each further wait is twice as long."
+    )
+    autoflow_lease: float = Field(
+        60, ge=1, description="Seconds without a sign of life after which a run is taken to be dead."
+    )
+
+    @field_validator("autoflow_log_level", mode="after")
+    @classmethod
+    def _known_level(cls, level: str) -> str:
+        if level.upper() not in LEVELS:
+            raise ValueError(f"'{level}' is not a log level; use one of {', '.join(LEVELS)}")
+        return level.upper()
+
+    @field_validator("flowapi_url", mode="after")
+    @classmethod
+    def _http_address(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"'{url}' is not an address that begins with http:// or https://")
+        return url.rstrip("/")
+
+    @field_validator("autoflow_inputs_dir", "autoflow_outputs_dir", "ssl_certificate_file", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        # A kernel works in a folder of its own, where a relative path would mean another file.
+        return path.expanduser().absolute() if path else None
+
+    @model_validator(mode="after")
+    def _readable_uri(self) -> Self:
+        if not self.autoflow_db_uri:
+            return self
+        try:
+            url = make_url(self.autoflow_db_uri.replace("{}", "password"))
+        except ArgumentError as error:
+            raise ValueError(
+                "AUTOFLOW_DB_URI is not a database URI; write it as postgresql://user:{}@host:5432/database "
+                "or sqlite:////path/to/file.db"
+            ) from error
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError(
+                "AUTOFLOW_DB_URI needs a file, such as sqlite:////path/to/file.db; runs must outlive AutoFlow"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: keywords, then secret files, then the environment."""
+        # pydantic-settings warns about a secrets directory that does not exist, so it is named only if it does.
+        files = (SecretsSettingsSource(settings_cls, secrets_dir=SECRETS),) if SECRETS.is_dir() else ()
+        return (init_settings, *files, env_settings)
+
+    @property
+    def notebooks_dir(self) -> Path:
+        """Directory of the executed notebooks."""
+        return self.autoflow_outputs_dir / "notebooks"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Directory of the PDF reports."""
+        return self.autoflow_outputs_dir / "reports"
+
+    @property
+    def working_dir(self) -> Path:
+        """Directory of files in the making; on the same disk as the outputs, so that they can be renamed into place."""
+        return self.autoflow_outputs_dir / ".running"

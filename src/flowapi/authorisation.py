@@ -1,0 +1,172 @@
+"""Who may do what: scopes that an action needs, and the one role of a token that must hold them all."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from flowapi.errors import ApiError
+
+SIMPLE_SCOPES = ("get_available_dates", "get_qa_checks", "get_result", "run")
+UNITLESS = "nonspatial"
+
+Roles = Mapping[str, frozenset[str]]
+
+
+def query_kinds(spec: Any) -> Iterator[str]:
+    """Yield the `query_kind` of a query spec and of every spec inside it, at any depth."""
+    if isinstance(spec, dict):
+        kind = spec.get("query_kind")
+        if isinstance(kind, str):
+            yield kind
+        for value in spec.values():
+            yield from query_kinds(value)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from query_kinds(value)
+
+
+def query_scopes(unit: str | None, top_kind: str, kinds: Iterable[str]) -> frozenset[str]:
+    """Name the scopes of a query: <unit>:<top kind>:<kind> for each kind in it."""
+    return frozenset(f"{unit or UNITLESS}:{top_kind}:{kind}" for kind in {top_kind, *kinds})
+
+
+def geography_scope(unit: str | None) -> str:
+    """Name the scope of the boundaries of a unit."""
+    return f"{unit or UNITLESS}:geography:geography"
+
+
+def has_query_scope(roles: Roles) -> bool:
+    """Tell whether any role holds any scope of a query."""
+    return any(scope.count(":") == 2 for scopes in roles.values() for scope in scopes)
+
+
+def held_together(roles: Roles, needed: Iterable[str]) -> bool:
+    """Tell whether the roles hold the scopes when taken together, which grants nothing."""
+    return frozenset(needed) <= frozenset().union(*roles.values())
+
+
+def granting_roles(roles: Roles, needed: Iterable[str]) -> list[str]:
+    """Name the roles that hold all needed scopes; roles are not combined.
+
+    Raises
+    ------
+    ApiError
+        403, naming the role that comes closest and the scopes it lacks, when there is no such role.
+    """
+    wanted = frozenset(needed)
+    granting = sorted(name for name, scopes in roles.items() if wanted <= scopes)
+    if granting:
+        return granting
+    raise _refusal({name: wanted - scopes for name, scopes in roles.items()}, wanted)
+
+
+def may_run_kinds(roles: Roles, top_kind: str, kinds: Iterable[str]) -> None:
+    """Refuse kinds that no role may run at any unit, before the query is looked at any closer.
+
+    Raises
+    ------
+    ApiError
+        403, when no role holds `run` and, at some unit, the scope of each kind.
+    """
+    endings = frozenset(f"{top_kind}:{kind}" for kind in {top_kind, *kinds})
+    wanted = frozenset({"run", *(f"*:{ending}" for ending in endings)})
+    lacking: dict[str, frozenset[str]] = {}
+    for name, scopes in roles.items():
+        units = {scope.partition(":")[0] for scope in scopes if scope.count(":") == 2}
+        held = max(
+            (frozenset(ending for ending in endings if f"{unit}:{ending}" in scopes) for unit in units),
+            key=len,
+            default=frozenset(),
+        )
+        lacking[name] = wanted - {f"*:{ending}" for ending in held} - scopes
+        if not lacking[name]:
+            return
+    raise _refusal(lacking, wanted)
+
+
+def _refusal(lacking: Mapping[str, frozenset[str]], wanted: frozenset[str]) -> ApiError:
+    closest = min(lacking, key=lambda name: (len(lacking[name]), name), default=None)
+    missing = sorted(wanted if closest is None else lacking[closest])
+    if closest is None:
+        reason = f"the token holds no role, and needs one with {', '.join(missing)}"
+    else:
+        reason = f"no single role holds all scopes; role '{closest}' comes closest and lacks {', '.join(missing)}"
+    return ApiError(
+        403,
+        "scopes_missing",
+        f"User claims verification failed: {reason}. Ask your administrator for a token with them.",
+        missing_scopes=missing,
+        closest_role=closest,
+    )
+
+
+def scopes_of_schemas(schemas: Mapping[str, Any]) -> list[str]:
+    """List every scope that a server's query schemas give rise to, sorted.
+
+    Parameters
+    ----------
+    schemas : mapping
+        The components of an OpenAPI document; `FlowmachineQuerySchema` is the choice of all queries.
+    """
+    scopes = set(SIMPLE_SCOPES)
+    reach = _Reach(schemas)
+    for member in schemas.get("FlowmachineQuerySchema", {}).get("oneOf", []):
+        top = reach.resolve(member)
+        own_kinds = set(_choices(reach, top.get("properties", {}).get("query_kind", {})))
+        units = set(_choices(reach, top.get("properties", {}).get("aggregation_unit", {}))) or {UNITLESS}
+        for top_kind in own_kinds:
+            for unit in units:
+                scopes |= query_scopes(unit, top_kind, reach.kinds(member))
+    return sorted(scopes)
+
+
+class _Reach:
+    """The kinds that can be met below a schema, through references that may form circles."""
+
+    def __init__(self, schemas: Mapping[str, Any]) -> None:
+        self._schemas = schemas
+
+    def resolve(self, schema: Any) -> dict[str, Any]:
+        for _ in range(len(self._schemas) + 1):
+            name = _reference(schema)
+            if name is None:
+                return schema if isinstance(schema, dict) else {}
+            schema = self._schemas.get(name, {})
+        return {}
+
+    def kinds(self, schema: Any) -> set[str]:
+        found: set[str] = set()
+        seen: set[str] = set()
+        waiting = [schema]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, list):
+                waiting.extend(node)
+            elif isinstance(node, dict):
+                name = _reference(node)
+                if name is not None:
+                    if name not in seen:
+                        seen.add(name)
+                        waiting.append(self._schemas.get(name, {}))
+                    continue
+                properties = node.get("properties")
+                if isinstance(properties, dict) and "query_kind" in properties:
+                    found.update(_choices(self, properties["query_kind"]))
+                waiting.extend(node.values())
+        return found
+
+
+def _reference(schema: Any) -> str | None:
+    target = schema.get("$ref") if isinstance(schema, dict) else None
+    prefix = "#/components/schemas/"
+    return target.removeprefix(prefix) if isinstance(target, str) and target.startswith(prefix) else None
+
+
+def _choices(reach: _Reach, schema: Any) -> Iterator[str]:
+    # A property may name its choices itself, by reference, or inside anyOf (when it may also be null).
+    node = reach.resolve(schema)
+    if isinstance(node.get("const"), str):
+        yield node["const"]
+    yield from (choice for choice in node.get("enum", []) if isinstance(choice, str))
+    for branch in ("anyOf", "oneOf", "allOf"):
+        for inner in node.get(branch, []):
+            yield from _choices(reach, inner)

@@ -1,0 +1,139 @@
+"""The settings of FlowAPI, each from /run/secrets/<NAME> or else from the environment variable <NAME>."""
+
+from pathlib import Path
+from typing import Literal
+
+import zmq
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+
+from flowkit_jwt_generator.keys import load_public_keys
+
+SECRETS = Path("/run/secrets")
+
+
+class Settings(BaseSettings):
+    """What an administrator sets for one FlowAPI server."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
+
+    public_jwt_signing_key: SecretStr = Field(
+        description="RSA public key that tokens are checked with: PEM or base64 of PEM; or several in a row."
+    )
+    flowapi_identifier: str = Field(
+        min_length=1, description="Name of this server; the audience that tokens must be made for."
+    )
+    flowmachine_host: str = Field("127.0.0.1", min_length=1, description="Host of the FlowMachine server.")
+    flowmachine_port: int = Field(5555, ge=1, le=65535, description="Port of the FlowMachine server.")
+    flowmachine_curve_server_key: str | None = Field(
+        None, description="CURVE public key (Z85) of the FlowMachine server; the connection is then encrypted."
+    )
+    flowapi_curve_secret_key: SecretStr | None = Field(
+        None, description="CURVE secret key (Z85) of FlowAPI, whose public half the FlowMachine server admits."
+    )
+    flowapi_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    flowapi_port: int = Field(9090, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    flowapi_log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "error", description="Least level of the debug log on standard error."
+    )
+    flowapi_backend_timeout: float = Field(
+        30.0, gt=0, le=3600, description="Seconds to wait for an answer of the FlowMachine server."
+    )
+    flowapi_max_body_bytes: int = Field(
+        1_000_000, ge=1_000, le=10_000_000, description="Largest request body in bytes."
+    )
+    flowapi_tls_cert: Path = Field(
+        SECRETS / "cert-flowkit.pem",
+        description="TLS certificate chain (PEM); HTTPS if it and the key exist.",
+    )
+    flowapi_tls_key: Path = Field(
+        SECRETS / "key-flowkit.pem",
+        description="TLS private key (PEM); HTTPS if it and the certificate exist.",
+    )
+
+    @field_validator("flowapi_log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("public_jwt_signing_key")
+    @classmethod
+    def _readable(cls, value: SecretStr) -> SecretStr:
+        load_public_keys(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _whole_tls_pair(self) -> "Settings":
+        certificate, key = self.flowapi_tls_cert.is_file(), self.flowapi_tls_key.is_file()
+        if certificate != key:
+            there, missing = (
+                (self.flowapi_tls_cert, self.flowapi_tls_key)
+                if certificate
+                else (self.flowapi_tls_key, self.flowapi_tls_cert)
+            )
+            raise ValueError(f"TLS needs a certificate and its key: {there} is there, but {missing} is missing")
+        if not certificate:
+            named = {"flowapi_tls_cert", "flowapi_tls_key"} & self.model_fields_set
+            if named:
+                name = min(named)
+                raise ValueError(f"{name.upper()} names {getattr(self, name)}, which is not a file")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_curve_pair(self) -> "Settings":
+        theirs, ours = self.flowmachine_curve_server_key, self.flowapi_curve_secret_key
+        if (theirs is None) != (ours is None):
+            raise ValueError("FLOWMACHINE_CURVE_SERVER_KEY and FLOWAPI_CURVE_SECRET_KEY go together: set both, or none")
+        if theirs is not None and ours is not None:
+            for name, key in (
+                ("FLOWMACHINE_CURVE_SERVER_KEY", theirs),
+                ("FLOWAPI_CURVE_SECRET_KEY", ours.get_secret_value()),
+            ):
+                try:
+                    zmq.curve_public(key.encode())
+                except (ValueError, zmq.ZMQError):
+                    raise ValueError(f"{name} is not a CURVE key (40 characters of Z85)") from None
+        return self
+
+    @property
+    def curve_keys(self) -> tuple[bytes, bytes] | None:
+        """The FlowMachine server's public and FlowAPI's secret CURVE key; None for a plain connection."""
+        if self.flowmachine_curve_server_key is None or self.flowapi_curve_secret_key is None:
+            return None
+        secret = self.flowapi_curve_secret_key.get_secret_value()
+        return self.flowmachine_curve_server_key.encode(), secret.encode()
+
+    @property
+    def public_keys(self) -> list[rsa.RSAPublicKey]:
+        """The keys that tokens are checked with."""
+        return load_public_keys(self.public_jwt_signing_key.get_secret_value())
+
+    @property
+    def backend_address(self) -> str:
+        """ZeroMQ address of the FlowMachine server."""
+        host = f"[{self.flowmachine_host}]" if ":" in self.flowmachine_host else self.flowmachine_host
+        return f"tcp://{host}:{self.flowmachine_port}"
+
+    @property
+    def tls(self) -> bool:
+        """Whether the server speaks HTTPS."""
+        return self.flowapi_tls_cert.is_file()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first, then secret files, then the environment."""
+        secrets = (SecretsSettingsSource(settings_cls, secrets_dir=SECRETS),) if SECRETS.is_dir() else ()
+        return (init_settings, *secrets, env_settings)

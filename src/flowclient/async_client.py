@@ -1,0 +1,347 @@
+"""Asking FlowAPI from asynchronous programs: the functions of `flowclient.client`, to be awaited.
+
+Written by tools/generate_client.py from client.py: change that, not this.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import httpx
+
+from flowclient import exchange
+from flowclient.async_connection import ASyncConnection
+from flowclient.endpoint import DEFAULT_TIMEOUT, Certificate
+from flowclient.exchange import FileFormat, ResultFormat
+from flowclient.spec_values import Date, QuerySpec
+
+if TYPE_CHECKING:
+    import geopandas
+    import pandas as pd
+
+
+async def connect_async(
+    *,
+    url: str,
+    token: str | os.PathLike[str],
+    api_version: int = 0,
+    ssl_certificate: Certificate = True,
+    timeout: float | None = DEFAULT_TIMEOUT,
+) -> ASyncConnection:
+    """Make a connection to FlowAPI.
+
+    Nothing is sent yet.
+
+    Parameters
+    ----------
+    url : str
+        Where FlowAPI is, like https://flowapi.example.org.
+    token : str or path
+        The token from FlowAuth, or the path of a file that holds it.
+    api_version : int
+        The API's version.
+    ssl_certificate : str, path, bool or None
+        The path of the certificate file to check the server's against. True or None: the usual roots.
+        False: no check at all.
+    timeout : float or None
+        Seconds that one answer may take to come; None for no limit.
+    """
+    return ASyncConnection(
+        url=url, token=token, api_version=api_version, ssl_certificate=ssl_certificate, timeout=timeout
+    )
+
+
+async def run_query(*, connection: ASyncConnection, query_spec: QuerySpec) -> str:
+    """Ask the server to run a query and return the query's id."""
+    return await connection.perform(exchange.run_query(query_spec))
+
+
+async def query_is_ready(*, connection: ASyncConnection, query_id: str) -> tuple[bool, httpx.Response]:
+    """Return whether a query's result can be read, and the response that said so."""
+    return await connection.perform(exchange.query_is_ready(query_id))
+
+
+async def get_status(*, connection: ASyncConnection, query_id: str) -> str:
+    """Return a query's status: `completed`, `queued`, `executing`, or `not_running` if it is unknown."""
+    return await connection.perform(exchange.get_status(query_id))
+
+
+async def wait_for_query_to_be_ready(
+    *,
+    connection: ASyncConnection,
+    query_id: str,
+    poll_interval: float | None = None,
+    disable_progress: bool | None = None,
+    timeout: float | None = None,
+) -> httpx.Response:
+    """Wait until a query is ready and return the last response."""
+    return await connection.perform(
+        exchange.wait_for_query_to_be_ready(query_id, poll_interval, disable_progress, timeout)
+    )
+
+
+async def get_result_location_from_id_when_ready(
+    *,
+    connection: ASyncConnection,
+    query_id: str,
+    poll_interval: float | None = None,
+    disable_progress: bool | None = None,
+    timeout: float | None = None,
+) -> str:
+    """Wait until a query is ready and return the route of its result, below the API's root."""
+    return await connection.perform(exchange.result_location(query_id, poll_interval, disable_progress, timeout))
+
+
+async def get_json_dataframe(*, connection: ASyncConnection, location: str) -> pd.DataFrame:
+    """Return the result at a route as a DataFrame, one row a record."""
+    return await connection.perform(exchange.get_json_dataframe(location))
+
+
+@overload
+async def get_result_by_query_id(
+    *,
+    connection: ASyncConnection,
+    query_id: str,
+    poll_interval: float | None = None,
+    disable_progress: bool | None = None,
+    timeout: float | None = None,
+    format: Literal["pandas"] = "pandas",  # the same name as in APIQuery.get_result
+) -> pd.DataFrame: ...
+@overload
+async def get_result_by_query_id(
+    *,
+    connection: ASyncConnection,
+    query_id: str,
+    poll_interval: float | None = None,
+    disable_progress: bool | None = None,
+    timeout: float | None = None,
+    format: Literal["geojson"],
+) -> dict[str, Any]: ...
+@overload
+async def get_result_by_query_id(
+    *,
+    connection: ASyncConnection,
+    query_id: str,
+    poll_interval: float | None = None,
+    disable_progress: bool | None = None,
+    timeout: float | None = None,
+    format: Literal["geopandas"],
+) -> geopandas.GeoDataFrame: ...
+async def get_result_by_query_id(
+    *,
+    connection: ASyncConnection,
+    query_id: str,
+    poll_interval: float | None = None,
+    disable_progress: bool | None = None,
+    timeout: float | None = None,
+    format: ResultFormat = "pandas",  # noqa: A002
+) -> pd.DataFrame | dict[str, Any] | geopandas.GeoDataFrame:
+    """Wait for a query that was run before and return its result.
+
+    `format`: `pandas` for a DataFrame, `geojson` for a dict, `geopandas` for a GeoDataFrame.
+    """
+    return await connection.perform(
+        exchange.get_result_by_query_id(query_id, format, poll_interval, disable_progress, timeout)
+    )
+
+
+async def get_geojson_result_by_query_id(
+    *,
+    connection: ASyncConnection,
+    query_id: str,
+    poll_interval: float | None = None,
+    disable_progress: bool | None = None,
+    timeout: float | None = None,
+) -> dict[str, Any]:
+    """Wait for a query that was run before and return its result as GeoJSON."""
+    return await connection.perform(
+        exchange.get_result_by_query_id(query_id, "geojson", poll_interval, disable_progress, timeout)
+    )
+
+
+@overload
+async def get_result(
+    *,
+    connection: ASyncConnection,
+    query_spec: QuerySpec,
+    disable_progress: bool | None = None,
+    poll_interval: float | None = None,
+    timeout: float | None = None,
+    format: Literal["pandas"] = "pandas",
+) -> pd.DataFrame: ...
+@overload
+async def get_result(
+    *,
+    connection: ASyncConnection,
+    query_spec: QuerySpec,
+    disable_progress: bool | None = None,
+    poll_interval: float | None = None,
+    timeout: float | None = None,
+    format: Literal["geojson"],
+) -> dict[str, Any]: ...
+@overload
+async def get_result(
+    *,
+    connection: ASyncConnection,
+    query_spec: QuerySpec,
+    disable_progress: bool | None = None,
+    poll_interval: float | None = None,
+    timeout: float | None = None,
+    format: Literal["geopandas"],
+) -> geopandas.GeoDataFrame: ...
+async def get_result(
+    *,
+    connection: ASyncConnection,
+    query_spec: QuerySpec,
+    disable_progress: bool | None = None,
+    poll_interval: float | None = None,
+    timeout: float | None = None,
+    format: ResultFormat = "pandas",  # noqa: A002
+) -> pd.DataFrame | dict[str, Any] | geopandas.GeoDataFrame:
+    """Run a query, wait for it and return its result.
+
+    `format`: `pandas` for a DataFrame, `geojson` for a dict, `geopandas` for a GeoDataFrame.
+    """
+    return await connection.perform(
+        exchange.get_result(
+            query_spec,
+            format,
+            poll_interval=poll_interval,
+            disable_progress=disable_progress,
+            timeout=timeout,
+        )
+    )
+
+
+async def get_geojson_result(
+    *,
+    connection: ASyncConnection,
+    query_spec: QuerySpec,
+    disable_progress: bool | None = None,
+    poll_interval: float | None = None,
+    timeout: float | None = None,
+) -> dict[str, Any]:
+    """Run a query, wait for it and return its result as GeoJSON."""
+    return await connection.perform(
+        exchange.get_result(
+            query_spec,
+            "geojson",
+            poll_interval=poll_interval,
+            disable_progress=disable_progress,
+            timeout=timeout,
+        )
+    )
+
+
+async def download_result(
+    *,
+    connection: ASyncConnection,
+    query_spec: QuerySpec,
+    path: str | os.PathLike[str],
+    format: FileFormat | None = None,  # noqa: A002
+    disable_progress: bool | None = None,
+    poll_interval: float | None = None,
+    timeout: float | None = None,
+) -> Path:
+    """Run a query, wait for it, write its result to a file and return the file's path.
+
+    `format`: csv, json, geojson, parquet or arrow; by default what the path's suffix says. The result goes
+    to the file as it comes; the file is there whole or not at all.
+    """
+    return await connection.perform(
+        exchange.download_result(
+            query_spec,
+            Path(path),
+            format,
+            poll_interval=poll_interval,
+            disable_progress=disable_progress,
+            timeout=timeout,
+        )
+    )
+
+
+async def cancel_query(*, connection: ASyncConnection, query_id: str) -> str:
+    """Ask the server to stop a query and return the query's state after that."""
+    return await connection.perform(exchange.cancel_query(query_id))
+
+
+@overload
+async def get_geography(
+    *,
+    connection: ASyncConnection,
+    aggregation_unit: str,
+    format: Literal["geojson"] = "geojson",
+) -> dict[str, Any]: ...
+@overload
+async def get_geography(
+    *,
+    connection: ASyncConnection,
+    aggregation_unit: str,
+    format: Literal["geopandas"],
+) -> geopandas.GeoDataFrame: ...
+async def get_geography(
+    *,
+    connection: ASyncConnection,
+    aggregation_unit: str,
+    format: Literal["geojson", "geopandas"] = "geojson",  # noqa: A002
+) -> dict[str, Any] | geopandas.GeoDataFrame:
+    """Return the shapes of an aggregation unit's places (EPSG:4326).
+
+    `format`: `geojson` for a FeatureCollection as a dict, `geopandas` for a GeoDataFrame.
+    """
+    return await connection.perform(exchange.get_geography(aggregation_unit, format))
+
+
+async def get_available_dates(
+    *, connection: ASyncConnection, event_types: list[str] | None = None
+) -> dict[str, list[str]]:
+    """Return the days that there is data for, by event type, as ISO dates.
+
+    `event_types` keeps only these types, for example `["calls", "sms"]`.
+    """
+    return await connection.perform(exchange.get_available_dates(event_types))
+
+
+async def get_available_qa_checks(
+    *, connection: ASyncConnection, event_types: list[str] | None = None
+) -> list[dict[str, str]]:
+    """Return the quality checks that there are, each as `{"cdr_type", "type_of_query_or_check"}`.
+
+    `event_types` keeps only these types' checks.
+    """
+    return await connection.perform(exchange.get_available_qa_checks(event_types))
+
+
+async def get_available_qa_checks_df(
+    *, connection: ASyncConnection, event_types: list[str] | None = None
+) -> pd.DataFrame:
+    """Return the quality checks that there are as a DataFrame."""
+    return await connection.perform(exchange.framed(exchange.get_available_qa_checks(event_types)))
+
+
+async def get_qa_check_outcome(
+    *, connection: ASyncConnection, event_type: str, check_type: str, event_date: Date
+) -> str:
+    """Return the outcome of a quality check of one event type on one day, as text."""
+    return await connection.perform(exchange.get_qa_check_outcome(event_type, check_type, event_date))
+
+
+async def get_qa_check_outcomes(
+    *, connection: ASyncConnection, event_type: str, check_type: str, start_date: Date, end_date: Date
+) -> list[dict[str, str]]:
+    """Return the outcomes of a quality check from `start_date` to `end_date`, both included.
+
+    Each is `{"cdr_date", "type_of_query_or_check", "outcome"}`.
+    """
+    return await connection.perform(exchange.get_qa_check_outcomes(event_type, check_type, start_date, end_date))
+
+
+async def get_qa_check_outcomes_df(
+    *, connection: ASyncConnection, event_type: str, check_type: str, start_date: Date, end_date: Date
+) -> pd.DataFrame:
+    """Return the outcomes of a quality check from `start_date` to `end_date`, both included, as a DataFrame."""
+    return await connection.perform(
+        exchange.framed(exchange.get_qa_check_outcomes(event_type, check_type, start_date, end_date))
+    )

@@ -1,0 +1,358 @@
+"""The lake: FlowDB as Delta Lake tables in a directory.
+
+One Delta table an event type, one partition a local day, one file a partition, rows sorted by subscriber and time.
+A day is in when its Delta commit is in; the commit carries the day's own facts. Any engine that reads Delta Lake
+can read it.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import TableNotFoundError
+from deltalake.transaction import AddAction
+
+from flowdb.tables import EVENTS, REFERENCE, Column, stored_columns
+
+MARKER = "flowdb.json"
+FORMAT = 1
+
+ARROW: dict[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "binary": pa.binary(),
+}
+# Commits carry a day's facts, so the log is the day's history and is never cleaned up.
+_KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
+
+
+class LakeError(Exception):
+    """Says what is wrong with a lake and what to do."""
+
+
+def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
+    """The Arrow schema of declared columns."""
+    return pa.schema([pa.field(c.name, ARROW[c.type], nullable=not c.required) for c in columns])
+
+
+@dataclass(frozen=True)
+class StoredDay:
+    """A day of one event type as the lake holds it: its file is its version."""
+
+    event_type: str
+    day: dt.date
+    file: Path
+    rows: int
+
+    @property
+    def version(self) -> str:
+        """What changes when the day is corrected."""
+        return self.file.name
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the lake held at one moment: every stored day, and the version of each reference table."""
+
+    days: Mapping[str, Mapping[dt.date, StoredDay]]
+    reference: Mapping[str, tuple[Path, ...]]
+
+    def dates(self, event_type: str) -> list[dt.date]:
+        """The stored days of an event type, in order."""
+        return sorted(self.days.get(event_type, {}))
+
+    def versions(self, event_types: list[str], start: dt.date, stop: dt.date) -> str:
+        """A digest of the days of these types in [start, stop); another one once any of them is corrected."""
+        held = [
+            f"{event_type}:{day}:{stored.version}"
+            for event_type in sorted(set(event_types))
+            for day, stored in sorted(self.days.get(event_type, {}).items())
+            if start <= day < stop
+        ]
+        return hashlib.md5("\n".join(held).encode(), usedforsecurity=False).hexdigest()
+
+    def reference_versions(self) -> str:
+        """A digest of the reference tables; another one once cells or boundaries are loaded again."""
+        held = [f"{name}:{path.name}" for name, paths in sorted(self.reference.items()) for path in paths]
+        return hashlib.md5("\n".join(held).encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A lake in a directory, in one time zone.
+
+    Make one with `Lake.create`, open one with `Lake.open`.
+    """
+
+    path: Path
+    timezone: str
+
+    @staticmethod
+    def create(path: Path, timezone: str) -> "Lake":
+        """Make an empty lake; raises LakeError where something is there already or the zone is unknown."""
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise LakeError(
+                f"{timezone!r} is not a time zone: name one of the tz database, such as Asia/Kathmandu or UTC."
+            ) from None
+        if path.exists() and any(path.iterdir()):
+            raise LakeError(f"{path} is not empty: choose another directory for a new lake.")
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o700)
+        marker = {"flowdb": FORMAT, "timezone": timezone}
+        _write_whole(path / MARKER, json.dumps(marker, indent=2).encode())
+        return Lake.open(path)
+
+    @staticmethod
+    def open(path: Path) -> "Lake":
+        """Open a lake; raises LakeError where the directory is none or is of another format."""
+        try:
+            marker = json.loads((path / MARKER).read_text())
+            version, timezone = marker["flowdb"], marker["timezone"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise LakeError(
+                f"{path} is not a lake: it has no readable {MARKER}. Name the directory that `flowkit init` made."
+            ) from None
+        if version != FORMAT:
+            raise LakeError(f"{path} is a lake of format {version}; this FlowKit reads format {FORMAT}.")
+        return Lake(path, timezone)
+
+    def events_path(self, event_type: str) -> Path:
+        """Where the Delta table of an event type lies."""
+        return self.path / "events" / event_type
+
+    def reference_path(self, name: str) -> Path:
+        """Where the Delta table of a reference table lies."""
+        return self.path / "reference" / name
+
+    def snapshot(self) -> Snapshot:
+        """What the lake holds now."""
+        days = {}
+        for event_type in EVENTS:
+            if held := {s.day: s for s in self._stored(event_type)}:
+                days[event_type] = held
+        reference = {name: files for name in REFERENCE if (files := self._files(name))}
+        return Snapshot(days, reference)
+
+    def _stored(self, event_type: str) -> Iterator[StoredDay]:
+        for path, rows, values in _active(self.events_path(event_type)):
+            yield StoredDay(event_type, dt.date.fromisoformat(str(values["day"])), path, rows)
+
+    def _files(self, name: str) -> tuple[Path, ...]:
+        return tuple(sorted(path for path, _, _ in _active(self.reference_path(name))))
+
+    def stage(self, event_type: str, day: dt.date) -> Path:
+        """Where to write the Parquet file of a day before it is committed; unseen by readers until then.
+
+        The file's columns are `stored_columns(event_type)` without `day`, sorted by msisdn and datetime.
+        """
+        directory = self.events_path(event_type) / f"day={day}"
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory / f"{uuid.uuid4().hex}.parquet"
+
+    def commit_day(self, event_type: str, day: dt.date, staged: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a staged day the day that is in, in place of any former one: wholly, or not at all.
+
+        `facts` (sources, counts, checks; JSON) are kept with the commit and read back by `facts`. Returns what the
+        commit says, as `history` tells it.
+        """
+        told = _told(day, "ingested", facts)
+        _sync(staged)
+        schema = arrow_schema(stored_columns(event_type))
+        table = self._events_table(event_type, schema)
+        stat = staged.stat()
+        action = AddAction(
+            path=f"day={day}/{staged.name}",
+            size=stat.st_size,
+            partition_values={"day": str(day)},
+            modification_time=int(stat.st_mtime * 1000),
+            data_change=True,
+            stats=json.dumps({"numRecords": pq.read_metadata(staged).num_rows}),
+        )
+        table.create_write_transaction(
+            [action],
+            mode="overwrite",
+            schema=schema,
+            partition_by=["day"],
+            partition_filters=[("day", "=", str(day))],
+            commit_properties=_properties(told),
+        )
+        return told
+
+    def withdraw_day(self, event_type: str, day: dt.date, reason: str) -> dict[str, Any]:
+        """Take a day out; its history stays. Raises LakeError where the day is not in.
+
+        Returns what the commit says, as `history` tells it.
+        """
+        if day not in {s.day for s in self._stored(event_type)}:
+            raise LakeError(f"There are no {event_type} of {day} to withdraw.")
+        told = _told(day, "withdrawn", {"reason": reason})
+        DeltaTable(self.events_path(event_type)).delete(f"day = '{day}'", commit_properties=_properties(told))
+        return told
+
+    def history(self, event_type: str) -> list[dict[str, Any]]:
+        """Every change of the days of an event type, oldest first: day, state, time and the facts given with it."""
+        try:
+            commits = DeltaTable(self.events_path(event_type)).history()
+        except TableNotFoundError:
+            return []
+        told = [json.loads(c["flowdb"]) for c in commits if "flowdb" in c]
+        return list(reversed(told))
+
+    def facts(self, event_type: str, day: dt.date) -> dict[str, Any] | None:
+        """The facts of a day that is in; None where it is not."""
+        told = [h for h in self.history(event_type) if h["day"] == str(day)]
+        return told[-1]["facts"] if told and told[-1]["state"] == "ingested" else None
+
+    def replace_reference(self, name: str, rows: pa.Table, facts: Mapping[str, Any] | None = None) -> None:
+        """Put a reference table's rows in place of its former ones, atomically."""
+        schema = arrow_schema(REFERENCE[name].columns)
+        path = self.reference_path(name)
+        path.mkdir(parents=True, exist_ok=True)
+        file = path / f"{uuid.uuid4().hex}.parquet"
+        pq.write_table(rows.select(schema.names).cast(schema), file, compression="zstd")
+        _sync(file)
+        table = DeltaTable.create(path, schema, mode="ignore", configuration=_KEEP_LOG)
+        stat = file.stat()
+        action = AddAction(
+            file.name,
+            stat.st_size,
+            {},
+            int(stat.st_mtime * 1000),
+            True,
+            json.dumps({"numRecords": rows.num_rows}),
+        )
+        table.create_write_transaction(
+            [action],
+            mode="overwrite",
+            schema=schema,
+            commit_properties=_properties({"facts": dict(facts or {})}),
+        )
+
+    def reference(self, name: str) -> pa.Table:
+        """The rows of a reference table; none where it was never loaded."""
+        schema = arrow_schema(REFERENCE[name].columns)
+        files = self._files(name)
+        return pa.concat_tables([pq.read_table(f, schema=schema) for f in files]) if files else schema.empty_table()
+
+    def reference_facts(self, name: str) -> dict[str, Any] | None:
+        """The facts given with a reference table's present rows; None where it was never loaded."""
+        try:
+            commits = DeltaTable(self.reference_path(name)).history()
+        except TableNotFoundError:
+            return None
+        told = next((c["flowdb"] for c in commits if "flowdb" in c), None)
+        return json.loads(told)["facts"] if told else None
+
+    def sweep(self, older_than: dt.timedelta = dt.timedelta(days=1)) -> int:
+        """Delete staged files that no commit of any version names, left by a killed load; returns how many."""
+        swept = 0
+        for event_type in EVENTS:
+            root = self.events_path(event_type)
+            named = _ever_named(root)
+            for file in root.glob("day=*/*.parquet"):
+                late = time.time() - file.stat().st_mtime > older_than.total_seconds()
+                if late and f"{file.parent.name}/{file.name}" not in named:
+                    file.unlink()
+                    swept += 1
+        return swept
+
+    def _events_table(self, event_type: str, schema: pa.Schema) -> DeltaTable:
+        path = self.events_path(event_type)
+        path.mkdir(parents=True, exist_ok=True)
+        return DeltaTable.create(path, schema, mode="ignore", partition_by=["day"], configuration=_KEEP_LOG)
+
+
+@contextmanager
+def held(lake: Lake, name: str, refusal: str, wait: float = 0) -> Iterator[None]:
+    """Hold a named part of a lake against other processes; a dead holder's lock is free at once.
+
+    Raises LakeError with `refusal` where another still holds it after `wait` seconds.
+    """
+    import fcntl  # noqa: PLC0415 - POSIX only; the client must import on Windows
+
+    directory = lake.path / "locks"
+    directory.mkdir(exist_ok=True)
+    until = time.monotonic() + wait
+    with (directory / name).open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise LakeError(refusal) from None
+                time.sleep(0.05)
+        yield
+
+
+@contextmanager
+def day_lock(lake: Lake, event_type: str, day: dt.date) -> Iterator[None]:
+    """Hold a day against other loads of it; a dead holder's lock is free at once."""
+    refusal = f"Another load of the {event_type} of {day} is running: wait for it to end."
+    with held(lake, f"{event_type}_{day}", refusal):
+        yield
+
+
+def _active(path: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+    """The files of the current version of a Delta table: path, rows and partition values."""
+    try:
+        actions = pa.table(DeltaTable(path).get_add_actions(flatten=False))
+    except TableNotFoundError:
+        return
+    for action in actions.to_pylist():
+        yield path / action["path"], action["num_records"], action.get("partition") or {}
+
+
+def _ever_named(path: Path) -> set[str]:
+    named = set()
+    for log in (path / "_delta_log").glob("*.json"):
+        for line in log.read_text().splitlines():
+            with suppress(ValueError):
+                named.add(json.loads(line).get("add", {}).get("path"))
+    return named
+
+
+def _told(day: dt.date, state: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "day": str(day),
+        "state": state,
+        "timestamp": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
+        "facts": dict(facts),
+    }
+
+
+def _properties(told: Mapping[str, Any]) -> CommitProperties:
+    return CommitProperties(custom_metadata={"flowdb": json.dumps(told)})
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    staged = path.with_suffix(".part")
+    staged.write_bytes(content)
+    _sync(staged)
+    staged.rename(path)
+
+
+def _sync(path: Path) -> None:
+    # The commit names the file; after a power cut the name must not outlive the bytes.
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,6 @@
+"""Runs the catalogue's migrations on the connection that `flowdb.catalogue` hands over."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+context.run_migrations()

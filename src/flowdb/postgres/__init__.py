@@ -1,0 +1,22 @@
+"""FlowDB on PostgreSQL with PostGIS: FlowKit's schema, and the copy of a lake into it."""
+
+from flowdb.postgres.database import (
+    PostgresError,
+    available_days,
+    create,
+    day_bounds,
+    timezone,
+    upgrade,
+)
+from flowdb.postgres.from_lake import Copied, copy_from_lake
+
+__all__ = [
+    "Copied",
+    "PostgresError",
+    "available_days",
+    "copy_from_lake",
+    "create",
+    "day_bounds",
+    "timezone",
+    "upgrade",
+]

@@ -1,0 +1,301 @@
+"""A FlowDB in PostgreSQL: made, upgraded, and asked what it holds."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import LiteralString
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg import conninfo, sql
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from flowdb.lake import LakeError
+
+OLDEST = 14
+"""The oldest PostgreSQL that will do: since then a server notices that its client has died."""
+ROLES = ("flowmachine", "flowapi")
+"""The roles that FlowDB makes: one reads people's records and keeps results, one reads results."""
+
+SCHEMAS = (
+    *("flowdb", "events", "infrastructure", "geography", "dfs", "cache", "etl"),
+    *("population", "elevation", "routing", "interactions"),
+)
+"""The schemas that FlowDB makes."""
+
+Connection = psycopg.Connection[tuple]
+
+
+class PostgresError(LakeError):
+    """Says what is wrong with a FlowDB in PostgreSQL and what to do."""
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """One connection and one transaction, committed at the end of the block; raises PostgresError."""
+    url = url.replace("postgresql+psycopg://", "postgresql://", 1)
+    where = "The database"
+    try:
+        where = _name(url)
+        opened = psycopg.connect(url, connect_timeout=_timeout(url), application_name="flowkit")
+    except psycopg.ProgrammingError:
+        raise PostgresError(
+            "This is not a PostgreSQL URL: write postgresql://user:password@host:port/database."
+        ) from None
+    except psycopg.OperationalError as error:
+        raise PostgresError(_cannot_connect(where, error)) from None
+    try:
+        # Closed in every case: a pooled or forgotten connection would hold its locks.
+        with opened as connection:
+            yield connection
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PostgresError(
+            f"{where} does not let this user do it ({_first_line(error)}): "
+            "use the owner of the database, or a superuser."
+        ) from None
+    except psycopg.errors.LockNotAvailable:
+        raise PostgresError(
+            f"{where} is busy: other sessions hold the tables for too long. Try again when their queries have ended."
+        ) from None
+    except psycopg.errors.DiskFull:
+        raise PostgresError(f"The disk of {where} is full: make room and run it again; nothing is half done.") from None
+    except psycopg.Error as error:
+        raise PostgresError(f"{where} refused: {_first_line(error)}.") from None
+
+
+def create(url: str, timezone: str, passwords: Mapping[str, str] | None = None) -> None:
+    """Make a FlowDB in an empty database, wholly or not at all; one that is there already is upgraded.
+
+    `timezone` is the deployment's: days begin at its midnight. `passwords` are given to the roles flowmachine and
+    flowapi, which cannot log in by password without. Raises PostgresError where the database is not empty, is in
+    another time zone, lacks PostGIS, or the user lacks the rights.
+    """
+    if unknown := set(passwords or {}) - set(ROLES):
+        raise PostgresError(f"FlowDB has no role {sorted(unknown)[0]}: its roles are {' and '.join(ROLES)}.")
+    with _migrating(url) as (connection, alchemy):
+        if _revision(connection) is None:
+            _check_server(connection, timezone)
+            _check_empty(connection)
+            _set_timezone(connection, timezone)
+            connection.execute("CREATE SCHEMA flowdb")
+        elif (held := timezone_of(connection)) != timezone:
+            raise PostgresError(
+                f"{_name(url)} is a FlowDB in the time zone {held}, not {timezone}: its days cannot be moved. "
+                "Use its time zone, or another database."
+            )
+        _migrate(alchemy)
+        for role, password in (passwords or {}).items():
+            _set_password(connection, role, password)
+
+
+def upgrade(url: str) -> None:
+    """Bring a FlowDB to the newest schema; raises PostgresError where it is none of ours."""
+    with _migrating(url) as (connection, alchemy):
+        require_flowdb(connection, newest=False)
+        _migrate(alchemy)
+
+
+def timezone(url: str) -> str:
+    """The time zone of a FlowDB's days, FlowKit's own included."""
+    with connected(url) as connection:
+        return timezone_of(connection)
+
+
+def available_days(url: str) -> dict[str, list[dt.date]]:
+    """The days that are in, by event type and in order, of a FlowDB of ours or of FlowKit 1.18 or newer."""
+    with connected(url) as connection:
+        if connection.execute("SELECT to_regclass('etl.available_dates')").fetchone() == (None,):
+            raise PostgresError(
+                f"{_name(url)} is not a FlowDB of FlowKit 1.18 or newer: it has no view etl.available_dates."
+            )
+        rows = connection.execute("SELECT cdr_type, cdr_date FROM etl.available_dates ORDER BY 1, 2").fetchall()
+    days: dict[str, list[dt.date]] = {}
+    for event_type, day in rows:
+        days.setdefault(event_type, []).append(day)
+    return days
+
+
+def day_bounds(timezone: str, day: dt.date) -> tuple[dt.datetime, dt.datetime]:
+    """The first instant of a local day and of the next one, in UTC.
+
+    Where clocks go back over midnight it is the first of the two midnights; where they jump over it, the instant
+    of the jump. PostgreSQL, left to itself, takes the second.
+    """
+    zone = ZoneInfo(timezone)
+
+    def first_instant(local: dt.date) -> dt.datetime:
+        return dt.datetime.combine(local, dt.time(), tzinfo=zone).astimezone(dt.UTC)
+
+    return first_instant(day), first_instant(day + dt.timedelta(days=1))
+
+
+def timezone_of(connection: Connection) -> str:
+    """The time zone of the database itself, whatever the client's environment asks for."""
+    row = connection.execute(
+        "SELECT split_part(setting, '=', 2) FROM pg_db_role_setting, unnest(setconfig) AS setting "
+        "WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND setrole = 0 "
+        "AND lower(split_part(setting, '=', 1)) = 'timezone'"
+    ).fetchone()
+    row = row or connection.execute("SHOW timezone").fetchone()
+    return str(row[0]) if row else "UTC"
+
+
+def require_flowdb(connection: Connection, *, newest: bool = True) -> None:
+    """Raise PostgresError unless the database is a FlowDB of ours, and of the newest schema."""
+    revision, name = _revision(connection), connection.info.dbname
+    if revision is None:
+        raise PostgresError(f"The database {name} is not a FlowDB made by this FlowKit: make one in an empty database.")
+    known = _scripts()
+    if revision not in {script.revision for script in known.walk_revisions()}:
+        raise PostgresError(f"The FlowDB {name} has the schema {revision}, newer than this FlowKit: upgrade FlowKit.")
+    if newest and revision != known.get_current_head():
+        raise PostgresError(f"The FlowDB {name} has the old schema {revision}: upgrade it first.")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+@contextmanager
+def _migrating(url: str) -> Iterator[tuple[Connection, sqlalchemy.Connection]]:
+    """One connection and one transaction, as itself and as Alembic wants it."""
+    with connected(url) as connection:
+        engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=NullPool)
+        try:
+            with engine.begin() as alchemy:
+                yield connection, alchemy
+        except DBAPIError as error:
+            raise (error.orig or error) from None
+
+
+def _revision(connection: Connection) -> str | None:
+    """Which migration the database is at; None where it is no FlowDB of ours."""
+    if connection.execute("SELECT to_regclass('flowdb.alembic_version')").fetchone() == (None,):
+        return None
+    row = connection.execute("SELECT version_num FROM flowdb.alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _migrate(alchemy: sqlalchemy.Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = alchemy
+    command.upgrade(config, "head")
+
+
+def _check_server(connection: Connection, timezone: str) -> None:
+    """Raise PostgresError where the server, its PostGIS, the encoding, the zone or the user's rights will not do."""
+    database = connection.info.dbname
+    if connection.info.server_version < OLDEST * 10000:
+        raise PostgresError(
+            f"The server is PostgreSQL {connection.info.server_version // 10000}: FlowDB needs {OLDEST} or newer."
+        )
+    if (encoding := _value(connection, "SHOW server_encoding")) != "UTF8":
+        raise PostgresError(
+            f"The database {database} is encoded in {encoding}: make one with CREATE DATABASE ... ENCODING 'UTF8'."
+        )
+    try:
+        ZoneInfo(timezone)
+        known = _value(connection, "SELECT count(*) FROM pg_timezone_names WHERE name = %s", timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        known = 0
+    if not known:
+        raise PostgresError(
+            f"{timezone!r} is not a time zone: name one of the tz database, such as Asia/Kathmandu or UTC."
+        )
+    if not _value(connection, "SELECT count(*) FROM pg_available_extensions WHERE name = 'postgis'"):
+        major = connection.info.server_version // 10000
+        raise PostgresError(
+            f"The server has no PostGIS: install it there (on Debian, the package postgresql-{major}-postgis-3)."
+        )
+    have = "SELECT count(*) = %s FROM pg_roles WHERE rolname = ANY (%s)"
+    missing = not _value(connection, have, len(ROLES), list(ROLES))
+    user = "SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"
+    superuser, makes_roles = connection.execute(user).fetchone() or (False, False)
+    if superuser:
+        return
+    if not _value(connection, "SELECT count(*) FROM pg_extension WHERE extname = 'postgis'"):
+        raise PostgresError(
+            f"PostGIS is not switched on in {database}, and this user may not: "
+            "have a superuser run CREATE EXTENSION postgis in it."
+        )
+    if missing and not makes_roles:
+        raise PostgresError(
+            f"The roles {' and '.join(ROLES)} are missing and this user may not make them: "
+            "use a superuser, or a user with CREATEROLE."
+        )
+    owner = "SELECT pg_has_role(current_user, datdba, 'MEMBER') FROM pg_database WHERE datname = current_database()"
+    if not _value(connection, owner):
+        raise PostgresError(f"This user does not own the database {database}: use its owner, or a superuser.")
+
+
+def _check_empty(connection: Connection) -> None:
+    """Raise PostgresError where the database holds anything but extensions."""
+    database = connection.info.dbname
+    if _value(connection, "SELECT to_regclass('events.calls') IS NOT NULL"):
+        raise PostgresError(
+            f"The database {database} is a FlowDB of FlowKit's own: it is read as it is. "
+            "To make a new FlowDB, name an empty database."
+        )
+    found = _value(
+        connection,
+        "SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind = ANY ('{r,p,v,m,f,S}') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
+        "AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') "
+        "UNION ALL SELECT 'the schema ' || nspname FROM pg_namespace WHERE nspname = ANY (%s) ORDER BY 1 LIMIT 1",
+        list(SCHEMAS),
+    )
+    if found:
+        raise PostgresError(f"The database {database} is not empty (it holds {found}): name an empty one.")
+
+
+def _set_timezone(connection: Connection, timezone: str) -> None:
+    database = sql.Identifier(connection.info.dbname)
+    connection.execute(sql.SQL("ALTER DATABASE {} SET timezone TO {}").format(database, sql.Literal(timezone)))
+
+
+def _set_password(connection: Connection, role: str, password: str) -> None:
+    # Hashed here, so that no server log can hold it.
+    hashed = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(hashed)))
+
+
+def _value(connection: Connection, query: LiteralString, *values: object) -> object:
+    row = connection.execute(query, values or None).fetchone()
+    return row[0] if row else None
+
+
+def _name(url: str) -> str:
+    """The database as a person would name it, without its password."""
+    parts = conninfo.conninfo_to_dict(url)
+    return f"The database {parts.get('dbname', '(default)')} at {parts.get('host', 'this machine')}"
+
+
+def _timeout(url: str) -> int:
+    return int(conninfo.conninfo_to_dict(url).get("connect_timeout") or 10)
+
+
+def _cannot_connect(where: str, error: psycopg.OperationalError) -> str:
+    said = _first_line(error)
+    if "does not exist" in said and "database" in said:
+        return f"{where} does not exist: make it first, with createdb."
+    if "password" in said or "authentication" in said or "no pg_hba.conf entry" in said or "role" in said:
+        return f"{where} does not let this user in: check the user and the password in the URL."
+    return f"{where} does not answer: check that the server runs, and its host and port in the URL."
+
+
+def _first_line(error: psycopg.Error) -> str:
+    primary = error.diag.message_primary
+    return (primary or str(error).strip().splitlines()[0] if str(error).strip() else "no reason given").rstrip(".")

@@ -1,0 +1,2 @@
+-- all: Rows stored.
+count(*)

@@ -1,0 +1,2 @@
+-- all: Different handsets.
+count(DISTINCT imei)

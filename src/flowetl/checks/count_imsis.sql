@@ -1,0 +1,2 @@
+-- all: Different SIM cards.
+count(DISTINCT imsi)

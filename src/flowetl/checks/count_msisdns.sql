@@ -1,0 +1,2 @@
+-- mds, topups: Different subscribers.
+count(DISTINCT msisdn)

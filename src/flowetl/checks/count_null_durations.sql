@@ -1,0 +1,2 @@
+-- calls: Rows without a duration.
+count(*) - count(duration)

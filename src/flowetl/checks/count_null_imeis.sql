@@ -1,0 +1,2 @@
+-- all: Rows without a handset.
+count(*) - count(imei)

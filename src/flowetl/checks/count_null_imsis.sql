@@ -1,0 +1,2 @@
+-- all: Rows without a SIM card.
+count(*) - count(imsi)

@@ -1,0 +1,2 @@
+-- all: Rows without a cell.
+count(*) - count(location_id)

@@ -1,0 +1,2 @@
+-- all: The earliest event.
+min(datetime)

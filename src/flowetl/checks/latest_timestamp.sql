@@ -1,0 +1,2 @@
+-- all: The latest event.
+max(datetime)

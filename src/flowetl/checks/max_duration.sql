@@ -1,0 +1,2 @@
+-- calls: The longest duration.
+max(duration)

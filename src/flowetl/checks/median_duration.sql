@@ -1,0 +1,2 @@
+-- calls: The median duration.
+quantile_cont(duration, 0.5)

@@ -1,0 +1,2 @@
+-- calls, sms, forwards: Different subscribers of the network that called or wrote.
+count(DISTINCT msisdn) FILTER (outgoing)

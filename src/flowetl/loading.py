@@ -1,0 +1,373 @@
+"""Loading of deliveries: whole files in, whole days out.
+
+Every file is read through, cleaned and staged before the first day is touched; then each day found in the data is
+sorted, checked and committed, wholly or not at all. A load that is killed leaves nothing half done: run it again.
+
+Rules. A delivery replaces each day that it has rows for. A day that is in already is left alone where all its rows come
+from files that it was made of. It is not replaced by fewer than half as many rows: such files are late ones, which
+must be given together with the first, or added. Rows that are identical in all columns are one row.
+"""
+
+# ruff: noqa: S608 - SQL is made of declared names and own paths; delivered values never stand in it
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from flowdb import catalogue as books
+from flowdb import cells
+from flowdb.catalogue import Catalogue
+from flowdb.lake import Lake, day_lock
+from flowdb.tables import EVENT_TYPES, stored_columns
+from flowetl import deliveries, pseudonyms, quality
+from flowetl.deliveries import Delivery, Encoding
+from flowetl.errors import IngestError
+from flowetl.staging import Progress, Run, Staged, quarantine, stage
+from flowetl.workspace import connected, directory_of_run, literal, literals, sentence, sentences
+
+_ROW_GROUP = 122_880
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What a load did with one day."""
+
+    event_type: str
+    day: dt.date
+    state: Literal["ingested", "already in"]
+    delivered: int = 0
+    """Lines delivered for the day, bad ones included."""
+    loaded: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    """Bad lines, counted with the day that most lines of their file are of."""
+    unknown_cells: int = 0
+    """Rows at cells that were never loaded."""
+    replaced: int | None = None
+    """Rows that the day had before; None where it was not in."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What a call of `ingest` allows."""
+
+    max_bad_lines: int | None
+    replace: bool
+    late: Literal["refuse", "add"]
+    checks: tuple[Path, ...]
+
+
+def ingest(
+    lake: Lake,
+    catalogue: Catalogue,
+    event_type: str,
+    files: Iterable[Path],
+    *,
+    key: bytes,
+    columns: Mapping[str, str] | None = None,
+    timezone_of_source: str | None = None,
+    encoding: Encoding = "utf-8",
+    max_bad_lines: int | None = None,
+    replace: bool = False,
+    late: Literal["refuse", "add"] = "refuse",
+    memory_limit: str = "2GB",
+    threads: int | None = None,
+    checks: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> list[DayReport]:
+    """Load deliveries of one event type; days are found in the data.
+
+    `files` are CSV, gzipped CSV or Parquet with a header of FlowKit's column names; `columns` gives a source column
+    for a target one where the names differ. Times that carry no offset are of `timezone_of_source`, by default the
+    lake's. Bad lines go to the quarantine of the lake (`quarantine/<event type>/`) and the day loads without them,
+    unless a file has more than `max_bad_lines`. `replace` allows a day to be replaced by less than half of it;
+    `late="add"` adds such rows to the day instead. `checks` are folders of further quality checks.
+
+    Raises IngestError or LakeError, in one sentence; where it is about a file or a rule, nothing was loaded.
+    """
+    tell = progress or (lambda *_: None)
+    paths = list(files)
+    if event_type not in EVENT_TYPES:
+        raise IngestError(f"{event_type!r} is no event type; there are: {', '.join(EVENT_TYPES)}.")
+    if not paths:
+        raise IngestError("No file is given.")
+    source_zone = timezone_of_source or lake.timezone
+    today = dt.datetime.now(_zone(lake.timezone)).date()
+    _zone(source_zone)
+    rules = _Rules(max_bad_lines, replace, late, (quality.SHIPPED, *checks))
+    quality.named(event_type, rules.checks)
+    with sentences(lake):
+        cells.settle(lake)
+        books.mend(catalogue, lake, [event_type])
+        given = _inspected(paths, encoding, tell)
+        for delivery in given:
+            deliveries.meanings(delivery, event_type, columns or {})
+        with directory_of_run(lake) as directory, connected(directory, key, memory_limit, threads) as connection:
+            fingerprint = pseudonyms.fingerprint(key)
+            run = Run(lake, event_type, connection, directory, columns or {}, source_zone, fingerprint, today, tell)
+            return _load(run, catalogue, given, rules)
+
+
+def withdraw(lake: Lake, catalogue: Catalogue, event_type: str, day: dt.date, reason: str) -> None:
+    """Take a day out of the lake, with a reason; its history stays. Raises LakeError where the day is not in."""
+    with day_lock(lake, event_type, day):
+        books.record_commit(catalogue, event_type, lake.withdraw_day(event_type, day, reason))
+
+
+def _load(run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rules) -> list[DayReport]:
+    former = _former_facts(run)
+    waiting, known = _split_known(run, given, {} if rules.replace else former)
+    staged = Staged()
+    while waiting:
+        stage(run, staged, waiting)
+        # A file that is in already is needed where another file has rows for one of its days.
+        waiting = [d for d in known if set(known[d]) & staged.rows.keys()]
+        for delivery in waiting:
+            del known[delivery]
+    _refuse_bad_lines(run, staged, rules.max_bad_lines)
+
+    to_load: list[dt.date] = []
+    reports: dict[dt.date, DayReport] = {
+        day: DayReport(run.event_type, day, "already in") for days in known.values() for day in days
+    }
+    for day, by_file in sorted(staged.rows.items()):
+        facts = former.get(day)
+        if not rules.replace and facts and _made_of(run, facts) >= {d.sha256 for d in by_file}:
+            reports[day] = DayReport(run.event_type, day, "already in")
+        else:
+            to_load.append(day)
+    other_key = sorted(d for d, facts in former.items() if d not in to_load and facts.get("key") != run.fingerprint)
+    added = _refuse_losses(run, staged, to_load, former, rules)
+    books.record_states(catalogue, run.event_type, to_load, "found")
+    for number, day in enumerate(to_load):
+        run.progress("loading days", number, len(to_load))
+        with day_lock(run.lake, run.event_type, day):
+            report = _load_day(run, catalogue, staged, day, added_to=added.get(day), rules=rules)
+        reports[day] = dataclasses.replace(report, replaced=former[day]["rows"] if day in former else None)
+    if other_key and to_load:
+        last, told = reports[to_load[-1]], f"{len(other_key)} other days, such as {other_key[0]}, were loaded under "
+        told += "another key: subscribers of those days and these do not match."
+        reports[to_load[-1]] = dataclasses.replace(last, warnings=(*last.warnings, told))
+    run.progress("loading days", len(to_load), len(to_load))
+    return [reports[day] for day in sorted(reports)]
+
+
+def _inspected(paths: Sequence[Path], encoding: Encoding, progress: Progress) -> list[Delivery]:
+    found: dict[str, Delivery] = {}
+    with ThreadPoolExecutor(2) as pool:
+        for number, delivery in enumerate(pool.map(lambda p: deliveries.inspect(p, encoding), paths)):
+            progress("reading files", number, len(paths))
+            # A file given twice, under whatever name, is one delivery.
+            found.setdefault(delivery.sha256, delivery)
+    progress("reading files", len(paths), len(paths))
+    return list(found.values())
+
+
+def _former_facts(run: Run) -> dict[dt.date, dict[str, Any]]:
+    """The facts of every day that is in."""
+    held = run.lake.snapshot().days.get(run.event_type, {})
+    told = {dt.date.fromisoformat(h["day"]): h for h in run.lake.history(run.event_type)}
+    return {day: {**told[day]["facts"], "rows": held[day].rows} for day in held if day in told}
+
+
+def _made_of(run: Run, facts: Mapping[str, Any]) -> set[str]:
+    """The checksums of the files that a day was made of, if they were read as this call reads."""
+    return {s["sha256"] for s in facts.get("sources", []) if s.get("reading") == run.reading}
+
+
+def _split_known(
+    run: Run, given: Sequence[Delivery], former: Mapping[dt.date, Mapping[str, Any]]
+) -> tuple[list[Delivery], dict[Delivery, list[dt.date]]]:
+    """The files to read, and those of which every row is in already, with their days."""
+    days_of = {
+        s["sha256"]: [dt.date.fromisoformat(d) for d in s["days"]]
+        for facts in former.values()
+        for s in facts.get("sources", [])
+        if s.get("reading") == run.reading
+    }
+    known = {
+        d: days_of[d.sha256]
+        for d in given
+        if d.sha256 in days_of
+        and all(day in former and d.sha256 in _made_of(run, former[day]) for day in days_of[d.sha256])
+    }
+    return [d for d in given if d not in known], known
+
+
+def _refuse_bad_lines(run: Run, staged: Staged, max_bad_lines: int | None) -> None:
+    """Put bad lines into quarantine; refuse the delivery where a file has too many."""
+    for delivery, bad in staged.bad.items():
+        kept = quarantine(run, staged, delivery)
+        number, reason = run.connection.execute(
+            f"SELECT line, reason FROM {literal(kept)} ORDER BY line LIMIT 1"
+        ).fetchall()[0]
+        first = f"the first is line {number}: {reason}"
+        where = kept.relative_to(run.lake.path)
+        if not staged.days(delivery):
+            raise IngestError(f"{delivery.name} has no good line; {first}. All are in the lake's {where}.")
+        if max_bad_lines is not None and bad > max_bad_lines:
+            raise IngestError(
+                f"{delivery.name} has {bad} bad lines, more than the {max_bad_lines} that are allowed; {first}. "
+                f"All are in the lake's {where}."
+            )
+
+
+def _refuse_losses(
+    run: Run,
+    staged: Staged,
+    days: Sequence[dt.date],
+    former: Mapping[dt.date, Mapping[str, Any]],
+    rules: _Rules,
+) -> dict[dt.date, Mapping[str, Any]]:
+    """The facts of days that rows are to be added to; raises IngestError where a day would lose half its rows."""
+    smaller = {d for d in days if d in former and sum(staged.rows[d].values()) * 2 < former[d]["rows"]}
+    if not smaller or rules.replace:
+        return {}
+    if rules.late == "add":
+        for day in sorted(smaller):
+            if former[day].get("key") != run.fingerprint:
+                raise IngestError(
+                    f"The {run.event_type} of {day} were loaded under another key: rows can be added only under it."
+                )
+        return {day: former[day] for day in smaller}
+    day = min(smaller)
+    others = f" ({len(smaller)} days are so)" if len(smaller) > 1 else ""
+    raise IngestError(
+        f"The {run.event_type} of {day} are in with {former[day]['rows']} rows and this delivery has "
+        f"{sum(staged.rows[day].values())}{others}: give late files together with the first ones, or add them (late), "
+        "or say that they shall replace the day (replace)."
+    )
+
+
+def _load_day(
+    run: Run,
+    catalogue: Catalogue,
+    staged: Staged,
+    day: dt.date,
+    *,
+    added_to: Mapping[str, Any] | None,
+    rules: _Rules,
+) -> DayReport:
+    books.record_state(catalogue, run.event_type, day, "loading")
+    file = run.lake.stage(run.event_type, day)
+    try:
+        report, facts = _write_day(run, staged, day, added_to, file=file, folders=rules.checks)
+        told = run.lake.commit_day(run.event_type, day, file, facts)
+    except BaseException as error:
+        # Not if the commit did go through: then the file is the day.
+        if file not in {s.file for s in run.lake.snapshot().days.get(run.event_type, {}).values()}:
+            file.unlink(missing_ok=True)
+        with suppress(SQLAlchemyError):
+            books.record_state(catalogue, run.event_type, day, "failed", sentence(run.lake, error))
+        raise
+    books.record_commit(catalogue, run.event_type, told)
+    return report
+
+
+def _write_day(
+    run: Run,
+    staged: Staged,
+    day: dt.date,
+    added_to: Mapping[str, Any] | None,
+    *,
+    file: Path,
+    folders: Sequence[Path],
+) -> tuple[DayReport, dict[str, Any]]:
+    """Write the sorted rows of a day to a file, check them, and tell the facts."""
+    names = [c.name for c in stored_columns(run.event_type) if c.name != "day"]
+    columns = ", ".join(names)
+    parts = [p for part in staged.parts for p in part.glob(f"day={day}/*.parquet")]
+    rows = f"SELECT {columns} FROM read_parquet({literals(parts)}, hive_partitioning = false)"
+    delivered = sum(staged.rows[day].values())
+    if added_to is not None:
+        held = run.lake.snapshot().days[run.event_type][day].file
+        rows += f" UNION ALL SELECT {columns} FROM read_parquet({literal(held)}, hive_partitioning = false)"
+    order = ", ".join(["msisdn", "datetime", *(n for n in names if n in ("id", "outgoing", "location_id"))])
+    run.connection.execute(
+        f"COPY (SELECT DISTINCT * FROM ({rows}) ORDER BY {order}) TO {literal(file)} "
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
+    )
+    stored = f"read_parquet({literal(file)}, hive_partitioning = false)"
+    loaded, unknown = _counted(run, stored, day)
+    outcomes = quality.run(run.connection, run.event_type, stored, folders)
+    bad = staged.bad_lines(day)
+    counts = {
+        "delivered": delivered + bad,
+        "loaded": loaded,
+        "duplicates": delivered + (added_to["rows"] if added_to else 0) - loaded,
+        "quarantined": bad,
+        "unknown_cells": unknown,
+    }
+    facts = {
+        "sources": [*(added_to["sources"] if added_to else []), *_told_sources(run, staged, day)],
+        "counts": counts,
+        "checks": outcomes,
+        "descriptions": {n: c.description for n, c in quality.named(run.event_type, folders).items()},
+        "key": run.fingerprint,
+    }
+    report = DayReport(run.event_type, day, "ingested", **counts, warnings=_warnings(run, staged, day, unknown))
+    return report, facts
+
+
+def _counted(run: Run, stored: str, day: dt.date) -> tuple[int, int]:
+    """Rows of a day, and rows at cells that were never loaded; makes the table `standing` of the day's cells."""
+    reference = {"cells": run.lake.reference("cells"), "positions": run.lake.reference("cell_positions")}
+    for name, table in reference.items():
+        run.connection.register(name, table)
+    run.connection.execute(
+        "CREATE OR REPLACE TEMP TABLE standing AS "
+        "SELECT DISTINCT location_id FROM positions WHERE $day BETWEEN first_day AND last_day",
+        {"day": day},
+    )
+    found = run.connection.execute(
+        f"SELECT count(*), count(*) FILTER (location_id IS NOT NULL AND location_id NOT IN (SELECT id FROM cells)) "
+        f"FROM {stored}"
+    ).fetchall()
+    for name in reference:
+        run.connection.unregister(name)
+    return found[0]
+
+
+def _told_sources(run: Run, staged: Staged, day: dt.date) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": delivery.name,
+            "sha256": delivery.sha256,
+            "lines": delivery.lines,
+            "bad_lines": staged.bad.get(delivery, 0),
+            "rows": rows,
+            "days": [str(d) for d in staged.days(delivery)],
+            "reading": run.reading,
+        }
+        for delivery, rows in staged.rows[day].items()
+    ]
+
+
+def _warnings(run: Run, staged: Staged, day: dt.date, unknown: int) -> tuple[str, ...]:
+    told = []
+    if unknown:
+        told.append(f"{unknown} {run.event_type} of {day} are at cells that are not loaded.")
+    for delivery in staged.rows[day]:
+        if staged.main_day(delivery) != day:
+            continue
+        if left := staged.left_out[delivery.sha256]:
+            told.append(f"{delivery.name}: columns left out: {', '.join(left)}.")
+        if bad := staged.bad.get(delivery):
+            told.append(f"{delivery.name}: {bad} bad lines are in the lake's quarantine/{run.event_type}.")
+    return tuple(told)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise IngestError(f"{name!r} is not a time zone: name one such as Asia/Kathmandu or UTC.") from None

@@ -1,0 +1,1 @@
+"""FlowKit on one machine: the command line, deployments, and the demo."""

@@ -1,0 +1,96 @@
+"""What `flowkit doctor` looks at: each check gives a sentence with the way out, or None where all is well."""
+
+import shutil
+import stat
+import urllib.error
+import urllib.request
+from contextlib import suppress
+
+from flowkit.deployment import Deployment
+from flowkit.errors import DeploymentError
+
+_ENOUGH_DISK = 2 * 10**9
+
+
+def is_up(deployment: Deployment) -> bool:
+    """Whether the deployment's API answers."""
+    url = f"{deployment.api_url}/api/0/health"
+    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310
+        return answer.status == 200
+    return False
+
+
+def secrets_are_kept(deployment: Deployment) -> str | None:
+    """Secrets are there, and only their owner can read them."""
+    try:
+        for name in ("PRIVATE_JWT_SIGNING_KEY", "PUBLIC_JWT_SIGNING_KEY", "PSEUDONYM_KEY"):
+            deployment.secret(name)
+    except DeploymentError as problem:
+        return str(problem)
+    for file in (deployment.path / "secrets").iterdir():
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            return f"{file} can be read by others: chmod 600 {file}"
+    return None
+
+
+def keys_fit(deployment: Deployment) -> str | None:
+    """The public key checks what the private key signs."""
+    from flowkit_jwt_generator import load_private_key, load_public_key
+
+    private = load_private_key(deployment.secret("PRIVATE_JWT_SIGNING_KEY"))
+    public = load_public_key(deployment.secret("PUBLIC_JWT_SIGNING_KEY"))
+    if private.public_key() != public:
+        return (
+            "PUBLIC_JWT_SIGNING_KEY is not of PRIVATE_JWT_SIGNING_KEY: put the pair that belongs together in secrets."
+        )
+    return None
+
+
+def boundaries_and_cells_are_there(deployment: Deployment) -> str | None:
+    """Boundaries and cells are loaded, and cells lie in units."""
+    lake = deployment.lake
+    if lake.reference("geography").num_rows == 0:
+        return "There are no boundaries: flowkit geography load FILE --unit admin3 --code FIELD --name FIELD"
+    if lake.reference("cells").num_rows == 0:
+        return "There are no cells: flowkit cells load FILE"
+    units = set(lake.reference("cell_units")["unit"].to_pylist()) - {"lon-lat"}
+    if not units:
+        return "No cell lies in any unit: longitude and latitude may be swapped; see --map of flowkit cells load."
+    return None
+
+
+def days_are_there(deployment: Deployment) -> str | None:
+    """There are days of data, with no gap between the first and the last."""
+    snapshot = deployment.lake.snapshot()
+    if not snapshot.days:
+        return "There is no data: flowkit ingest calls FILE..."
+    for event_type, days in sorted(snapshot.days.items()):
+        held = sorted(days)
+        if len(held) != (held[-1] - held[0]).days + 1:
+            return f"Days of {event_type} are missing between {held[0]} and {held[-1]}: see flowkit etl status."
+    return None
+
+
+def disk_has_room(deployment: Deployment) -> str | None:
+    """The disk has room."""
+    free = shutil.disk_usage(deployment.path).free
+    if free < _ENOUGH_DISK:
+        return f"Only {free / 10**9:.1f} GB are free on the disk of {deployment.path}: make room."
+    return None
+
+
+def services_answer(deployment: Deployment) -> str | None:
+    """The API answers."""
+    if not is_up(deployment):
+        return f"{deployment.api_url} does not answer: flowkit up; the logs are in {deployment.path / 'logs'}."
+    return None
+
+
+CHECKS = (
+    secrets_are_kept,
+    keys_fit,
+    boundaries_and_cells_are_there,
+    days_are_there,
+    disk_has_room,
+    services_answer,
+)

@@ -1,0 +1,144 @@
+"""The demo: a synthetic country's deliveries become a PDF report, through every part of FlowKit."""
+
+import shutil
+import socket
+import time
+from importlib.resources import files
+from pathlib import Path
+
+from flowkit.deployment import SETTINGS, Deployment, running
+from flowkit.errors import DeploymentError
+from flowkit.services import autoflow_environment, services
+from flowkit.terminal import out, progress
+
+TIMEZONE = "UTC"
+LEVELS = ("admin0", "admin1", "admin2", "admin3")
+EVENT_TYPES = ("calls", "sms", "mds", "topups")
+
+
+def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
+    """Make the demo in a directory, or take up the one that is there, and print where its results are."""
+    began = time.monotonic()
+    deployment = _prepared(directory, subscribers, days)
+    with running(deployment), services(deployment, autoflow=False) as watch:
+        _report(deployment)
+        reports = sorted((deployment.path / "autoflow" / "outputs" / "reports").glob("*.pdf"))
+        token = deployment.path / "secrets" / "demo-token.txt"
+        token.touch(mode=0o600)
+        token.write_text(deployment.token("demo", days=7))
+        out.rule(f"FlowKit, from delivery to report in {time.monotonic() - began:.0f} s")
+        for what, where in (
+            ("Report", reports[-1]),
+            ("", f"and {len(reports) - 1} more beside it, one a day since the flood"),
+            ("API", f"{deployment.api_url}/api/0/spec/redoc"),
+            ("Token", token),
+            ("Python", f"flowclient.connect(url={deployment.api_url!r}, token={str(token)!r})"),
+        ):
+            out.print(f"[bold]{what:8}[/]{where}", soft_wrap=True)
+        if once:
+            return
+        out.print("Running; Ctrl-C stops it, and `flowkit --deployment", str(directory), "up` starts it again.")
+        try:
+            watch.wait(lambda: False)
+        except KeyboardInterrupt:
+            out.print("Stopping.")
+
+
+def _prepared(directory: Path, subscribers: int, days: int) -> Deployment:
+    if (directory / SETTINGS).exists():
+        deployment = Deployment.open(directory)
+    else:
+        deployment = Deployment.create(directory, TIMEZONE, name="demo")
+        _free_ports(deployment)
+        deployment = Deployment.open(directory)
+    if not (deployment.path / "autoflow" / "inputs" / "workflows.yml").exists():
+        # An interrupted demo begins anew here: each step replaces what a former one left.
+        _load(deployment, subscribers, days)
+        _notebooks(deployment)
+    return deployment
+
+
+def _load(deployment: Deployment, subscribers: int, days: int) -> None:
+    import flowetl
+    import flowsynth
+    from flowdb import cells, geography
+
+    delivery = deployment.path / "delivery"
+    shutil.rmtree(delivery, ignore_errors=True)
+    with progress("Making a country") as tell:
+        made = flowsynth.synthesise(delivery, subscribers=subscribers, days=days, progress=tell)
+    out.print(f"A country of {subscribers:,} subscribers: {sum(made.rows.values()):,} events on {days} days.")
+    lake = deployment.lake
+    for level in LEVELS:
+        boundaries = delivery / "boundaries.geojson"
+        geography.load(lake, boundaries, unit=level, code=f"{level}pcod", name=f"{level}name")
+    cells.load_sites(lake, delivery / "sites.csv")
+    cells.load_cells(lake, delivery / "cells.csv")
+    cells.load_tacs(lake, delivery / "tacs.csv")
+    loaded = 0
+    with deployment.catalogue() as catalogue:
+        for event_type in EVENT_TYPES:
+            with progress(f"Ingesting {event_type}") as tell:
+                reports = flowetl.ingest(
+                    lake,
+                    catalogue,
+                    event_type,
+                    sorted((delivery / event_type).glob("*.csv")),
+                    key=deployment.pseudonym_key,
+                    replace=True,
+                    progress=tell,
+                )
+            loaded += sum(r.loaded for r in reports)
+    out.print(f"Ingested {loaded:,} rows; identifiers became keyed pseudonyms on the way in.")
+
+
+def _notebooks(deployment: Deployment) -> None:
+    """The example's notebooks, with a workflow that compares each day since the flood with the days before it."""
+    inputs = deployment.path / "autoflow" / "inputs"
+    inputs.mkdir(parents=True, exist_ok=True)
+    for notebook in ("run_flows.ipynb", "flows_report.ipynb"):
+        (inputs / notebook).write_bytes((files("autoflow") / "examples" / notebook).read_bytes())
+    (inputs / "workflows.yml").write_text((files("flowkit") / "demo_workflows.yml").read_text())
+
+
+def _report(deployment: Deployment) -> None:
+    from autoflow.app import run_once
+    from autoflow.runs import Run, RunState
+    from autoflow.settings import Settings
+
+    told = autoflow_environment(deployment)
+    settings = Settings(**{name.lower(): told[name] for name in told if name.lower() in Settings.model_fields})  # type: ignore[arg-type]
+    with progress("Running notebooks on each day") as tell:
+        ended: list[Run] = []
+
+        def follow(run: Run) -> None:
+            if run.state is not RunState.running:
+                ended.append(run)
+            tell(str(run.reference_date), len(ended), 0)
+
+        runs = run_once(settings, follow)
+    if failed := [run for run in runs if run.state is RunState.failed]:
+        raise DeploymentError(f"The report of {failed[0].reference_date} failed: {failed[0].error}")
+    out.print(f"AutoFlow ran {len(runs)} workflows, each of two notebooks.")
+
+
+def _free_ports(deployment: Deployment) -> None:
+    """Write other ports into a new demo's settings where the usual ones are taken."""
+    path = deployment.path / SETTINGS
+    text = path.read_text()
+    for name, port in (("flowapi_port", 9090), ("flowmachine_port", 5555)):
+        if not _is_free(port):
+            with socket.socket() as any_port:
+                any_port.bind(("127.0.0.1", 0))
+                text = text.replace(f"{name} = {port}", f"{name} = {any_port.getsockname()[1]}")
+    path.write_text(text)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,192 @@
+"""The services of a deployment as one process tree: started in order, watched, and stopped cleanly."""
+
+import ctypes
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowkit.deployment import Deployment
+from flowkit.errors import DeploymentError
+
+_QUICK, _MOST_RESTARTS, _PATIENCE = 60.0, 5, 30.0
+
+
+@dataclass
+class Service:
+    """One service: a module that is run, its environment, and its process."""
+
+    name: str
+    module: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    starts: list[float] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start the process; its output goes to its log."""
+        self.starts.append(time.monotonic())
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *self.module],
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it calls the kernel and nothing else
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def restless(self) -> bool:
+        """Whether the process has ended too often to be started once more."""
+        return len([s for s in self.starts if time.monotonic() - s < _QUICK]) >= _MOST_RESTARTS
+
+    def stop(self) -> None:
+        """End the process: asked first, then made to."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def last_words(self) -> str:
+        """The last line that the service wrote."""
+        with suppress(OSError):
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            return lines[-1] if lines else ""
+        return ""
+
+
+@contextmanager
+def services(deployment: Deployment, *, autoflow: bool = True) -> Iterator["Watch"]:
+    """Start a deployment's services, answer when they are ready, and stop them at the end of the block.
+
+    Raises DeploymentError where a port is in use or a service does not come up.
+    """
+    watch = Watch(_services(deployment, autoflow=autoflow), deployment)
+    watch.require_ports()
+    try:
+        watch.start()
+        yield watch
+    finally:
+        watch.stop()
+
+
+@dataclass
+class Watch:
+    """Watches the services of a deployment, and starts again what ends."""
+
+    services: list[Service]
+    deployment: Deployment
+    _ending: threading.Event = field(default_factory=threading.Event)
+
+    def require_ports(self) -> None:
+        """Raise DeploymentError where a port that a service needs is taken."""
+        for name, default in (("FLOWMACHINE_PORT", "5555"), ("FLOWAPI_PORT", "9090")):
+            port = int(self.deployment.setting(name, default))
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    raise DeploymentError(
+                        f"Port {port} is in use: stop what listens there, "
+                        f"or set {name.lower()} in {self.deployment.path / 'flowkit.toml'}."
+                    ) from None
+
+    def start(self) -> None:
+        """Start the services and wait until the API answers."""
+        for service in self.services:
+            service.start()
+        self._wait_until_ready()
+        threading.Thread(target=self._keep_running, name="services", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop the services, the last one first."""
+        self._ending.set()
+        for service in reversed(self.services):
+            service.stop()
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Wait until something holds; raises DeploymentError should a service fail for good meanwhile."""
+        while not until():
+            for service in self.services:
+                if not service.running and service.restless:
+                    raise DeploymentError(f"{service.name} ends again and again: {service.last_words()}")
+            time.sleep(0.2)
+
+    def _wait_until_ready(self) -> None:
+        url, deadline = f"{self.deployment.api_url}/api/0/health", time.monotonic() + 2 * _PATIENCE
+        while True:
+            for service in self.services:
+                if not service.running:
+                    raise DeploymentError(f"{service.name} did not start: {service.last_words()}")
+            with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+                if answer.status == 200:
+                    return
+            if time.monotonic() > deadline:
+                raise DeploymentError(f"The services did not come up in time; see {self.services[0].log.parent}.")
+            time.sleep(0.1)
+
+    def _keep_running(self) -> None:
+        while not self._ending.wait(0.5):
+            for service in self.services:
+                if not service.running and not service.restless and not self._ending.is_set():
+                    service.start()
+
+
+def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
+    logs = deployment.path / "logs"
+    logs.mkdir(exist_ok=True)
+    flowmachine = deployment.environment(
+        FLOWDB_STORE=deployment.store,
+        FLOWMACHINE_CATALOGUE=deployment.catalogue_url,
+        FLOWMACHINE_CACHE_DIR=str(deployment.path / "cache"),
+    )
+    flowapi = deployment.environment(
+        FLOWAPI_IDENTIFIER=deployment.name, PUBLIC_JWT_SIGNING_KEY=deployment.secret("PUBLIC_JWT_SIGNING_KEY")
+    )
+    started = [
+        Service("FlowMachine", ("flowmachine.server",), flowmachine, logs / "flowmachine.log"),
+        Service("FlowAPI", ("flowapi",), flowapi, logs / "flowapi.log"),
+    ]
+    if autoflow and (deployment.path / "autoflow" / "inputs" / "workflows.yml").exists():
+        started.append(
+            Service("AutoFlow", ("autoflow", "serve"), autoflow_environment(deployment), logs / "autoflow.log")
+        )
+    return started
+
+
+def autoflow_environment(deployment: Deployment) -> dict[str, str]:
+    """The environment that AutoFlow runs in: where the API is, a token of its own, and its directories."""
+    return deployment.environment(
+        FLOWAPI_URL=deployment.api_url,
+        FLOWAPI_TOKEN=deployment.token("autoflow", days=365),
+        AUTOFLOW_INPUTS_DIR=str(deployment.path / "autoflow" / "inputs"),
+        AUTOFLOW_OUTPUTS_DIR=str(deployment.path / "autoflow" / "outputs"),
+        AUTOFLOW_DB_URI=f"sqlite:///{deployment.path / 'autoflow' / 'runs.db'}",
+    )
+
+
+def _end_with_parent() -> None:
+    # Should this process be killed, its services must not live on and hold the ports. Linux knows how; elsewhere
+    # they are found by their ports.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

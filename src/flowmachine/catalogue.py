@@ -1,0 +1,86 @@
+"""The catalogue: every kind described as data, for the API, the client's generator and the documentation."""
+
+import inspect
+from functools import cache
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from flowmachine.query import SLOTS, UNITS, L, Query, kinds, slot_members
+
+REF = "#/components/schemas/{model}"
+
+
+@cache
+def schemas() -> dict[str, Any]:
+    """The JSON Schemas of every kind, slot and block, by component name.
+
+    `FlowmachineQuerySchema` is the root: what may be run. A kind whose unit is that of a nested query has a read-only
+    `aggregation_unit`, so that whoever lists permissions sees the units that it comes in.
+    """
+    by_kind = kinds()
+    _, definitions = models_json_schema([(cls, "validation") for cls in by_kind.values()], ref_template=REF)
+    components: dict[str, Any] = definitions["$defs"]
+    for name, cls in by_kind.items():
+        component = components[cls.__name__]
+        component["description"] = summary(cls)
+        # A single member is told as an enum, which is how readers of FlowKit's document find kinds.
+        component["properties"]["query_kind"] = {"type": "string", "enum": [name]}
+        component.setdefault("required", []).insert(0, "query_kind")
+        if "aggregation_unit" not in component["properties"] and has_location(cls):
+            component["properties"]["aggregation_unit"] = {"type": "string", "enum": list(UNITS), "readOnly": True}
+    for slot in SLOTS:
+        components[slot] = _one_of(slot_members(slot))
+    components["FlowmachineQuerySchema"] = _one_of([name for name, cls in by_kind.items() if cls.role == "Aggregate"])
+    return dict(sorted(components.items()))
+
+
+@cache
+def catalogue() -> dict[str, Any]:
+    """Every kind with its summary, parameters, columns and example."""
+    components = schemas()
+    return {"kinds": [_entry(cls, components[cls.__name__]) for cls in kinds().values()]}
+
+
+def summary(cls: type[Query]) -> str:
+    """The first line of a kind's docstring: its cell in a table."""
+    return inspect.getdoc(cls).partition("\n")[0]  # type: ignore[union-attr]
+
+
+def has_location(cls: type[Query]) -> bool:
+    """Whether a kind's rows are of locations."""
+    return L in cls.columns.values()
+
+
+def _entry(cls: type[Query], component: dict[str, Any]) -> dict[str, Any]:
+    required = component.get("required", [])
+    return {
+        "kind": cls.kind,
+        "component": cls.__name__,
+        "role": cls.role,
+        "top_level": cls.role == "Aggregate",
+        "has_geometry": cls.role == "Aggregate" and has_location(cls),
+        "summary": summary(cls),
+        "description": inspect.getdoc(cls).partition("\n")[2].strip(),  # type: ignore[union-attr]
+        "parameters": [
+            {
+                "name": name,
+                "schema": {k: v for k, v in component["properties"][name].items() if k not in ("title", "description")},
+                "required": name in required,
+                "default": None if name in required else component["properties"][name].get("default"),
+                "description": info.description,
+            }
+            for name, info in cls.model_fields.items()
+            if name != "query_kind"
+        ],
+        "columns": cls.model_validate(cls.example).result_columns,
+        "example": dict(cls.example),
+    }
+
+
+def _one_of(members: list[str]) -> dict[str, Any]:
+    refs = {name: REF.format(model=kinds()[name].__name__) for name in members}
+    return {
+        "oneOf": [{"$ref": ref} for ref in refs.values()],
+        "discriminator": {"propertyName": "query_kind", "mapping": refs},
+    }

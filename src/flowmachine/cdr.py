@@ -1,0 +1,225 @@
+"""Events and places as Ibis expressions: what kinds are written in.
+
+A `Cdr` builds one plan. It needs a dialect and a time zone, never a connection: the tables are unbound, and the plan
+lists what each stands for, so that an engine can bind them when it runs.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
+
+from flowmachine.query import Query, location_columns
+
+Span = tuple[dt.date, dt.date]
+"""Days from the first to the day after the last."""
+
+_PLACE_BITS = 18
+_LONGEST_PACKED = dt.timedelta(days=400)
+"""Microseconds of a longer window and the number of a place no longer fit 63 bits together."""
+
+
+@dataclass(frozen=True)
+class EventDays:
+    """A table of the events of one type on certain days."""
+
+    event_type: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference table of FlowDB."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A query's rows, stored."""
+
+    query: Query
+
+
+Source = EventDays | Reference | Stored
+
+
+class Dialect(Protocol):
+    """What differs between engines when a plan is built."""
+
+    name: str
+
+    def events(self, cdr: "Cdr", event_type: str, spans: tuple[Span, ...]) -> ir.Table:
+        """Events of the days of `spans`, with msisdn, day, minute and datetime among their columns."""
+        ...
+
+    def reference(self, cdr: "Cdr", name: str) -> ir.Table:
+        """A reference table."""
+        ...
+
+    def stored(self, cdr: "Cdr", query: Query, schema: Mapping[str, str]) -> ir.Table:
+        """The stored rows of a query."""
+        ...
+
+    def microseconds(self, instant: ir.TimestampValue) -> ir.IntegerValue:
+        """Microseconds since 1970."""
+        ...
+
+    def best(self, rows: ir.Table, by: Sequence[str], order: Sequence[str], keep: str) -> ir.Table:
+        """For each `by`, the `keep` of the row whose `order` is greatest."""
+        ...
+
+
+@dataclass
+class Cdr:
+    """Builds the expression of one query, and remembers what its tables stand for."""
+
+    dialect: Dialect
+    timezone: str
+    stored_parts: frozenset[str] = frozenset()
+    """Ids of the nested queries whose rows are stored and need not be computed."""
+    sources: dict[str, Source] = field(default_factory=dict)
+    """What each unbound table stands for, by its name."""
+    reads: list[tuple[Query, tuple[str, ...], tuple[Span, ...]]] = field(default_factory=list)
+    """Which leaf query reads which event types on which days."""
+
+    def events(
+        self, query: Any, *columns: str, windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None
+    ) -> ir.Table:
+        """The events that a query looks at, with `subscriber` and the columns asked for.
+
+        `query` carries the blocks OfEvents and, where it has them, AtHours and Directed; its windows are its own
+        unless given.
+        """
+        windows = list(windows if windows is not None else query.windows)
+        spans = _merged([_span(w) for w in windows])
+        self.reads.append((query, query.types, tuple(_span(w) for w in windows)))
+        whole = all(w.time() == dt.time() for window in windows for w in window)
+        direction = getattr(query, "direction", "both")
+        hours = getattr(query, "hours", None)
+        needed = dict.fromkeys(
+            ["msisdn", *columns]
+            + (["datetime"] if not whole else [])
+            + (["minute"] if hours else [])
+            + (["outgoing"] if direction != "both" else [])
+        )
+        tables = [self.dialect.events(self, t, spans).select(*needed) for t in query.types]
+        events = ibis.union(*tables) if len(tables) > 1 else tables[0]
+        kept = []
+        if not whole:
+            kept.append(ibis.or_(*(self._within(events, start, stop) for start, stop in windows)))
+        if hours:
+            kept.append(_within_hours(events.minute, hours.start_hour * 60, hours.end_hour * 60))
+        if direction != "both":
+            kept.append(events.outgoing if direction == "out" else ~events.outgoing)
+        events = events.filter(*kept) if kept else events
+        events = events.select(subscriber=events.msisdn, **{c: events[c] for c in columns if c != "msisdn"})
+        if query.subscriber_subset is not None:
+            # A semi-join: a subscriber who is many times in the subset counts once.
+            subset = self.rows(query.subscriber_subset).select("subscriber").distinct()
+            events = events.semi_join(subset, "subscriber")
+        return events
+
+    def located(self, query: Any, *columns: str, unit: str | None = None, **options: Any) -> ir.Table:
+        """The events that a query looks at, with `place`; events at no known place are left out."""
+        events = self.events(query, *dict.fromkeys(["location_id", "day", *columns]), **options)
+        cells = self.dialect.reference(self, "cell_units")
+        cells = cells.filter(cells.unit == (unit or query.aggregation_unit))
+        joined = events.join(
+            cells,
+            [
+                events.location_id == cells.location_id,
+                events.day >= cells.first_day,
+                events.day <= cells.last_day,
+            ],
+        )
+        return joined.select("subscriber", *dict.fromkeys(columns), "place")
+
+    def rows(self, query: Query) -> ir.Table:
+        """The rows of a nested query: stored ones where there are, else computed here."""
+        if query.id in self.stored_parts:
+            return self.dialect.stored(self, query, part_schema(query))
+        return query.expression(self)
+
+    def latest(self, seen: ir.Table, by: Sequence[str], windows: Sequence[tuple[dt.datetime, dt.datetime]]) -> ir.Table:
+        """The place of the latest event of each `by`; of equal times, the place whose code sorts last."""
+        first, last = min(w[0] for w in windows), max(w[1] for w in windows)
+        if last - first > _LONGEST_PACKED:
+            return self.dialect.best(seen, by, ["datetime", "place"], "place")
+        # Time and place in one integer: the greatest is the latest, on every engine and without a window.
+        start = int(self._instant(first).timestamp()) * 1_000_000
+        packed = (self.dialect.microseconds(seen.datetime) - start) * 2**_PLACE_BITS + seen.place.cast("int64")
+        latest = seen.group_by(list(by)).agg(packed=packed.max())
+        return latest.select(*by, place=(latest.packed % 2**_PLACE_BITS).cast("int32"))
+
+    def best(self, rows: ir.Table, by: Sequence[str], order: Sequence[str], keep: str = "place") -> ir.Table:
+        """For each `by`, the `keep` of the row whose `order` is greatest."""
+        return self.dialect.best(rows, by, order, keep)
+
+    def points(self, seen: ir.Table) -> ir.Table:
+        """Rows with `place` of the unit lon-lat, with `lon` and `lat` added."""
+        places = self.dialect.reference(self, "places")
+        points = places.filter(places.unit == "lon-lat").select("place", "lon", "lat")
+        return seen.join(points, "place")
+
+    def coded(self, rows: ir.Table, unit: str | None, suffixes: Iterable[str]) -> ir.Table:
+        """Rows with the location columns of a unit in place of `place`; a missing place gives missing codes."""
+        places = self.dialect.reference(self, "places")
+        places = places.filter(places.unit == (unit or ""))
+        for suffix in suffixes:
+            told = location_columns(unit, suffix)
+            codes = places.select(
+                **{f"place{suffix}": places.place},
+                **{name: places[name.removesuffix(suffix) if suffix else name] for name in told},
+            )
+            rows = rows.left_join(codes, f"place{suffix}").drop(f"place{suffix}_right")
+        return rows
+
+    def boundaries(self, unit: str) -> ir.Table:
+        """The boundaries of a unit's places: place, geom (WKB); empty for points, whose columns say where they are."""
+        places = self.dialect.reference(self, "places")
+        places = places.filter(places.unit == unit).select("place", "pcod")
+        if unit == "lon-lat":
+            return places.select(place=places.place, geom=ibis.null().cast("binary"))
+        units = self.dialect.reference(self, "geography")
+        units = units.filter(units.unit == unit).select("pcod", "geom")
+        return places.left_join(units, "pcod").select("place", "geom")
+
+    def _instant(self, local: dt.datetime) -> dt.datetime:
+        return local.replace(tzinfo=ZoneInfo(self.timezone)).astimezone(dt.UTC)
+
+    def _within(self, events: ir.Table, start: dt.datetime, stop: dt.datetime) -> ir.BooleanValue:
+        bounds = [ibis.literal(self._instant(w), "timestamp('UTC')") for w in (start, stop)]
+        return (events.datetime >= bounds[0]) & (events.datetime < bounds[1])
+
+
+def part_schema(query: Query) -> dict[str, str]:
+    """Columns and types of a nested query's rows before places become codes."""
+    schema = {}
+    for name, kind in query.columns.items():
+        schema |= {f"place{name.removeprefix('location')}": "int32"} if kind == "location" else {name: kind}
+    return schema
+
+
+def _within_hours(minute: ir.IntegerValue, start: int, stop: int) -> ir.BooleanValue:
+    # Hours that wrap midnight are two slices of one calendar day, so they are joined by OR.
+    return (minute >= start) & (minute < stop) if start < stop else (minute >= start) | (minute < stop)
+
+
+def _span(window: tuple[dt.datetime, dt.datetime]) -> Span:
+    start, stop = window
+    return start.date(), (stop - dt.timedelta(microseconds=1)).date() + dt.timedelta(days=1)
+
+
+def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    merged: list[Span] = []
+    for start, stop in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return tuple(merged)

@@ -1,0 +1,156 @@
+"""DuckDB: the embedded engine, the default."""
+
+import datetime as dt
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.sql.compilers import DuckDBCompiler
+
+from flowdb.lake import ARROW, Lake, Snapshot, arrow_schema
+from flowdb.tables import REFERENCE, stored_columns
+from flowmachine.cdr import EventDays, Reference, Source, Stored
+from flowmachine.engines.lake import LakeDialect
+from flowmachine.plan import Plan
+
+ROWS_AT_ONCE = 49_152
+"""Rows of a row group of stored rows: what is read of them at once."""
+
+
+@ibis.udf.scalar.builtin(name="epoch_us")
+def _epoch_us(instant: dt.datetime) -> int:  # type: ignore[empty-body]
+    """Microseconds since 1970."""
+
+
+class DuckDBDialect(LakeDialect):
+    """What is DuckDB's own when a plan is built."""
+
+    name = "duckdb"
+
+    def microseconds(self, instant: ir.TimestampValue) -> ir.IntegerValue:
+        """Microseconds since 1970."""
+        return _epoch_us(instant)
+
+
+class DuckDB:
+    """Runs plans over a lake in this process; cursors make it safe to use from several threads."""
+
+    dialect = DuckDBDialect()
+    reads_stored_parts = True
+
+    def __init__(self, lake: Lake, *, memory_limit: str | None = None, threads: int | None = None) -> None:
+        self.lake = lake
+        settings: dict[str, Any] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": str(lake.path / "spill"),
+        }
+        if memory_limit:
+            settings["memory_limit"] = memory_limit
+        if threads:
+            settings["threads"] = threads
+        self._database = duckdb.connect(config=settings)
+        self._database.execute("SET GLOBAL TimeZone = 'UTC'")
+        # A day's file is its version, so what is known of it stays true.
+        self._database.execute("SET GLOBAL parquet_metadata_cache = true")
+        self._interrupting = threading.Lock()
+        self._writing: dict[Path, duckdb.DuckDBPyConnection] = {}
+        self._loading = threading.Lock()
+        self._loaded: set[str] = set()
+
+    def snapshot(self) -> Snapshot:
+        """What the lake holds now."""
+        return self.lake.snapshot()
+
+    def sql(self, plan: Plan) -> str:
+        """The SQL of a plan."""
+        return DuckDBCompiler().to_sqlglot(plan.expression).sql("duckdb", pretty=True)
+
+    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
+        """The rows of a plan."""
+        cursor = self._bound(plan, snapshot, parts or {})
+        try:
+            return cursor.sql(self.sql(plan)).to_arrow_table().cast(plan.schema)
+        finally:
+            cursor.close()
+
+    def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
+        """Write the rows of a plan to a Parquet file."""
+        cursor = self._bound(plan, snapshot, parts or {})
+        with self._interrupting:
+            self._writing[path] = cursor
+        try:
+            target = str(path).replace("'", "''")
+            options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_AT_ONCE}"
+            # DuckDB's own types of sums are wider than those that are declared.
+            columns = ", ".join(f'CAST("{f.name}" AS {_DECLARED[f.type]}) AS "{f.name}"' for f in plan.schema)
+            cursor.execute(f"COPY (SELECT {columns} FROM ({self.sql(plan)})) TO '{target}' ({options})")
+        finally:
+            with self._interrupting:
+                del self._writing[path]
+            cursor.close()
+
+    def interrupt(self, path: Path) -> None:
+        """Stop the writing of a file, if it is being written."""
+        with self._interrupting:
+            if (cursor := self._writing.get(path)) is not None:
+                cursor.interrupt()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def _bound(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
+        cursor = self._database.cursor()
+        for name, source in plan.sources.items():
+            cursor.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {self._relation(source, snapshot, parts)}')
+        return cursor
+
+    def _relation(self, source: Source, snapshot: Snapshot, parts: Mapping[str, Path]) -> str:
+        match source:
+            case EventDays(event_type, spans):
+                held = snapshot.days.get(event_type, {})
+                files = [str(held[d].file) for d in sorted(held) if any(a <= d < b for a, b in spans)]
+                if not files:
+                    columns = ", ".join(f"CAST(NULL AS {_SQL[c.type]}) AS {c.name}" for c in stored_columns(event_type))
+                    return f"SELECT {columns} WHERE false"
+                return f"SELECT * FROM read_parquet({files}, hive_partitioning=true, hive_types={{'day': DATE}})"
+            case Reference(name):
+                return f'SELECT * FROM "{self._reference(name, snapshot)}"'
+            case Stored(query):
+                return f"SELECT * FROM read_parquet('{parts[query.id]}')"
+
+    def _reference(self, name: str, snapshot: Snapshot) -> str:
+        """A reference table in memory, named by its version; it is small, and every query joins it."""
+        files = snapshot.reference.get(name, ())
+        table = f"{name}_{'_'.join(f.stem for f in files) or 'empty'}"
+        with self._loading:
+            if table not in self._loaded:
+                schema = arrow_schema(REFERENCE[name].columns)
+                if files:
+                    source = f"SELECT * FROM read_parquet({[str(f) for f in files]})"
+                    self._database.execute(f'CREATE TABLE "{table}" AS {source}')
+                else:
+                    empty = schema.empty_table()  # noqa: F841 - DuckDB reads the local by its name
+                    self._database.execute(f'CREATE TABLE "{table}" AS SELECT * FROM empty')
+                self._loaded.add(table)
+        return table
+
+
+_SQL = {
+    "bool": "BOOLEAN",
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "float64": "DOUBLE",
+    "string": "VARCHAR",
+    "date": "DATE",
+    "timestamp": "TIMESTAMPTZ",
+    "binary": "BLOB",
+}
+_DECLARED = {ARROW[kind]: sql for kind, sql in _SQL.items()}

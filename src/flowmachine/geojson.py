@@ -1,0 +1,284 @@
+"""GeoJSON: released rows as features, and the boundaries that they are drawn in.
+
+Every feature is one JSON text in the string column `feature`. Columns are written as a whole by Arrow; no row is
+touched in Python. Coordinates are rounded to six decimals of a degree, about 0.1 m.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import shapely
+
+from flowdb.lake import Snapshot
+from flowmachine.cdr import Cdr
+from flowmachine.engines import Engine
+from flowmachine.plan import Plan
+from flowmachine.queries.geography import Geography
+from flowmachine.query import L, Query, location_columns
+
+BATCH_BYTES = 4_000_000
+"""About how much text of features is made at once."""
+DECIMALS = 6
+
+# Arrow makes its functions when it is imported, which type checkers do not see.
+pc: Any = pyarrow.compute
+
+SCHEMA = pa.schema([("feature", pa.string())])
+_NULL = "null"
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places of a level, in order of their codes: what is written of each in GeoJSON."""
+
+    rows: pa.Table
+    """The location columns of the level, and `name`."""
+    keys: pa.StringArray
+    """What tells a place from the others in one text: its code, or `lon,lat`."""
+    geometry: pa.StringArray
+    centroid: pa.StringArray
+    """A point for its label, inside it."""
+
+
+class Atlas:
+    """The levels of a store and their places; those of the latest versions of a level are kept."""
+
+    def __init__(self, engine: Engine, timezone: str) -> None:
+        self._engine = engine
+        self._timezone = timezone
+        self._lock = threading.Lock()
+        self._levels: tuple[str, list[str]] | None = None
+        self._places: dict[str, tuple[str, Places]] = {}
+
+    def levels(self, snapshot: Snapshot) -> list[str]:
+        """The levels that locations can be told by, in order."""
+        version = snapshot.reference_versions()
+        with self._lock:
+            if self._levels is None or self._levels[0] != version:
+                cdr = Cdr(self._engine.dialect, self._timezone)
+                places = self._engine.dialect.reference(cdr, "places")
+                found = self._rows(cdr, places.select("unit").distinct(), {"unit": pa.string()}, snapshot)
+                self._levels = version, sorted(found["unit"].to_pylist())
+            return self._levels[1]
+
+    def places(self, unit: str, snapshot: Snapshot) -> Places:
+        """The places of a level."""
+        version = snapshot.reference_versions()
+        with self._lock:
+            if unit not in self._places or self._places[unit][0] != version:
+                self._places[unit] = version, self._read(unit, snapshot)
+            return self._places[unit][1]
+
+    def _read(self, unit: str, snapshot: Snapshot) -> Places:
+        cdr = Cdr(self._engine.dialect, self._timezone)
+        places = self._engine.dialect.reference(cdr, "places")
+        places = places.filter(places.unit == unit)
+        if unit == "lon-lat":
+            types = {"lon": pa.float64(), "lat": pa.float64()}
+            rows = self._rows(cdr, places.select(*types), types, snapshot).sort_by(
+                [("lon", "ascending"), ("lat", "ascending")]
+            )
+            rows = rows.append_column("name", pa.nulls(rows.num_rows, pa.string()))
+            points = _points(rows, "lon", "lat")
+            return Places(rows, _keys(rows, unit), points, points)
+        units = self._engine.dialect.reference(cdr, "geography")
+        units = units.filter(units.unit == unit).drop("unit", "gid")
+        types = {
+            "pcod": pa.string(),
+            "name": pa.string(),
+            "geom": pa.binary(),
+            "longitude": pa.float64(),
+            "latitude": pa.float64(),
+        }
+        # Every place of the level, with a boundary or without one.
+        joined = places.select("pcod").left_join(units, "pcod").select(*types)
+        rows = self._rows(cdr, joined, types, snapshot).sort_by("pcod")
+        shapes = shapely.from_wkb(rows["geom"].to_numpy(zero_copy_only=False))
+        geometry = _texts([None if s is None else shapely.to_geojson(_rounded(s)) for s in shapes])
+        return Places(
+            rows.select(["pcod", "name"]),
+            _keys(rows, unit),
+            geometry,
+            _points(rows, "longitude", "latitude"),
+        )
+
+    def _rows(self, cdr: Cdr, rows: ir.Table, types: dict[str, pa.DataType], snapshot: Snapshot) -> pa.Table:
+        made = Plan(_ANY, rows, pa.schema(list(types.items())), cdr.sources, ())
+        return self._engine.run(made, snapshot).combine_chunks()
+
+
+_ANY = Geography.model_construct(aggregation_unit="admin0")
+
+
+def has_geometry(query: Query) -> bool:
+    """Whether a query's rows are of locations."""
+    return L in query.columns.values()
+
+
+def is_flow(query: Query) -> bool:
+    """Whether a query's rows are of pairs of locations."""
+    return "location_from" in query.columns
+
+
+def batches(rows: pa.Table, query: Query, places: Places) -> list[tuple[int, int]]:
+    """Where to cut features so that none of the batches is much larger than BATCH_BYTES.
+
+    Cuts are positions among the rows; for flows, among the locations of `meeting_points`. There is always a batch.
+    """
+    each = pc.fill_null(pc.binary_length(places.geometry), 4).to_numpy(zero_copy_only=False).astype("int64")
+    each = np.append(each, 4)
+    if is_flow(query):
+        points, _ = meeting_points(rows, query)
+        keys = _keys(points, query.unit)
+        sizes = 300 + each[_positions(keys, places)]
+        for side in ("_from", "_to"):
+            index = pc.index_in(_keys(rows, query.unit, side), value_set=keys)
+            sizes = sizes + 40 * np.bincount(index.to_numpy(zero_copy_only=False), minlength=len(keys))
+    else:
+        sizes = 200 + 40 * rows.num_columns + each[_positions(_keys(rows, query.unit), places)]
+    return _cut(sizes)
+
+
+def boundary_batches(places: Places) -> list[tuple[int, int]]:
+    """Where to cut the boundaries of a level."""
+    return _cut(300 + pc.fill_null(pc.binary_length(places.geometry), 4).to_numpy(zero_copy_only=False).astype("int64"))
+
+
+def features(rows: pa.Table, query: Query, places: Places, *, first: int = 0) -> pa.RecordBatch:
+    """One feature a row: its columns and the location's centroid as properties; ids count up from `first` + 1.
+
+    A row without a location has no geometry.
+    """
+    told = [name for name in rows.column_names if name != "geom"]
+    position = _positions(_keys(rows, query.unit), places)
+    properties = {name: _json(rows[name]) for name in told}
+    return _written(position, places, properties, first)
+
+
+def flow_features(rows: pa.Table, query: Query, places: Places, *, start: int, stop: int) -> pa.RecordBatch:
+    """One feature a location, of those from `start` to before `stop`: `inflows` and `outflows` as {other: value}.
+
+    The other location is named by its code, or by `lon,lat`; one that is missing by an empty text.
+    """
+    every, _ = meeting_points(rows, query)
+    points = every.slice(start, stop - start)
+    keys = _keys(points, query.unit)
+    properties = {name: _json(points[name]) for name in points.column_names}
+    for name, own, other in (("inflows", "_to", "_from"), ("outflows", "_from", "_to")):
+        properties[name] = _objects(rows, query.unit, keys, own, other)
+    return _written(_positions(keys, places), places, properties, start)
+
+
+def boundary_features(places: Places, *, start: int, stop: int) -> pa.RecordBatch:
+    """One feature a place of a level, of those from `start` to before `stop`: its code, name and centroid."""
+    rows = places.rows.slice(start, stop - start)
+    properties = {name: _json(rows[name]) for name in rows.column_names}
+    return _written(np.arange(start, start + rows.num_rows), places, properties, start)
+
+
+def all_features(rows: pa.Table, query: Query, places: Places) -> Iterator[pa.RecordBatch]:
+    """The features of a whole result, batch by batch."""
+    for start, stop in batches(rows, query, places):
+        yield feature_batch(rows, query, places, start, stop)
+
+
+def feature_batch(rows: pa.Table, query: Query, places: Places, start: int, stop: int) -> pa.RecordBatch:
+    """One batch of the features of a whole result, as `batches` cuts them."""
+    if is_flow(query):
+        return flow_features(rows, query, places, start=start, stop=stop)
+    return features(rows.slice(start, stop - start), query, places, first=start)
+
+
+def meeting_points(rows: pa.Table, query: Query) -> tuple[pa.Table, list[str]]:
+    """The locations that flows start or end at, in order, the missing one last; and their columns."""
+    names = list(location_columns(query.unit))
+    sides = [rows.select([f"{name}{side}" for name in names]).rename_columns(names) for side in ("_from", "_to")]
+    distinct = pa.concat_tables(sides).group_by(names).aggregate([])
+    return distinct.sort_by([(name, "ascending") for name in names]), names
+
+
+def _objects(rows: pa.Table, unit: str | None, keys: pa.StringArray, own: str, other: str) -> pa.StringArray:
+    """For each key, the JSON object of the other ends of its flows and their values."""
+    index = pc.index_in(_keys(rows, unit, own), value_set=keys)
+    mine = pa.table(
+        {"index": index, "other": _keys(rows, unit, other), "value": rows["value"].combine_chunks()}
+    ).filter(pc.is_valid(index))
+    mine = mine.sort_by([("index", "ascending"), ("other", "ascending")]).combine_chunks()
+    entries = pc.binary_join_element_wise(_quoted(mine["other"]), _json(mine["value"]), ":")
+    counts = np.bincount(mine["index"].to_numpy(), minlength=len(keys))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+    lists = pa.ListArray.from_arrays(offsets, _one(entries))
+    return pc.binary_join_element_wise("{", pc.binary_join(lists, ","), "}", "")
+
+
+def _written(position: np.ndarray, places: Places, properties: dict[str, pa.StringArray], first: int) -> pa.RecordBatch:
+    rows = len(position)
+    where = pa.array(position, pa.int64(), mask=position < 0)
+    ids = pa.array(range(first + 1, first + 1 + rows), pa.int64()).cast(pa.string())
+    told = {**properties, "centroid": pc.fill_null(places.centroid.take(where), _NULL)}
+    geometry = pc.fill_null(places.geometry.take(where), _NULL)
+    pieces: list[pa.Array | str] = ['{"type":"Feature","id":', ids, ',"geometry":', geometry, ',"properties":']
+    for n, (name, texts) in enumerate(told.items()):
+        pieces += [("," if n else "{") + json.dumps(name) + ":", texts]
+    return pa.RecordBatch.from_arrays([pc.binary_join_element_wise(*pieces, "}}", "")], schema=SCHEMA)
+
+
+def _positions(keys: pa.StringArray, places: Places) -> np.ndarray:
+    """Where each key stands among the places; -1 where nowhere."""
+    return pc.fill_null(pc.index_in(keys, value_set=places.keys), -1).to_numpy(zero_copy_only=False).astype("int64")
+
+
+def _keys(rows: pa.Table, unit: str | None, side: str = "") -> pa.StringArray:
+    columns = [rows[f"{name}{side}"] for name in location_columns(unit)]
+    texts = [_one(column if pa.types.is_string(column.type) else column.cast(pa.string())) for column in columns]
+    joined = pc.binary_join_element_wise(*texts, ",") if len(texts) > 1 else texts[0]
+    return pc.fill_null(joined, "")
+
+
+def _points(rows: pa.Table, lon: str, lat: str) -> pa.StringArray:
+    x, y = (pc.round(_one(rows[name]), DECIMALS).cast(pa.string()) for name in (lon, lat))
+    return pc.binary_join_element_wise('{"type":"Point","coordinates":[', x, ",", y, "]}", "")
+
+
+def _rounded(shape: shapely.Geometry) -> shapely.Geometry:
+    return shapely.transform(shape, lambda points: np.round(points, DECIMALS))
+
+
+def _json(column: pa.ChunkedArray | pa.Array) -> pa.StringArray:
+    """A column's values as JSON; what is no number in JSON, and what is missing, is null."""
+    values = _one(column)
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
+    if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
+        return pc.fill_null(values.cast(pa.string()), _NULL)
+    return pc.fill_null(_quoted(values), _NULL)
+
+
+def _quoted(column: pa.ChunkedArray | pa.Array) -> pa.StringArray:
+    # Codes and dates come again and again: each distinct one is written once.
+    coded = _one(column).cast(pa.string()).dictionary_encode()
+    return _texts([json.dumps(value) for value in coded.dictionary.to_pylist()]).take(coded.indices)
+
+
+def _texts(values: Sequence[str | None]) -> pa.StringArray:
+    return pa.array(values, pa.string())
+
+
+def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+
+
+def _cut(sizes: np.ndarray) -> list[tuple[int, int]]:
+    if not len(sizes):
+        return [(0, 0)]
+    number = (np.cumsum(sizes) - sizes) // BATCH_BYTES
+    starts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist()]
+    return list(zip(starts, [*starts[1:], len(sizes)], strict=True))

@@ -1,0 +1,1 @@
+"""The query kinds: one file each, registered by existing."""

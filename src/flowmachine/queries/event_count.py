@@ -1,0 +1,30 @@
+"""How many events each subscriber had."""
+
+from typing import ClassVar, Literal
+
+import ibis.expr.types as ir
+
+from flowmachine.cdr import Cdr
+from flowmachine.parameters import AtHours, Directed, Window
+from flowmachine.query import Role
+
+
+class EventCount(Window, Directed, AtHours):
+    """How many events each subscriber had; those without one are absent."""
+
+    query_kind: Literal["event_count"] = "event_count"
+
+    role: ClassVar[Role] = "Metric"
+    columns: ClassVar = {"subscriber": "int64", "value": "int64"}
+    counts: ClassVar = None
+    example: ClassVar = {
+        "query_kind": "event_count",
+        "start_date": "2016-01-01",
+        "end_date": "2016-01-08",
+        "direction": "both",
+    }
+
+    def expression(self, cdr: Cdr) -> ir.Table:
+        """One row a subscriber: subscriber, value."""
+        events = cdr.events(self)
+        return events.group_by("subscriber").agg(value=events.count())

@@ -1,0 +1,23 @@
+"""The boundaries of a level's units."""
+
+from typing import ClassVar, Literal
+
+import ibis.expr.types as ir
+
+from flowmachine.cdr import Cdr
+from flowmachine.parameters import InUnit
+from flowmachine.query import L
+
+
+class Geography(InUnit):
+    """The boundaries of a level's units, as WKB in WGS84; for lon-lat, where cells stand."""
+
+    query_kind: Literal["geography"] = "geography"
+
+    columns: ClassVar = {"location": L, "geom": "binary"}
+    counts: ClassVar = None
+    example: ClassVar = {"query_kind": "geography", "aggregation_unit": "admin3"}
+
+    def expression(self, cdr: Cdr) -> ir.Table:
+        """One row a place: place, geom."""
+        return cdr.boundaries(self.aggregation_unit)

@@ -1,0 +1,23 @@
+"""How many subscribers came to each location."""
+
+from typing import ClassVar, Literal
+
+import ibis.expr.types as ir
+
+from flowmachine.cdr import Cdr
+from flowmachine.queries.flows import EXAMPLE, Between, marginal
+from flowmachine.query import L
+
+
+class Inflows(Between):
+    """How many subscribers came to each location from any, those who stayed included."""
+
+    query_kind: Literal["inflows"] = "inflows"
+
+    columns: ClassVar = {"location": L, "value": "int64"}
+    counts: ClassVar = "subscribers"
+    example: ClassVar = {"query_kind": "inflows", **EXAMPLE}
+
+    def expression(self, cdr: Cdr) -> ir.Table:
+        """One row a place: place, value, subscribers."""
+        return marginal(cdr, self, "to")

@@ -1,0 +1,33 @@
+"""Where most of each subscriber's events were."""
+
+from typing import ClassVar, Literal
+
+import ibis.expr.types as ir
+
+from flowmachine.cdr import Cdr
+from flowmachine.parameters import AtHours, InUnit, OfEvents, Window
+from flowmachine.queries.daily_location import most_common
+from flowmachine.query import L, Role
+
+
+class MostFrequentLocation(Window, InUnit, OfEvents, AtHours):
+    """Where most of each subscriber's events were.
+
+    Of equals, the place of the later event, then the one whose code sorts last.
+    """
+
+    query_kind: Literal["most_frequent_location"] = "most_frequent_location"
+
+    role: ClassVar[Role] = "ReferenceLocation"
+    columns: ClassVar = {"subscriber": "int64", "location": L}
+    counts: ClassVar = None
+    example: ClassVar = {
+        "query_kind": "most_frequent_location",
+        "start_date": "2016-01-01",
+        "end_date": "2016-01-08",
+        "aggregation_unit": "admin3",
+    }
+
+    def expression(self, cdr: Cdr) -> ir.Table:
+        """One row a subscriber: subscriber, place."""
+        return most_common(cdr, cdr.located(self, "datetime"), ["subscriber"])

@@ -1,0 +1,42 @@
+"""How far each subscriber's events spread."""
+
+from typing import ClassVar, Literal
+
+import ibis.expr.types as ir
+
+from flowmachine.cdr import Cdr
+from flowmachine.geodesy import distance
+from flowmachine.parameters import AtHours, OfEvents, Window
+from flowmachine.query import Role
+
+
+class RadiusOfGyration(Window, OfEvents, AtHours):
+    """How far each subscriber's events spread: the root mean square distance from their centre, in km.
+
+    The centre is the mean longitude and latitude of the subscriber's events; distances are geodesic on WGS84. Source:
+    González, Hidalgo and Barabási (2008), doi:10.1038/nature06958, with FlowKit's centre.
+    """
+
+    query_kind: Literal["radius_of_gyration"] = "radius_of_gyration"
+
+    role: ClassVar[Role] = "Metric"
+    columns: ClassVar = {"subscriber": "int64", "value": "float64"}
+    counts: ClassVar = None
+    example: ClassVar = {
+        "query_kind": "radius_of_gyration",
+        "start_date": "2016-01-01",
+        "end_date": "2016-01-08",
+    }
+
+    def expression(self, cdr: Cdr) -> ir.Table:
+        """One row a subscriber: subscriber, value."""
+        seen = cdr.located(self, unit="lon-lat")
+        # Few places carry many events: distances are computed once a place, weighted by its events.
+        visits = seen.group_by("subscriber", "place").agg(events=seen.count())
+        at = cdr.points(visits)
+        weighted = at.group_by("subscriber").agg(
+            lon0=(at.lon * at.events).sum() / at.events.sum(), lat0=(at.lat * at.events).sum() / at.events.sum()
+        )
+        far = at.join(weighted, "subscriber")
+        far = far.mutate(km=distance(far.lon, far.lat, far.lon0, far.lat0) / 1000)
+        return far.group_by("subscriber").agg(value=((far.km * far.km * far.events).sum() / far.events.sum()).sqrt())

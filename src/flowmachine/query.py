@@ -1,0 +1,269 @@
+"""What a query kind is, and the registry that holds every kind.
+
+A kind is one class in one file of `flowmachine/queries` (or of a plugin): its fields are the wire's parameters, its
+docstring is the documentation, its `columns` are the result's schema, its `counts` is what release guards. Defining the
+class registers it; an incomplete declaration does not import.
+"""
+
+import hashlib
+import importlib
+import json
+import pkgutil
+import re
+import typing
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, Union
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flowmachine.errors import InvalidQuery
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from flowmachine.cdr import Cdr
+
+    # To a type checker a slot holds a query; to pydantic, the union of the kinds that belong in it.
+    ReferenceLocation: TypeAlias = "Query"
+    InputToFlows: TypeAlias = "Query"
+    InputToModalLocation: TypeAlias = "Query"
+    JoinableMetrics: TypeAlias = "Query"
+    HistogrammableMetrics: TypeAlias = "Query"
+    SubscriberQuery: TypeAlias = "Query"
+
+Unit = Literal["admin0", "admin1", "admin2", "admin3", "lon-lat"]
+"""The levels that locations are counted by."""
+UNITS: tuple[str, ...] = typing.get_args(Unit)
+
+Role = Literal["Aggregate", "DailyLocation", "ReferenceLocation", "Locations", "Metric"]
+"""Where a kind may stand: Aggregate is what a server releases; the others say which slots accept it."""
+
+SLOTS: dict[str, tuple[Role, ...]] = {
+    "ReferenceLocation": ("DailyLocation", "ReferenceLocation"),
+    "InputToFlows": ("DailyLocation", "ReferenceLocation", "Locations"),
+    "InputToModalLocation": ("DailyLocation",),
+    "JoinableMetrics": ("Metric",),
+    "HistogrammableMetrics": ("Metric",),
+    "SubscriberQuery": ("DailyLocation", "ReferenceLocation", "Locations", "Metric"),
+}
+"""The named sets of kinds that a field may hold, as the roles that belong to each."""
+
+REGISTRY: dict[str, type["Query"]] = {}
+"""Every kind, by name; filled by defining classes."""
+
+L = "location"
+"""The type of a column that stands for the location columns of the query's unit: pcod, or lon and lat."""
+
+
+class Query(BaseModel):
+    """A question about the data, with named parameters; frozen, hashable, and made without a connection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    kind: ClassVar[str] = ""
+    """The kind's name on the wire: the default of its field `query_kind`."""
+    role: ClassVar[Role] = "Aggregate"
+    revision: ClassVar[int] = 1
+    """Raised when the kind's meaning changes, so that former results are not served for the new question."""
+    columns: ClassVar[Mapping[str, str]] = {}
+    """Result columns and their types, in order; the type `L` stands for the location columns of the unit."""
+    counts: ClassVar[str | None] = None
+    """The column of the expression that counts the people behind a row; None where the rows are of nobody."""
+    censored_whole: ClassVar[bool] = False
+    """True where one row that stands for too few withholds every row."""
+    example: ClassVar[Mapping[str, Any]] = {}
+    """A full spec: tested, documented and shown with its result."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Enter the kind in the registry, or say what its declaration lacks."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if "query_kind" not in cls.model_fields:
+            return
+        name = cls.kind = cls.model_fields["query_kind"].default
+        lacks = [
+            f"a description of {f!r}" for f, i in cls.model_fields.items() if f != "query_kind" and not i.description
+        ]
+        if not re.match(r"[^\n]+\.(\n|$)", cls.__doc__ or ""):
+            lacks.append("a docstring whose first line is one sentence")
+        lacks += [what for what, there in {"columns": cls.columns, "an example": cls.example}.items() if not there]
+        if not any("counts" in base.__dict__ for base in cls.__mro__ if base is not Query):
+            lacks.append("counts, the column that counts the people behind a row, or None where it tells of nobody")
+        if lacks:
+            raise TypeError(f"The query kind {name} cannot be registered: it lacks {', '.join(lacks)}.")
+        former = REGISTRY.get(name)
+        if former is not None and (former.__module__, former.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"The query kind {name} is declared twice: in {former.__module__} and {cls.__module__}.")
+        REGISTRY[name] = cls
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The query as it goes over the wire, with every default filled in."""
+        return self.model_dump(mode="json")
+
+    @property
+    def id(self) -> str:
+        """The query's identity: a digest of its kinds, revisions and named parameters, in 32 hexadecimal digits.
+
+        Lists keep their order; equal values spelled differently give equal ids. It does not depend on the data; a
+        result's id also covers the versions of the days that it read (see `Session.result_id`).
+        """
+        told = {"spec": self.spec, "revisions": {q.kind: q.revision for q in self.walk()}}
+        return hashlib.md5(json.dumps(told, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def unit(self) -> str | None:
+        """The level that the result's locations are of; None where it has none."""
+        own = getattr(self, "aggregation_unit", None)
+        if own:
+            return own
+        located = (child for child in self.children() if child is not getattr(self, "subscriber_subset", None))
+        return next((u for child in located if (u := child.unit)), None)
+
+    def _fields(self) -> Iterator[tuple[str, Any]]:
+        for name in type(self).model_fields:
+            yield name, getattr(self, name)
+
+    def children(self) -> Iterator["Query"]:
+        """The queries that this one is directly made of, in the order of its fields."""
+        for _, value in self._fields():
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, Query):
+                    yield item
+
+    def parts(self) -> Iterator["Query"]:
+        """The children whose rows this query reads, each a table that may be stored and reused.
+
+        Children in a list are none: their parent reads their events itself, in one scan.
+        """
+        for _, value in self._fields():
+            if isinstance(value, Query):
+                yield value
+
+    def walk(self) -> Iterator["Query"]:
+        """This query and all that it is made of, at any depth."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+    @property
+    def result_columns(self) -> dict[str, str]:
+        """The result's columns and types, in order."""
+        columns: dict[str, str] = {}
+        for name, kind in self.columns.items():
+            columns |= location_columns(self.unit, name.removeprefix("location")) if kind == L else {name: kind}
+        return columns
+
+    def expression(self, cdr: "Cdr") -> "ir.Table":
+        """The query as an Ibis expression: its `columns`, and `counts` where that is not one of them.
+
+        Locations are numbers here, in columns `place`, `place_from` and `place_to`; they become codes at the end.
+        """
+        raise NotImplementedError
+
+
+def location_columns(unit: str | None, suffix: str = "") -> dict[str, str]:
+    """The columns that tell a location of a unit, and their types."""
+    if unit == "lon-lat":
+        return {f"lon{suffix}": "float64", f"lat{suffix}": "float64"}
+    return {f"pcod{suffix}": "string"}
+
+
+@cache
+def kinds() -> Mapping[str, type[Query]]:
+    """Every query kind, ours and the plugins', ready to validate; a plugin that breaks is named and left out."""
+    queries = importlib.import_module("flowmachine.queries")
+
+    for module in sorted(m.name for m in pkgutil.iter_modules(queries.__path__)):
+        importlib.import_module(f"{queries.__name__}.{module}")
+    for plugin in sorted(entry_points(group="flowmachine.queries"), key=lambda e: e.name):
+        ours = dict(REGISTRY)
+        try:
+            plugin.load()
+        except Exception as problem:
+            REGISTRY.clear()
+            REGISTRY.update(ours)
+            warnings.warn(f"The plugin {plugin.name} is left out: {problem}", stacklevel=2)
+    namespace = {slot: _one_of(slot_members(slot)) for slot in SLOTS}
+    for cls in REGISTRY.values():
+        cls.model_rebuild(force=True, _types_namespace=namespace)
+    return dict(sorted(REGISTRY.items()))
+
+
+def slot_members(slot: str) -> list[str]:
+    """The kinds that a slot accepts."""
+    return [name for name, cls in sorted(REGISTRY.items()) if cls.role in SLOTS[slot]]
+
+
+def _one_of(members: list[str]) -> Any:
+    classes: Any = tuple(REGISTRY[name] for name in members)
+    # A union of one class takes no discriminator.
+    return Annotated[Union[classes], Field(discriminator="query_kind")] if len(classes) > 1 else classes[0]  # noqa: UP007
+
+
+def parse(spec: Any) -> Query:
+    """The query that a spec means; raises InvalidQuery naming each path that is wrong, and what is allowed."""
+    if not isinstance(spec, Mapping):
+        raise InvalidQuery({"": ["A query spec is an object with a query_kind."]})
+    name = spec.get("query_kind")
+    cls = kinds().get(str(name))
+    if cls is None:
+        given = "is missing" if name is None else f"is {name!r}"
+        raise InvalidQuery({"query_kind": [f"It {given}. Must be one of: {', '.join(kinds())}."]})
+    try:
+        return cls.model_validate(spec)
+    except ValidationError as error:
+        problems: dict[str, list[str]] = {}
+        for detail in error.errors(include_url=False):
+            path, given = _locate(spec, detail["loc"])
+            if detail["type"] == "too_short" and given:
+                continue  # Items that are wrong themselves are not counted; their own messages say why.
+            problems.setdefault(path, []).append(_sentence(detail, given))
+        raise InvalidQuery(problems) from None
+
+
+def _locate(spec: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
+    """The path of an error as its reader writes it, and the value there.
+
+    A union adds the tag of the member that it tried to an error's location; a reader knows no such step.
+    """
+    path, value, entered = "", spec, False
+    for step in loc:
+        if isinstance(step, int):
+            path, entered = f"{path}[{step}]", True
+            value = value[step] if isinstance(value, list | tuple) and step < len(value) else None
+        elif entered and isinstance(value, Mapping) and value.get("query_kind") == step:
+            entered = False
+        else:
+            path, entered = f"{path}.{step}" if path else step, True
+            value = value.get(step) if isinstance(value, Mapping) else None
+    return path, value
+
+
+def _sentence(detail: Any, given: Any) -> str:
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "missing":
+            return "It is missing."
+        case "extra_forbidden":
+            return "There is no such parameter."
+        case "literal_error":
+            return f"It is {given!r}. Must be one of: {_plain(context['expected'])}."
+        case "union_tag_invalid":
+            return f"Its query_kind is {context['tag']!r}. Must be one of: {_plain(context['expected_tags'])}."
+        case "union_tag_not_found":
+            return "Its query_kind is missing."
+        case "too_short":
+            return "It needs at least one item."
+        case "value_error":
+            return str(context["error"])
+        case _:
+            shown = json.dumps(given, default=str)
+            return f"It is {shown if len(shown) < 80 else shown[:77] + '...'}. {detail['msg']}."
+
+
+def _plain(choices: str) -> str:
+    return choices.replace("'", "").replace(" or ", ", ")

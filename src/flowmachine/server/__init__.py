@@ -1,0 +1,1 @@
+"""The FlowMachine server: questions over ZeroMQ, answered by workers, kept as Parquet."""

@@ -1,0 +1,152 @@
+"""Start the FlowMachine server: `flowmachine`, or `python -m flowmachine.server`."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import zmq.asyncio
+from pydantic import ValidationError
+
+from flowdb.catalogue import mend
+from flowdb.lake import Lake, LakeError
+from flowmachine.errors import FlowMachineError
+from flowmachine.geojson import Atlas
+from flowmachine.query import kinds
+from flowmachine.release import Rule
+from flowmachine.server.actions import Cuts, Machine
+from flowmachine.server.logs import debug_log, fault, run_log
+from flowmachine.server.protocol import Server, admit, bound, is_loopback
+from flowmachine.server.settings import Settings
+from flowmachine.server.store import Limits, open_store
+from flowmachine.server.workers import Workers
+from flowmachine.session import Session, connect
+
+_SHRINK_SECONDS = 60
+
+
+def main() -> None:
+    """Run the server until it is told to stop; what is wrong with its settings is one sentence and exit code 1."""
+    if sys.argv[1:]:
+        print("usage: flowmachine\n\nRuns the FlowMachine server; settings are environment variables:\n")
+        for name, info in Settings.model_fields.items():
+            print(f"  {name.upper():32}{info.description}")
+        sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
+    # Results and what spills beside them are of people until they are released.
+    os.umask(0o077)
+    try:
+        asyncio.run(_run(Settings()))  # type: ignore[call-arg]
+    except ValidationError as problem:
+        print(_sentence(problem), file=sys.stderr)
+        sys.exit(1)
+    except (FlowMachineError, LakeError) as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(1)
+
+
+async def _run(settings: Settings) -> None:
+    runs, faults = run_log(), debug_log(settings.flowmachine_log_level)
+    with ExitStack() as held:
+        if not settings.in_lake and settings.flowmachine_cache_dir is None:
+            raise FlowMachineError("Over a database, name a directory for stored results: FLOWMACHINE_CACHE_DIR.")
+        session = _session(settings)
+        held.callback(session.close)
+        smallest = settings.flowmachine_smallest
+        settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        limits = Limits(
+            settings.cache_size, settings.cache_half_life, timedelta(seconds=settings.cache_protected_period)
+        )
+        store = open_store(settings.cache_dir, settings.catalogue_url, limits, smallest)
+        held.callback(store.close)
+        context = zmq.asyncio.Context()
+        held.callback(context.destroy, linger=1000)
+        secret = settings.flowmachine_curve_secret_key
+        if secret:
+            held.callback(admit(context, settings.client_keys).stop)
+        wire = bound(
+            context, settings.flowmachine_host, settings.flowmachine_port, secret.get_secret_value() if secret else None
+        )
+        if not secret and not is_loopback(settings.flowmachine_host):
+            faults.warning("other machines reach this socket unencrypted: set FLOWMACHINE_CURVE_SECRET_KEY")
+        mended = store.mend()
+        if settings.in_lake:
+            _bring_up_to_date(settings, store.catalogue, faults)
+        kinds()
+        atlas = Atlas(session.engine, session.timezone)
+        workers = Workers(
+            session, atlas, store, number=settings.db_connection_pool_size, run_log=runs, debug_log=faults
+        )
+        workers.start()
+        held.callback(workers.close)
+        runs.info("ready", host=settings.flowmachine_host, port=settings.flowmachine_port, **mended)
+        server = Server(
+            Machine(session, atlas, store, workers, store.catalogue, Cuts()), wire, run_log=runs, debug_log=faults
+        )
+        await _until_stopped(server, store, faults)
+        runs.info("stopped")
+
+
+async def _until_stopped(server: Server, store: Any, faults: Any) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    tasks = [asyncio.create_task(work) for work in (server.serve(), _shrinking(store, faults), stop.wait())]
+    done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _shrinking(store: Any, faults: Any) -> None:
+    while True:
+        await asyncio.sleep(_SHRINK_SECONDS)
+        try:
+            await asyncio.to_thread(store.shrink)
+        except Exception as error:
+            faults.error("the cache could not be shrunk", **fault(error))
+
+
+def _session(settings: Settings) -> Session:
+    store = settings.store
+    options = {}
+    if settings.flowmachine_memory and settings.in_lake and settings.flowmachine_engine in (None, "duckdb"):
+        options["memory_limit"] = settings.flowmachine_memory
+    return connect(
+        Path(store) if settings.in_lake else store,
+        engine=settings.flowmachine_engine,
+        rule=Rule(settings.flowmachine_smallest),
+        **options,
+    )
+
+
+def _bring_up_to_date(settings: Settings, catalogue: Any, faults: Any) -> None:
+    """Settle cells and boundaries, and records of loads, where a killed load left them behind."""
+    from flowdb.cells import settle  # noqa: PLC0415 - needs shapely's tree only where something is to be settled
+
+    lake = Lake.open(Path(settings.store))
+    try:
+        for told in settle(lake):
+            faults.warning(told)
+        mend(catalogue, lake)
+    except LakeError as problem:
+        # A load that runs at this moment holds them, and leaves them right.
+        faults.warning(str(problem))
+
+
+def _sentence(problem: ValidationError) -> str:
+    told = []
+    for detail in problem.errors(include_url=False, include_input=False, include_context=False):
+        name = str(detail["loc"][0]).upper() if detail["loc"] else "The settings"
+        what = "is not set" if detail["type"] == "missing" else f"is not right: {detail['msg'].lower()}"
+        told.append(f"{name} {what}.")
+    return " ".join(told)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,395 @@
+"""What the server does when asked: one function an action, and the table of them."""
+
+import datetime as dt
+import inspect
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
+from typing import Any
+
+import pyarrow as pa
+
+import flowdb.catalogue
+import flowmachine.catalogue
+from flowdb.catalogue import Catalogue
+from flowdb.tables import EVENT_TYPES
+from flowmachine import geojson
+from flowmachine.errors import FlowMachineError, InvalidQuery
+from flowmachine.geojson import Atlas, Places
+from flowmachine.query import Query, parse
+from flowmachine.server.questions import ask, is_published, kinds_in, published, understand
+from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, QUEUED
+from flowmachine.server.store import Store, batch_count, read_rows
+from flowmachine.server.workers import Workers
+from flowmachine.session import Session
+
+_CUTS_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: `msg` is for people, `payload` for programs, `arrow` an Arrow IPC stream."""
+
+    ok: bool
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    msg: str = ""
+    arrow: pa.Buffer | None = None
+
+    @property
+    def frames(self) -> list[Any]:
+        """The answer as it goes over the wire."""
+        told = {"status": "success" if self.ok else "error", "msg": self.msg, "payload": dict(self.payload)}
+        envelope = json.dumps(told).encode()
+        return [envelope] if self.arrow is None else [envelope, self.arrow]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """All that actions work with."""
+
+    session: Session
+    atlas: Atlas
+    store: Store
+    workers: Workers
+    catalogue: Catalogue
+    cuts: "Cuts"
+
+
+class Cuts:
+    """Where the features of results are cut into batches; those of the latest results are kept."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[str, int], list[tuple[int, int]]] = OrderedDict()
+
+    def of(self, query_id: str, places: Places, make: Callable[[], list[tuple[int, int]]]) -> list[tuple[int, int]]:
+        """The cuts of a result over certain places."""
+        key = (query_id, id(places))
+        with self._lock:
+            found = self._kept.get(key)
+        if found is None:
+            found = make()
+            with self._lock:
+                self._kept[key] = found
+                while len(self._kept) > _CUTS_KEPT:
+                    self._kept.popitem(last=False)
+        return found
+
+
+def ping(_: Machine) -> Reply:
+    """Whether the server is there."""
+    return Reply(ok=True, msg="pong")
+
+
+def get_available_queries(_: Machine) -> Reply:
+    """The kinds that may be run."""
+    return Reply(ok=True, payload={"available_queries": published()})
+
+
+def get_query_schemas(_: Machine) -> Reply:
+    """The JSON Schemas of every kind."""
+    return Reply(ok=True, payload={"query_schemas": flowmachine.catalogue.schemas()})
+
+
+def get_catalogue(_: Machine) -> Reply:
+    """Every kind as data."""
+    return Reply(ok=True, payload={"catalogue": flowmachine.catalogue.catalogue()})
+
+
+def get_server_status(machine: Machine) -> Reply:
+    """Version, time zone and how much there is to do."""
+    counts = machine.store.counts()
+    told = {state: counts.get(state, 0) for state in (QUEUED, EXECUTING, COMPLETED, ERRORED)}
+    return Reply(
+        ok=True,
+        payload={
+            "version": _version(),
+            "timezone": machine.session.timezone,
+            **told,
+            "workers": machine.workers.number,
+        },
+    )
+
+
+def run_query(machine: Machine, spec: Mapping[str, Any], request_id: str) -> Reply:
+    """Let a query be computed, unless its result is stored or on its way."""
+    try:
+        query = understand(spec, lambda query_id: _known(machine, query_id))
+    except InvalidQuery as problem:
+        return _invalid(spec, problem)
+    try:
+        question = ask(machine.session, machine.atlas, query, machine.session.engine.snapshot())
+    except FlowMachineError as problem:
+        return Reply(ok=False, msg=str(problem), payload={"exception": str(problem)})
+    machine.workers.submit(question, request_id)
+    return Reply(
+        ok=True,
+        payload={
+            "query_id": question.query_id,
+            "progress": _progress(machine, machine.store.find(question.query_id)),
+        },
+    )
+
+
+def get_aggregation_unit(machine: Machine, spec: Mapping[str, Any]) -> Reply:
+    """The level of a query's locations, and every kind in it."""
+    try:
+        query = understand(spec, lambda query_id: _known(machine, query_id))
+    except InvalidQuery as problem:
+        return _invalid(spec, problem)
+    return Reply(ok=True, payload={"aggregation_unit": query.unit, "query_kinds": kinds_in(query)})
+
+
+def poll_query(machine: Machine, query_id: str) -> Reply:
+    """How far a query is."""
+    row = _asked(machine, query_id)
+    if row is None:
+        return _awol(query_id)
+    return Reply(
+        ok=True,
+        payload={
+            "query_id": query_id,
+            "query_kind": row.query_kind,
+            "query_state": row.state,
+            "progress": _progress(machine, row),
+            "error": row.error or "",
+        },
+    )
+
+
+def get_query_kind(machine: Machine, query_id: str) -> Reply:
+    """The kind of a query."""
+    row = _asked(machine, query_id)
+    return _awol(query_id) if row is None else Reply(True, {"query_id": query_id, "query_kind": row.query_kind})
+
+
+def get_query_params(machine: Machine, query_id: str) -> Reply:
+    """The spec of a query with every default filled in, the level of its locations and every kind in it."""
+    row = _asked(machine, query_id)
+    if row is None:
+        return _awol(query_id)
+    query = parse(row.params)
+    return Reply(
+        ok=True,
+        payload={
+            "query_id": query_id,
+            "query_params": row.params,
+            "aggregation_unit": query.unit,
+            "query_kinds": kinds_in(query),
+        },
+    )
+
+
+def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "rows") -> Reply:  # noqa: A002 - the wire's
+    """One batch of what was released of a query's rows, as rows or as GeoJSON features."""
+    row = _asked(machine, query_id)
+    if row is None:
+        return _awol(query_id)
+    if format not in ("rows", "geo"):
+        return Reply(ok=False, msg=f"format is {format!r}. Must be one of: rows, geo.")
+    with machine.store.using(query_id) as path:
+        if path is None:
+            row = machine.store.find(query_id) or row
+            told = row.error or f"The query is {row.state}: run it, or wait until it is completed."
+            return Reply(ok=False, msg=told, payload={"query_id": query_id, "query_state": row.state})
+        if batch == 0:
+            machine.store.touch(query_id)
+        query = parse(row.params)
+        if format == "geo" and not geojson.has_geometry(query):
+            return Reply(
+                ok=False,
+                msg=f"{row.query_kind} has no geometry: its rows are of no locations. Ask for them as rows.",
+                payload={"query_id": query_id, "query_state": ERRORED},
+            )
+        count, rows = batch_count(path)
+        if format == "geo":
+            places = machine.atlas.places(query.unit or "", machine.session.engine.snapshot())
+            cuts = machine.cuts.of(query_id, places, lambda: geojson.batches(read_rows(path), query, places))
+            count = len(cuts)
+            made = _features(query, places, cuts[batch], path) if 0 <= batch < count else None
+        else:
+            size = -(-rows // count)
+            made = read_rows(path, batch * size, (batch + 1) * size) if 0 <= batch < count else None
+    if made is None:
+        return Reply(ok=False, msg=f"There is no batch {batch}: they are numbered 0 to {count - 1}.")
+    payload = {"query_id": query_id, "query_state": COMPLETED, "batch": batch, "batches": count, "rows": rows}
+    return Reply(ok=True, payload=payload, arrow=_stream(made))
+
+
+def get_geography(machine: Machine, aggregation_unit: str, batch: int = 0) -> Reply:
+    """One batch of the boundaries of a level, as GeoJSON features in WGS84."""
+    snapshot = machine.session.engine.snapshot()
+    levels = machine.atlas.levels(snapshot)
+    if aggregation_unit not in levels:
+        told = f"Must be one of: {', '.join(levels)}." if levels else "No cells or boundaries are loaded here."
+        return Reply(ok=False, msg=f"aggregation_unit: {told}", payload={"aggregation_unit": [told]})
+    places = machine.atlas.places(aggregation_unit, snapshot)
+    cuts = geojson.boundary_batches(places)
+    if not 0 <= batch < len(cuts):
+        return Reply(ok=False, msg=f"There is no batch {batch}: they are numbered 0 to {len(cuts) - 1}.")
+    start, stop = cuts[batch]
+    made = geojson.boundary_features(places, start=start, stop=stop)
+    payload = {"query_state": COMPLETED, "batch": batch, "batches": len(cuts)}
+    return Reply(ok=True, payload=payload, arrow=_stream(made))
+
+
+def get_available_dates(machine: Machine) -> Reply:
+    """The stored days of every event type that has any."""
+    snapshot = machine.session.engine.snapshot()
+    dates = {event_type: [str(day) for day in snapshot.dates(event_type)] for event_type in EVENT_TYPES}
+    return Reply(ok=True, payload={event_type: days for event_type, days in dates.items() if days})
+
+
+def list_qa_checks(machine: Machine) -> Reply:
+    """The quality checks that have results."""
+    checks = flowdb.catalogue.list_checks(machine.catalogue)
+    told = [{"cdr_type": event_type, "type_of_query_or_check": name} for event_type, name in checks]
+    return Reply(ok=True, payload={"available_qa_checks": told})
+
+
+def get_qa_checks(machine: Machine, cdr_type: str, start_date: str, end_date: str, check_type: str) -> Reply:
+    """The results of a quality check for the days from the first to the last, both included."""
+    days = {}
+    for name, text in {"start_date": start_date, "end_date": end_date}.items():
+        try:
+            days[name] = dt.date.fromisoformat(text)
+        except ValueError:
+            return Reply(ok=False, msg=f"{name} is {text!r}, which is no date: write it as 2016-01-31.")
+    stop = days["end_date"] + dt.timedelta(days=1) if days["end_date"] < dt.date.max else dt.date.max
+    checks = flowdb.catalogue.get_checks(machine.catalogue, cdr_type, check_type, days["start_date"], stop)
+    told = [{"outcome": c.outcome, "cdr_date": str(c.day), "type_of_query_or_check": c.name} for c in checks]
+    return Reply(ok=True, payload={"qa_checks": told})
+
+
+def cancel_query(machine: Machine, query_id: str) -> Reply:
+    """Stop a query that waits or runs; others stay as they are."""
+    if _asked(machine, query_id) is None:
+        return _awol(query_id)
+    return Reply(ok=True, payload={"query_id": query_id, "query_state": machine.workers.cancel(query_id)})
+
+
+def list_queries(machine: Machine) -> Reply:
+    """Every query and stored part that is known, the latest first."""
+    told = [
+        {
+            "query_id": row.query_id,
+            "query_kind": row.query_kind,
+            "query_state": row.state,
+            "submitted": row.submitted.isoformat() if row.submitted else None,
+        }
+        for row in machine.store.every()
+    ]
+    return Reply(ok=True, payload={"queries": told})
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to ask for: what answers, and which parameters it takes; `whole` takes all of them as one spec."""
+
+    answer: Callable[..., Reply]
+    whole: bool = False
+
+    def __call__(self, machine: Machine, params: Mapping[str, Any], request_id: str) -> Reply:
+        """The answer, or what is wrong with the parameters."""
+        if self.whole:
+            more = {"request_id": request_id} if "request_id" in inspect.signature(self.answer).parameters else {}
+            return self.answer(machine, params, **more)
+        name, takes = self.answer.__name__, dict(list(inspect.signature(self.answer).parameters.items())[1:])
+        for given, value in params.items():
+            if given not in takes:
+                allowed = f"it takes {', '.join(takes)}" if takes else "it takes none"
+                return Reply(ok=False, msg=f"{name} has no parameter {given!r}: {allowed}.")
+            kind = takes[given].annotation
+            if not isinstance(value, kind) or isinstance(value, bool):
+                return Reply(ok=False, msg=f"{given} of {name} must be {'a number' if kind is int else 'text'}.")
+        lacks = [n for n, p in takes.items() if n not in params and p.default is inspect.Parameter.empty]
+        if lacks:
+            return Reply(ok=False, msg=f"{name} needs {' and '.join(lacks)}.")
+        return self.answer(machine, **params)
+
+
+ACTIONS: dict[str, Action] = {
+    answer.__name__: Action(answer, whole=answer in (run_query, get_aggregation_unit))
+    for answer in (
+        ping,
+        get_available_queries,
+        get_query_schemas,
+        get_catalogue,
+        get_server_status,
+        run_query,
+        get_aggregation_unit,
+        poll_query,
+        get_query_kind,
+        get_query_params,
+        get_result,
+        get_geography,
+        get_available_dates,
+        list_qa_checks,
+        get_qa_checks,
+        cancel_query,
+        list_queries,
+    )
+}
+"""What may be asked for, by name."""
+
+
+def _asked(machine: Machine, query_id: str) -> Any | None:
+    """The record of a query that may be told of; parts may not."""
+    row = machine.store.find(query_id)
+    return row if row is not None and is_published(row.query_kind) else None
+
+
+def _known(machine: Machine, query_id: str) -> tuple[str, Mapping[str, Any]] | None:
+    row = machine.store.find(query_id)
+    return None if row is None else (row.query_kind, row.params)
+
+
+def _awol(query_id: str) -> Reply:
+    return Reply(
+        ok=False,
+        msg=f"No query {query_id!r} is known here: run it first.",
+        payload={"query_id": query_id, "query_state": AWOL},
+    )
+
+
+def _invalid(spec: Mapping[str, Any], problem: InvalidQuery) -> Reply:
+    return Reply(
+        ok=False,
+        msg=str(problem),
+        payload={"params": dict(spec), "validation_error_messages": problem.problems},
+    )
+
+
+def _progress(machine: Machine, row: Any) -> dict[str, int]:
+    """How many stored tables a query still needs, itself included, and how many of them wait and run."""
+    if row.state == COMPLETED:
+        return {"eligible": 0, "queued": 0, "running": 0}
+    states = [*machine.store.states(row.depends_on or []).values(), row.state]
+    eligible = sum(state != COMPLETED for state in states)
+    running = states.count(EXECUTING)
+    # Parts wait for their question's worker, not for one of their own.
+    waiting = eligible - running if row.state in (QUEUED, EXECUTING) else 0
+    return {"eligible": eligible, "queued": waiting, "running": running}
+
+
+def _features(query: Query, places: Places, cut: tuple[int, int], path: Any) -> pa.RecordBatch:
+    if geojson.is_flow(query):
+        return geojson.flow_features(read_rows(path), query, places, start=cut[0], stop=cut[1])
+    return geojson.features(read_rows(path, *cut), query, places, first=cut[0])
+
+
+def _stream(rows: pa.Table | pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write(rows)
+    return sink.getvalue()
+
+
+def _version() -> str:
+    try:
+        return version("flowkit")
+    except PackageNotFoundError:
+        return "unknown"

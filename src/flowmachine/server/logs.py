@@ -1,0 +1,39 @@
+"""Two logs as JSON lines: what was asked and run, on standard output; what may be wrong, on standard error."""
+
+import logging
+import sys
+import traceback
+from typing import Any, TextIO
+
+import structlog
+
+
+def _logger(name: str, stream: TextIO, level: int) -> Any:
+    return structlog.wrap_logger(
+        structlog.PrintLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(default=str),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    ).bind(logger=name)
+
+
+def run_log() -> Any:
+    """The log of what was asked and run: action, ids, kind, state, seconds, rows; never a value of the data."""
+    return _logger("flowmachine.query_run_log", sys.stdout, logging.INFO)
+
+
+def debug_log(level: str) -> Any:
+    """The log for whoever looks for a fault."""
+    least = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(stream=sys.stderr, level=least, format="%(name)s: %(message)s")
+    return _logger("flowmachine.debug", sys.stderr, least)
+
+
+def fault(error: BaseException) -> dict[str, Any]:
+    """An error for the log: its type and where it rose; its text is left out, since engines quote data in theirs."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {"error": type(error).__name__, "at": [f"{f.filename}:{f.lineno} {f.name}" for f in frames[-6:]]}

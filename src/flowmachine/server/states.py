@@ -1,0 +1,55 @@
+"""The states of a stored question, as data."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from flowdb.catalogue import queries
+
+KNOWN, QUEUED, EXECUTING, COMPLETED, ERRORED, CANCELLED, RESETTING = (
+    "known",
+    "queued",
+    "executing",
+    "completed",
+    "errored",
+    "cancelled",
+    "resetting",
+)
+AWOL = "awol"
+"""What is told of an id that nobody asked for; no state of a question."""
+
+TRANSITIONS: frozenset[tuple[str, str, str]] = frozenset(
+    {
+        (KNOWN, "queue", QUEUED),
+        (QUEUED, "execute", EXECUTING),
+        (EXECUTING, "finish", COMPLETED),
+        (EXECUTING, "error", ERRORED),
+        (QUEUED, "cancel", CANCELLED),
+        (EXECUTING, "cancel", CANCELLED),
+        # A server that died left these behind; at its next start they wait again.
+        (EXECUTING, "resume", QUEUED),
+        (CANCELLED, "reset", RESETTING),
+        (ERRORED, "reset", RESETTING),
+        (COMPLETED, "reset", RESETTING),
+        (RESETTING, "finish_resetting", KNOWN),
+    }
+)
+"""Every change there is: from a state, by an event, to a state."""
+
+STATES: frozenset[str] = frozenset(state for start, _, stop in TRANSITIONS for state in (start, stop))
+EVENTS: frozenset[str] = frozenset(event for _, event, _ in TRANSITIONS)
+
+
+def fire(connection: sa.Connection, query_id: str, event: str, **values: Any) -> bool:
+    """Let an event happen to a question, and set columns with it; False where its state does not allow it.
+
+    One UPDATE that names the former states: of several who try, one succeeds.
+    """
+    starts = {start for start, name, _ in TRANSITIONS if name == event}
+    (stop,) = {stop for _, name, stop in TRANSITIONS if name == event}
+    changed = connection.execute(
+        sa.update(queries)
+        .where(queries.c.query_id == query_id, queries.c.state.in_(starts))
+        .values(state=stop, **values)
+    )
+    return changed.rowcount == 1

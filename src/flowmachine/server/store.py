@@ -1,0 +1,361 @@
+"""Stored results and shared parts: Parquet files in the cache directory, with their records in the catalogue.
+
+A file is written under another name, synced and renamed, then recorded; where a killed server left one without the
+other, `mend` puts it right. Results are what release let through, and all that is ever served; parts hold rows of
+single subscribers, serve the computing of other queries, and never leave.
+"""
+
+import fcntl
+import json
+import math
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from flowdb.catalogue import Catalogue, queries
+from flowmachine.errors import FlowMachineError
+from flowmachine.server.questions import Question, is_published
+from flowmachine.server.states import (
+    CANCELLED,
+    COMPLETED,
+    ERRORED,
+    EXECUTING,
+    KNOWN,
+    QUEUED,
+    RESETTING,
+    fire,
+)
+
+ROWS_AT_ONCE = 49_152
+"""Rows of a batch that is served."""
+
+_FRESH: dict[str, Any] = {"started": None, "finished": None, "error": None}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be kept, and for how long."""
+
+    size: int
+    """Bytes that stored files may take together."""
+    half_life: float = 1000
+    """After how many retrievals of anything a retrieval counts half."""
+    protected: timedelta = timedelta(days=1)
+    """For how long a new file is kept anyway."""
+
+
+class Store:
+    """The cache directory of one server and the records of what lies in it."""
+
+    def __init__(self, directory: Path, catalogue: Catalogue, limits: Limits, smallest: int, lock: IO[str]) -> None:
+        self._directory = directory
+        self.catalogue = catalogue
+        self._limits = limits
+        self._made_by = json.dumps({"smallest": smallest})
+        self._file_lock = lock
+        self._lock = threading.RLock()
+        self._in_use: Counter[str] = Counter()
+        with catalogue.engine.connect() as connection:
+            self._touches = connection.execute(sa.select(sa.func.sum(queries.c.access_count))).scalar() or 0
+
+    def close(self) -> None:
+        """Let the next server have the directory."""
+        self._file_lock.close()
+
+    # Records
+
+    def find(self, query_id: str) -> Any | None:
+        """The record of a question or part; None where nobody asked."""
+        with self.catalogue.engine.connect() as connection:
+            return connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
+
+    def enter(self, question: Question, request_id: str) -> bool:
+        """Record that a question is asked, and let it wait for a worker unless it waits, runs or is stored.
+
+        Returns whether it waits from now on. What failed or was cancelled is tried again.
+        """
+        with self._lock, self._writing() as connection:
+            for part in question.parts:
+                self._known(connection, part)
+            self._known(connection, question, depends_on=[part.query_id for part in question.parts])
+            self._reset(connection, question.query_id, (ERRORED, CANCELLED))
+            now = datetime.now(UTC)
+            return fire(connection, question.query_id, "queue", submitted=now, request_id=request_id, **_FRESH)
+
+    def take(self, busy: set[str]) -> Any | None:
+        """The question that has waited longest, now executing; those that are `busy` are left. None: nothing waits."""
+        chosen = (
+            sa.select(queries)
+            .where(queries.c.state == QUEUED)
+            .order_by(queries.c.priority.desc(), queries.c.submitted, queries.c.query_id)
+        )
+        with self._lock, self._writing() as connection:
+            for row in connection.execute(chosen).all():
+                if row.query_id not in busy and fire(
+                    connection, row.query_id, "execute", started=datetime.now(UTC), versions=self._made_by
+                ):
+                    return row
+        return None
+
+    def take_part(self, part: Question) -> bool:
+        """Let a part execute; False where it is stored already."""
+        now = datetime.now(UTC)
+        with self._lock, self._writing() as connection:
+            self._known(connection, part)
+            self._reset(connection, part.query_id, (ERRORED, CANCELLED))
+            fire(connection, part.query_id, "queue", submitted=now, **_FRESH)
+            return fire(connection, part.query_id, "execute", started=now, versions=self._made_by)
+
+    def change(self, query_id: str, event: str, **values: Any) -> bool:
+        """Let an event happen to a question; False where its state does not allow it."""
+        with self._writing() as connection:
+            return fire(connection, query_id, event, **values)
+
+    def fail(self, query_id: str, reason: str) -> bool:
+        """Record why a question could not be answered."""
+        return self.change(query_id, "error", error=reason, finished=datetime.now(UTC))
+
+    def states(self, query_ids: Sequence[str]) -> dict[str, str]:
+        """The states of these questions."""
+        chosen = sa.select(queries.c.query_id, queries.c.state).where(queries.c.query_id.in_(query_ids))
+        with self.catalogue.engine.connect() as connection:
+            return {row.query_id: row.state for row in connection.execute(chosen)}
+
+    def counts(self) -> dict[str, int]:
+        """How many questions that were asked are in each state."""
+        c = queries.c
+        chosen = sa.select(c.query_kind, c.state, sa.func.count().label("n")).group_by(c.query_kind, c.state)
+        counted: Counter[str] = Counter()
+        with self.catalogue.engine.connect() as connection:
+            for row in connection.execute(chosen):
+                if is_published(row.query_kind):
+                    counted[row.state] += row.n
+        return dict(counted)
+
+    def every(self) -> list[Any]:
+        """The records of every question and part, the latest asked first."""
+        with self.catalogue.engine.connect() as connection:
+            newest = sa.select(queries).order_by(queries.c.submitted.desc(), queries.c.query_id)
+            return list(connection.execute(newest).all())
+
+    # Files
+
+    def staged(self, query_id: str, kind: str) -> Path:
+        """Where to write the rows of a question before they are kept."""
+        return self._path(query_id, kind).with_suffix(".part")
+
+    def keep(self, question: Question, milliseconds: float) -> bool:
+        """Make the staged rows of a question its stored rows; False where it was cancelled meanwhile."""
+        query_id, kind = question.query_id, question.query.kind
+        staged, path = self.staged(query_id, kind), self._path(query_id, kind)
+        staged.chmod(0o600)
+        _sync(staged)
+        staged.rename(path)
+        _sync(path.parent)
+        kept = self.change(
+            query_id,
+            "finish",
+            finished=datetime.now(UTC),
+            rows=pq.read_metadata(path).num_rows,
+            bytes=path.stat().st_size,
+            compute_time=milliseconds,
+            cache_score_multiplier=self._touched(None),
+            access_count=0,
+            error=None,
+        )
+        if not kept:
+            path.unlink(missing_ok=True)
+        return kept
+
+    @contextmanager
+    def using(self, query_id: str) -> Iterator[Path | None]:
+        """The file of stored rows, kept from eviction meanwhile; None where there is none."""
+        with self._lock:
+            self._in_use[query_id] += 1
+        try:
+            row = self.find(query_id)
+            yield self._path(query_id, row.query_kind) if row is not None and row.state == COMPLETED else None
+        finally:
+            with self._lock:
+                self._in_use[query_id] -= 1
+                if not self._in_use[query_id]:
+                    del self._in_use[query_id]
+
+    def touch(self, query_id: str) -> None:
+        """Count a retrieval, so that what is often wanted is kept longer."""
+        with self._lock, self._writing() as connection:
+            held = connection.execute(
+                sa.select(queries.c.cache_score_multiplier).where(queries.c.query_id == query_id)
+            ).scalar()
+            self._touches += 1
+            connection.execute(
+                sa.update(queries)
+                .where(queries.c.query_id == query_id)
+                .values(
+                    cache_score_multiplier=self._touched(held),
+                    access_count=queries.c.access_count + 1,
+                    last_accessed=datetime.now(UTC),
+                )
+            )
+
+    def forget(self, query_id: str) -> bool:
+        """Delete stored rows; the question stays known. False where they are in use or there are none."""
+        with self._lock:
+            if self._in_use[query_id]:
+                return False
+            row = self.find(query_id)
+            if row is None or not self.change(query_id, "reset"):
+                return False
+        self._path(query_id, row.query_kind).unlink(missing_ok=True)
+        return self.change(query_id, "finish_resetting")
+
+    def shrink(self) -> int:
+        """Delete what is worth least until all fits the limit; returns how many files went.
+
+        Worth is FlowKit's cache score: the seconds that computing took for each byte, times how often and how lately
+        it was wanted. What is in use, or younger than the protected period, stays.
+        """
+        now, gone = datetime.now(UTC), 0
+        with self.catalogue.engine.connect() as connection:
+            held = connection.execute(sa.select(queries).where(queries.c.state == COMPLETED)).all()
+        total = sum(row.bytes for row in held)
+        for row in sorted(held, key=_log_score):
+            if total <= self._limits.size:
+                break
+            if now - row.finished >= self._limits.protected and self.forget(row.query_id):
+                total -= row.bytes
+                gone += 1
+        return gone
+
+    def mend(self) -> dict[str, int]:
+        """Put right what a killed server left: nothing stays half done, and what waited or ran waits again.
+
+        What was released under another rule is forgotten. Returns how many of each were mended.
+        """
+        mended: Counter[str] = Counter()
+        kept: set[Path] = set()
+        with self._writing() as connection:
+            for row in connection.execute(sa.select(queries)).all():
+                path, public = self._path(row.query_id, row.query_kind), is_published(row.query_kind)
+                if row.state == EXECUTING or (row.state == QUEUED and not public):
+                    # Parts are computed when a question needs them; they wait for no worker.
+                    mended["requeued"] += public
+                    fire(connection, row.query_id, "resume" if public else "cancel")
+                elif row.state == RESETTING:
+                    fire(connection, row.query_id, "finish_resetting")
+                elif row.state == COMPLETED:
+                    whole = path.is_file() and path.stat().st_size == row.bytes
+                    if whole and (row.versions == self._made_by or not public):
+                        kept.add(path)
+                    else:
+                        mended["forgotten"] += 1
+                        self._reset(connection, row.query_id, (COMPLETED,))
+        for file in self._directory.glob("*/*"):
+            if file not in kept:
+                mended["swept"] += 1
+                file.unlink()
+        return dict(mended)
+
+    def _path(self, query_id: str, kind: str) -> Path:
+        return self._directory / ("results" if is_published(kind) else "parts") / f"{query_id}.parquet"
+
+    def _known(self, connection: sa.Connection, question: Question, **values: Any) -> None:
+        chosen = sa.select(queries.c.query_id).where(queries.c.query_id == question.query_id)
+        if connection.execute(chosen).one_or_none() is None:
+            connection.execute(
+                sa.insert(queries).values(
+                    query_id=question.query_id,
+                    query_kind=question.query.kind,
+                    params=question.query.spec,
+                    state=KNOWN,
+                    **values,
+                )
+            )
+
+    def _reset(self, connection: sa.Connection, query_id: str, states: Sequence[str]) -> None:
+        state = connection.execute(sa.select(queries.c.state).where(queries.c.query_id == query_id)).scalar()
+        if state in states and fire(connection, query_id, "reset"):
+            fire(connection, query_id, "finish_resetting")
+
+    def _touched(self, held: float | None) -> float:
+        """The multiplier after a retrieval: the sum of (1 + ln 2 / half life) ** retrievals so far.
+
+        It is kept as its logarithm: the sum itself would leave the range of a float after a million retrievals.
+        """
+        added = (self._touches - 2) * math.log1p(math.log(2) / self._limits.half_life)
+        if held is None:
+            return added
+        return max(held, added) + math.log1p(math.exp(-abs(held - added)))
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self.catalogue.engine.execution_options(immediate=True).begin() as connection:
+            yield connection
+
+
+def open_store(directory: Path, catalogue_url: str, limits: Limits, smallest: int) -> Store:
+    """Take a cache directory, made where it is not there; raises FlowMachineError where another server has it."""
+    try:
+        for folder in (directory, directory / "results", directory / "parts"):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        lock = (directory / "lock").open("w")
+    except OSError as problem:
+        raise FlowMachineError(f"The cache directory {directory} cannot be used: {problem.strerror}.") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise FlowMachineError(
+            f"Another FlowMachine server uses the cache {directory}: stop it, or name another FLOWMACHINE_CACHE_DIR."
+        ) from None
+    return Store(directory, Catalogue.open(catalogue_url), limits, smallest, lock)
+
+
+def batch_count(path: Path) -> tuple[int, int]:
+    """How many batches and rows stored rows have; no rows are one empty batch."""
+    rows = pq.read_metadata(path).num_rows
+    return max(1, math.ceil(rows / ROWS_AT_ONCE)), rows
+
+
+def read_rows(path: Path, start: int = 0, stop: int | None = None) -> pa.Table:
+    """Stored rows from `start` to before `stop`; row groups outside are not read."""
+    with pq.ParquetFile(path) as file:
+        stop = file.metadata.num_rows if stop is None else stop
+        offset, chosen, skipped = 0, [], 0
+        for group in range(file.num_row_groups):
+            size = file.metadata.row_group(group).num_rows
+            if offset + size <= start:
+                skipped = offset + size
+            elif offset < stop:
+                chosen.append(group)
+            offset += size
+        return file.read_row_groups(chosen).slice(start - skipped, max(0, stop - start))
+
+
+def _log_score(row: Any) -> float:
+    return row.cache_score_multiplier + math.log(max(row.compute_time, 1e-3) / 1000 / max(row.bytes, 1))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def swept(path: Path) -> None:
+    """Delete what was staged, if anything was."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

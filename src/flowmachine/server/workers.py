@@ -1,0 +1,252 @@
+"""Workers: threads that take waiting questions, store the parts that they share, and then their results."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from flowmachine.errors import FlowMachineError, InvalidQuery
+from flowmachine.geojson import Atlas
+from flowmachine.query import parse
+from flowmachine.server.logs import fault
+from flowmachine.server.questions import Question, ask
+from flowmachine.server.states import CANCELLED
+from flowmachine.server.store import Store, swept
+from flowmachine.session import Session
+
+REASONS: Mapping[str, str] = {
+    "OutOfMemoryException": "It needs more memory than the server may use: ask for fewer days or a coarser unit, "
+    "or raise FLOWMACHINE_MEMORY.",
+    "FileNotFoundError": "A file of the store is missing: have the administrator check the lake.",
+    "IOException": "A file could not be read or written: have the administrator check the disk and the lake.",
+    "OSError": "A file could not be read or written: have the administrator check the disk and the lake.",
+}
+"""What the asker is told of an engine's error, by the type of the error; its text is not told, as it quotes data."""
+OTHERWISE = "The engine could not compute it; the administrator finds the place in the server's log."
+
+
+class Stopped(Exception):
+    """The question was cancelled, or the server stops."""
+
+
+class Job:
+    """A question that a worker computes."""
+
+    def __init__(self, query_id: str) -> None:
+        self.query_id = query_id
+        self.stopped = threading.Event()
+        self.writing: Path | None = None
+
+
+class Workers:
+    """A fixed number of threads over one session and one store."""
+
+    def __init__(
+        self, session: Session, atlas: Atlas, store: Store, *, number: int, run_log: Any, debug_log: Any
+    ) -> None:
+        self.number = number
+        self._session = session
+        self._atlas = atlas
+        self._store = store
+        self._run_log = run_log
+        self._debug_log = debug_log
+        self._work = threading.Condition()
+        self._closing = threading.Event()
+        self._jobs: dict[str, Job] = {}
+        self._asked: dict[str, Question] = {}
+        self._parts: dict[str, threading.Event] = {}
+        self._threads = [threading.Thread(target=self._serve, name=f"worker-{n}", daemon=True) for n in range(number)]
+
+    def start(self) -> None:
+        """Begin to take questions."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self, seconds: float = 10) -> None:
+        """Stop what runs; it is taken up at the next start."""
+        self._closing.set()
+        for job in list(self._jobs.values()):
+            job.stopped.set()
+        self.wake()
+        until = time.monotonic() + seconds
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < until:
+            for job in list(self._jobs.values()):
+                self._interrupt(job)
+            time.sleep(0.05)
+
+    def submit(self, question: Question, request_id: str) -> None:
+        """Let a question wait for a worker, unless it waits, runs or is stored already."""
+        with self._work:
+            self._asked.setdefault(question.query_id, question)
+        if self._store.enter(question, request_id):
+            self.wake()
+        elif question.query_id not in self._jobs:
+            self._asked.pop(question.query_id, None)
+
+    def wake(self) -> None:
+        """Let an idle worker look for work."""
+        with self._work:
+            self._work.notify_all()
+
+    def cancel(self, query_id: str) -> str:
+        """Stop a question that waits or runs; returns its state then."""
+        if self._store.change(query_id, "cancel"):
+            job = self._jobs.get(query_id)
+            if job is not None:
+                job.stopped.set()
+                threading.Thread(target=self._interrupt_until_gone, args=(job,), daemon=True).start()
+        row = self._store.find(query_id)
+        return row.state if row is not None else CANCELLED
+
+    def _serve(self) -> None:
+        while not self._closing.is_set():
+            try:
+                job, row = self._next()
+            except Exception as error:
+                self._debug_log.error("no question can be taken", **fault(error))
+                self._closing.wait(1)
+                continue
+            if job is None:
+                with self._work:
+                    # Waking at times costs nothing, and a lost call then only costs a moment.
+                    self._work.wait(timeout=0.5)
+                continue
+            try:
+                self._answer(job, row)
+            except Exception as error:
+                self._debug_log.error("a worker failed", query_id=job.query_id, **fault(error))
+            finally:
+                with self._work:
+                    del self._jobs[job.query_id]
+                    self._asked.pop(job.query_id, None)
+                self.wake()
+
+    def _next(self) -> tuple[Job | None, Any]:
+        with self._work:
+            row = self._store.take(set(self._jobs))
+            if row is None:
+                return None, None
+            job = self._jobs[row.query_id] = Job(row.query_id)
+            return job, row
+
+    def _answer(self, job: Job, row: Any) -> None:
+        began, rows, reason = time.monotonic(), None, None
+        try:
+            question = self._question(row)
+            with ExitStack() as held:
+                parts: dict[str, Path] = {}
+                for part in question.parts:
+                    parts[part.query.id] = self._part(job, part, parts, held)
+                self._write(job, question, parts)
+        except Stopped:
+            pass
+        except (FlowMachineError, InvalidQuery) as problem:
+            reason = str(problem)
+        except Exception as error:
+            if not job.stopped.is_set():
+                self._debug_log.error("a question failed", query_id=job.query_id, **fault(error))
+            reason = _reason(error)
+        if self._closing.is_set() and job.stopped.is_set():
+            return
+        if reason is not None:
+            self._store.fail(job.query_id, reason)
+        done = self._store.find(job.query_id)
+        rows = done.rows if done is not None else None
+        self._run_log.info(
+            "run",
+            query_id=job.query_id,
+            request_id=row.request_id,
+            kind=row.query_kind,
+            state=done.state if done is not None else None,
+            seconds=round(time.monotonic() - began, 3),
+            rows=rows,
+        )
+        self._store.shrink()
+
+    def _question(self, row: Any) -> Question:
+        """The question of a record, over the data that it was asked of."""
+        query = parse(row.params)
+        question = ask(self._session, self._atlas, query, self._session.engine.snapshot())
+        if question.query_id != row.query_id:
+            asked = self._asked.get(row.query_id)
+            if asked is None:
+                raise FlowMachineError("The data that it reads were corrected while the server was stopped: ask again.")
+            return asked
+        return question
+
+    def _part(self, job: Job, part: Question, stored: Mapping[str, Path], held: ExitStack) -> Path:
+        """The stored rows of a part: those there are, or those that another worker is writing, or new ones."""
+        while True:
+            with self._work:
+                other = self._parts.get(part.query_id)
+                mine = None if other is not None else threading.Event()
+                if mine is not None:
+                    self._parts[part.query_id] = mine
+            if mine is None:
+                while not other.wait(0.1):  # type: ignore[union-attr]
+                    _go_on(job)
+            else:
+                try:
+                    if self._store.take_part(part):
+                        self._write(job, part, stored)
+                    else:
+                        self._store.touch(part.query_id)
+                finally:
+                    with self._work:
+                        del self._parts[part.query_id]
+                    mine.set()
+            _go_on(job)
+            path = held.enter_context(self._store.using(part.query_id))
+            if path is not None:
+                return path
+
+    def _write(self, job: Job, question: Question, stored: Mapping[str, Path]) -> None:
+        """Compute and store the rows of a question or part."""
+        _go_on(job)
+        query_id, kind, began = question.query_id, question.query.kind, time.monotonic()
+        staged = job.writing = self._store.staged(query_id, kind)
+        part = query_id != job.query_id
+        try:
+            self._session.engine.store(question.plan, question.snapshot, staged, stored)
+            self._store.keep(question, (time.monotonic() - began) * 1000)
+        except BaseException as error:
+            if part:
+                _ = (
+                    self._store.change(query_id, "cancel")
+                    if job.stopped.is_set()
+                    else self._store.fail(query_id, _reason(error))
+                )
+            if job.stopped.is_set():
+                raise Stopped from None
+            raise
+        finally:
+            job.writing = None
+            swept(staged)
+
+    def _interrupt(self, job: Job) -> None:
+        # An engine that cannot be interrupted runs on; what it brings is then thrown away.
+        interrupt: Callable[[Path], None] | None = getattr(self._session.engine, "interrupt", None)
+        if interrupt is not None and (path := job.writing) is not None:
+            interrupt(path)
+
+    def _interrupt_until_gone(self, job: Job) -> None:
+        # A call that comes before the engine has begun is lost, so it is repeated.
+        while self._jobs.get(job.query_id) is job:
+            self._interrupt(job)
+            time.sleep(0.05)
+
+
+def _go_on(job: Job) -> None:
+    if job.stopped.is_set():
+        raise Stopped
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, FlowMachineError):
+        return str(error)
+    for cls in type(error).__mro__:
+        if cls.__name__ in REASONS:
+            return REASONS[cls.__name__]
+    return OTHERWISE

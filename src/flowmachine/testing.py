@@ -1,0 +1,147 @@
+"""Rows in, rows out: small worlds for tests of query kinds, ours and plugins'.
+
+>>> world = World(
+...     cells=[Cell("a", pcods={"admin1": "N"}), Cell("b", pcods={"admin1": "S"})],
+...     events=[Event("calls", 1, "2016-01-01T08:00", "a"), Event("calls", 1, "2016-01-01T09:00", "b")],
+... )
+>>> session = world.session(tmp_path / "lake")
+>>> rows(session.run(DailyLocation(date="2016-01-01", aggregation_unit="admin1", method="last")))
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flowdb.lake import Lake, arrow_schema
+from flowdb.tables import EVENTS, REFERENCE, stored_columns
+from flowmachine.session import Session, connect
+
+EVER = dt.date(1, 1, 1), dt.date(9999, 12, 31)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row of an event table; `at` is local time."""
+
+    event_type: str
+    subscriber: int
+    at: str | dt.datetime
+    cell: str | None
+    counterpart: int | None = None
+    outgoing: bool | None = None
+    id: int | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Further columns, by name."""
+
+    @property
+    def local(self) -> dt.datetime:
+        """The local time."""
+        return dt.datetime.fromisoformat(self.at) if isinstance(self.at, str) else self.at
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One version of a cell: where it stands, which unit of each level it lies in, and when that holds."""
+
+    id: str
+    version: int = 0
+    lon: float = 0.0
+    lat: float = 0.0
+    pcods: Mapping[str, str] = field(default_factory=dict)
+    first_day: dt.date = EVER[0]
+    last_day: dt.date = EVER[1]
+
+
+@dataclass(frozen=True)
+class World:
+    """Events and cells, small enough to think about."""
+
+    events: Sequence[Event]
+    cells: Sequence[Cell]
+    timezone: str = "UTC"
+    empty_days: Sequence[tuple[str, dt.date]] = ()
+    """Days that were delivered, without an event."""
+
+    def places(self, unit: str) -> list[tuple[Any, ...]]:
+        """The places of a unit, in the order of their numbers: (pcod,) or (lon, lat)."""
+        if unit == "lon-lat":
+            return sorted({(c.lon, c.lat) for c in self.cells})
+        return sorted({(c.pcods[unit],) for c in self.cells if unit in c.pcods})
+
+    def lake(self, path: Path) -> Lake:
+        """The world as a lake in a new directory."""
+        lake = Lake.create(path, self.timezone)
+        days: dict[tuple[str, dt.date], list[Event]] = {(t, d): [] for t, d in self.empty_days}
+        for event in self.events:
+            days.setdefault((event.event_type, event.local.date()), []).append(event)
+        for (event_type, day), events in sorted(days.items()):
+            staged = lake.stage(event_type, day)
+            rows = [self._row(e) for e in sorted(events, key=lambda e: (e.subscriber, self._instant(e)))]
+            schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), staged)
+            lake.commit_day(event_type, day, staged, {"rows": len(rows)})
+        for name, rows in self._reference().items():
+            schema = arrow_schema(REFERENCE[name].columns)
+            lake.replace_reference(name, pa.Table.from_pylist(rows, schema=schema))
+        return lake
+
+    def session(self, path: Path, **options: Any) -> Session:
+        """A session on the world, in a new directory."""
+        return connect(self.lake(path).path, **options)
+
+    def _instant(self, event: Event) -> dt.datetime:
+        return event.local.replace(tzinfo=ZoneInfo(self.timezone)).astimezone(dt.UTC)
+
+    def _row(self, event: Event) -> dict[str, Any]:
+        local = event.local
+        row = {
+            "id": event.id,
+            "outgoing": event.outgoing,
+            "datetime": self._instant(event),
+            "msisdn": event.subscriber,
+            "msisdn_counterpart": event.counterpart,
+            "location_id": event.cell,
+            "minute": local.hour * 60 + local.minute,
+            **event.values,
+        }
+        return {c.name: row.get(c.name) for c in (*EVENTS[event.event_type], *stored_columns(event.event_type)[-2:-1])}
+
+    def _reference(self) -> dict[str, list[dict[str, Any]]]:
+        units = sorted({u for c in self.cells for u in c.pcods})
+        numbers = {u: {place: n for n, place in enumerate(self.places(u))} for u in [*units, "lon-lat"]}
+        places = [{"unit": unit, "place": n, "pcod": place[0]} for unit in units for place, n in numbers[unit].items()]
+        places += [{"unit": "lon-lat", "place": n, "lon": p[0], "lat": p[1]} for p, n in numbers["lon-lat"].items()]
+        versions = [
+            (c, {"location_id": c.id, "version": c.version, "first_day": c.first_day, "last_day": c.last_day})
+            for c in self.cells
+        ]
+        cell_units = [
+            {"unit": unit, "place": numbers[unit][(pcod,)], **told}
+            for c, told in versions
+            for unit, pcod in c.pcods.items()
+        ]
+        cell_units += [{"unit": "lon-lat", "place": numbers["lon-lat"][(c.lon, c.lat)], **told} for c, told in versions]
+        positions = [{"site_id": c.id, "lon": c.lon, "lat": c.lat, **told} for c, told in versions]
+        cells = [
+            {
+                "id": c.id,
+                "version": c.version,
+                "longitude": c.lon,
+                "latitude": c.lat,
+                "date_of_first_service": None if c.first_day == EVER[0] else c.first_day,
+                "date_of_last_service": None if c.last_day == EVER[1] else c.last_day,
+            }
+            for c in self.cells
+        ]
+        return {"places": places, "cell_units": cell_units, "cell_positions": positions, "cells": cells}
+
+
+def rows(table: pa.Table) -> list[tuple[Any, ...]]:
+    """A result's rows as tuples."""
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else []

@@ -1,0 +1,287 @@
+"""One day's event files: who did what, when, and at which cell."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from flowsynth.csvfile import csv_writer
+from flowsynth.parameters import EVENT_TYPES
+from flowsynth.people import other_network
+from flowsynth.rhythm import Clock, clock, day_factor
+from flowsynth.streams import Purpose, stream
+from flowsynth.whereabouts import Whereabouts, make_whereabouts
+from flowsynth.world import World
+
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# Part of all rows that are of each type.
+_ROW_SHARE = {"calls": 0.42, "sms": 0.22, "mds": 0.33, "topups": 0.03}
+_PURPOSE = {"calls": Purpose.CALLS, "sms": Purpose.SMS, "mds": Purpose.MDS, "topups": Purpose.TOPUPS}
+_OTHER_NETWORK = 0.25
+_OTHER_CONTACTS = 5
+_BLOCK_ROWS = 1_500_000
+_BLOCKS = (1, 2, 3, 4, 6, 8, 12, 24)
+# Sightings at a place they often visit, of people who are at home in daytime.
+_ERRANDS = 0.12
+_ERRAND_HOURS = (8 * 3600, 20 * 3600)
+_USUAL_SECTOR = 0.8
+# People near a flood call more, on its first day and less so on the next two.
+_ALARM = (1.8, 1.4, 1.2)
+_RECHARGES = np.array([10.0, 20.0, 50.0, 100.0, 200.0, 500.0])
+
+_WHO = [
+    ("msisdn", pa.int64()),
+    ("location_id", pa.string()),
+    ("imsi", pa.int64()),
+    ("imei", pa.int64()),
+    ("tac", pa.int64()),
+]
+_PARTIES = [_WHO[0], ("msisdn_counterpart", pa.int64()), *_WHO[1:]]
+_SCHEMAS = {
+    "calls": pa.schema(
+        [
+            ("id", pa.int64()),
+            ("outgoing", pa.bool_()),
+            ("datetime", pa.timestamp("s")),
+            ("duration", pa.int32()),
+            *_PARTIES,
+        ]
+    ),
+    "sms": pa.schema([("id", pa.int64()), ("outgoing", pa.bool_()), ("datetime", pa.timestamp("s")), *_PARTIES]),
+    "mds": pa.schema(
+        [
+            ("id", pa.int64()),
+            ("datetime", pa.timestamp("s")),
+            ("duration", pa.int32()),
+            ("volume_total", pa.float64()),
+            ("volume_upload", pa.float64()),
+            ("volume_download", pa.float64()),
+            *_WHO,
+        ]
+    ),
+    "topups": pa.schema(
+        [
+            ("id", pa.int64()),
+            ("datetime", pa.timestamp("s")),
+            ("recharge_amount", pa.float64()),
+            ("airtime_fee", pa.float64()),
+            ("tax_and_fee", pa.float64()),
+            ("pre_event_balance", pa.float64()),
+            ("post_event_balance", pa.float64()),
+            *_WHO,
+        ]
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Day:
+    """One day of a world."""
+
+    world: World
+    number: int
+    date: date
+    where: Whereabouts
+    cells: Ints
+    first_cell: Ints
+    cell_count: Ints
+
+    def cells_of(self, who: Ints, seconds: Ints, random: np.random.Generator) -> pa.Array:
+        """Cells that serve these subscribers at these seconds."""
+        people = self.world.people
+        site = self.where.at(who, seconds)
+        out = (
+            (site == people.home[who])
+            & (_ERRAND_HOURS[0] <= seconds)
+            & (seconds < _ERRAND_HOURS[1])
+            & (random.random(len(who), dtype=np.float32) < _ERRANDS)
+        )
+        if self.world.displacement is not None and self.number >= self.world.displacement.day:
+            struck = self.world.displacement.struck
+            out &= ~struck[people.haunt[who]] & ~struck[site]
+        site = np.where(out, people.haunt[who], site)
+        count = self.cell_count[site]
+        usual = (who.astype(np.int64) * 2_654_435_761 + site * np.int64(40_503)) >> 7
+        chance = random.random(len(who), dtype=np.float32)
+        # What is left of the same draw picks the sector of the sightings elsewhere.
+        other = ((chance - _USUAL_SECTOR) / (1 - _USUAL_SECTOR) * count).astype(np.int64)
+        sector = np.where(chance < _USUAL_SECTOR, usual % count, np.clip(other, 0, count - 1))
+        return self.world.network.cell_ids.take(pa.array(self.cells[self.first_cell[site] + sector]))
+
+    def who(self, who: Ints, seconds: Ints, random: np.random.Generator) -> dict[str, object]:
+        """The columns that tell of one party: number, cell and handset."""
+        people = self.world.people
+        return {
+            "msisdn": people.msisdn[who],
+            "location_id": self.cells_of(who, seconds, random),
+            "imsi": people.imsi[who],
+            "imei": people.imei[who],
+            "tac": people.tac[who],
+        }
+
+    def datetimes(self, seconds: Ints) -> NDArray[np.datetime64]:
+        """Local times of seconds of the day."""
+        return np.datetime64(self.date, "s") + seconds.astype("timedelta64[s]")
+
+
+def event_path(directory: Path, event_type: str, day: date) -> Path:
+    """Where a day's file of an event type lies in a delivery."""
+    return directory / event_type / f"{event_type}_{day:%Y%m%d}.csv"
+
+
+def write_day(world: World, number: int, directory: Path) -> dict[str, int]:
+    """Write a day's files (days count from 0) and give the rows of each; no other day is needed."""
+    where = make_whereabouts(world, number)
+    day = _Day(world, number, world.parameters.date(number), where, *world.network.cells_by_site(number))
+    return {
+        event_type: _write_events(day, event_type, event_path(directory, event_type, day.date))
+        for event_type in EVENT_TYPES
+    }
+
+
+def _write_events(day: _Day, event_type: str, path: Path) -> int:
+    random = stream(day.world.parameters.seed, _PURPOSE[event_type], day.number)
+    rates = _rates(day, event_type, random)
+    times = clock(event_type, day.date.weekday() >= 5)
+    schema = _SCHEMAS[event_type]
+    rows = 0
+    number = (int(f"{day.date:%Y%m%d}") * 10 + EVENT_TYPES.index(event_type) + 1) * 1_000_000_000
+    with csv_writer(path, schema) as writer:
+        for begin, end in _hours(float(rates.sum())):
+            who, seconds = _moments(rates, times, begin, end, random)
+            ids = number + np.arange(len(who), dtype=np.int64)
+            columns = _COLUMNS[event_type](day, ids, who, seconds, random)
+            table = pa.table([pa.array(columns[name], type=kind) for name, kind in _fields(schema)], schema=schema)
+            writer.write_table(table)
+            rows += table.num_rows
+            number += len(who)
+    return rows
+
+
+def _fields(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:
+    return ((field.name, field.type) for field in schema)
+
+
+def _hours(events: float) -> list[tuple[int, int]]:
+    """Parts of the day, as hours, that are written one after another so that memory stays bounded."""
+    parts = next((n for n in _BLOCKS if events / n <= _BLOCK_ROWS), _BLOCKS[-1])
+    return [(n * 24 // parts, (n + 1) * 24 // parts) for n in range(parts)]
+
+
+def _rates(day: _Day, event_type: str, random: np.random.Generator) -> Floats:
+    """Expected events (calls and messages begun) of each subscriber on the day."""
+    parameters, people = day.world.parameters, day.world.people
+    rows_an_event = 2 - _OTHER_NETWORK if event_type in ("calls", "sms") else 1
+    each = parameters.events_per_day * _ROW_SHARE[event_type] / rows_an_event
+    if event_type == "topups":
+        weight = people.activity**0.5
+    elif event_type == "mds":
+        weight = people.activity * np.where(people.smart, 1.0, 0.08)
+    else:
+        weight = people.activity * np.where(people.smart, 0.9, 1.15)
+    noise = float(np.exp(0.015 * random.standard_normal()))
+    rates = weight / weight.mean() * each * day_factor(event_type, day.date) * noise
+    flood = day.world.displacement
+    if flood is not None and event_type != "topups" and 0 <= day.number - flood.day < len(_ALARM):
+        rates = rates * np.where(flood.struck[people.home], _ALARM[day.number - flood.day], 1.0)
+    return rates
+
+
+def _moments(rates: Floats, times: Clock, begin: int, end: int, random: np.random.Generator) -> tuple[Ints, Ints]:
+    """Who does something between two hours, and when (seconds of the day), in the order of time."""
+    counts = random.poisson(rates * times.share(begin, end))
+    who = np.repeat(np.arange(len(rates), dtype=np.int32), counts)
+    seconds = times.seconds(begin, end, random, len(who))
+    # Sorting unique numbers is fast, and leaves no order of equals to the sorting method.
+    key = np.sort((seconds.astype(np.int64) << 32) | np.arange(len(who)))
+    order = key & 0xFFFF_FFFF
+    return who[order], (key >> 32).astype(np.int32)
+
+
+def _interactions(
+    day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator
+) -> tuple[dict[str, object], Longs]:
+    """Rows of calls or messages: two if both parties are subscribers; and the event that each row is of."""
+    people = day.world.people
+    count = len(who)
+    outside = random.random(count, dtype=np.float32) < _OTHER_NETWORK
+    degree = people.first[who + 1] - people.first[who]
+    # Those known best come first and are called most.
+    other = people.known[people.first[who] + (random.random(count) ** 1.6 * degree).astype(np.int64)]
+    contact = (random.random(count) ** 1.6 * _OTHER_CONTACTS).astype(np.int64)
+    stranger = other_network(who.astype(np.int64) * 48_271 + contact * 15_485_863 + 7)
+    begun = random.random(count, dtype=np.float32) < 0.5
+    event = np.repeat(np.arange(count), np.where(outside, 1, 2))
+    second = np.zeros(len(event), dtype=bool)
+    second[1:] = event[1:] == event[:-1]
+    party = np.where(second, other[event], who[event]).astype(np.int32)
+    reached = np.where(second, who[event], other[event])
+    outgoing = np.where(outside[event], begun[event], ~second)
+    columns = {
+        "id": ids[event],
+        "outgoing": outgoing,
+        "datetime": day.datetimes(seconds[event]),
+        "msisdn_counterpart": np.where(outside[event], stranger[event], people.msisdn[reached]),
+        **day.who(party, seconds[event], random),
+    }
+    return columns, event
+
+
+def _calls(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator) -> dict[str, object]:
+    columns, event = _interactions(day, ids, who, seconds, random)
+    duration = np.clip(np.exp(4.3 + 1.1 * random.standard_normal(len(who), dtype=np.float32)), 1, 7200)
+    return {**columns, "duration": duration.astype(np.int32)[event]}
+
+
+def _sms(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator) -> dict[str, object]:
+    return _interactions(day, ids, who, seconds, random)[0]
+
+
+def _mds(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator) -> dict[str, object]:
+    # Counted in hundredths of a megabyte, so that the parts add up to the total.
+    size = np.where(day.world.people.smart[who], 1.2, -0.9)
+    total = np.ceil(np.exp(size + 1.4 * random.standard_normal(len(who), dtype=np.float32)).clip(0, 5000) * 100)
+    upload = np.floor(total * random.uniform(0.04, 0.3, len(who)))
+    duration = np.clip(np.exp(5.4 + 1.0 * random.standard_normal(len(who), dtype=np.float32)), 1, 14_400)
+    return {
+        "id": ids,
+        "datetime": day.datetimes(seconds),
+        "duration": duration.astype(np.int32),
+        "volume_total": total / 100,
+        "volume_upload": upload / 100,
+        "volume_download": (total - upload) / 100,
+        **day.who(who, seconds, random),
+    }
+
+
+def _topups(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator) -> dict[str, object]:
+    # Nobody tops up before less is left than their smallest recharge. So whatever they had after one topup is
+    # at least what they have before the next, and days can be made alone with balances that agree.
+    smallest = (who.astype(np.int64) * 2_654_435_761 >> 5) % 3
+    amount = _RECHARGES[smallest + np.minimum(random.geometric(0.55, len(who)) - 1, 3)]
+    before = np.floor(_RECHARGES[smallest] * random.beta(0.8, 3.0, len(who)) * 100)
+    return {
+        "id": ids,
+        "datetime": day.datetimes(seconds),
+        "recharge_amount": amount,
+        "airtime_fee": np.full(len(who), 0.5),
+        "tax_and_fee": np.round(amount * 0.05, 2),
+        "pre_event_balance": before / 100,
+        "post_event_balance": (before + amount * 100) / 100,
+        **day.who(who, seconds, random),
+    }
+
+
+_COLUMNS: dict[str, Callable[[_Day, Longs, Ints, Ints, np.random.Generator], dict[str, object]]] = {
+    "calls": _calls,
+    "sms": _sms,
+    "mds": _mds,
+    "topups": _topups,
+}

@@ -1,0 +1,29 @@
+"""Random numbers by purpose and day, so that no part of a delivery depends on how another was made."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Purpose(IntEnum):
+    """What a stream of random numbers is drawn for; a number never changes its meaning."""
+
+    COUNTRY = 1
+    NAMES = 2
+    NETWORK = 3
+    MOVES = 4
+    HANDSETS = 5
+    PEOPLE = 6
+    TIES = 7
+    CRISIS = 8
+    TRIPS = 9
+    WHEREABOUTS = 10
+    CALLS = 11
+    SMS = 12
+    MDS = 13
+    TOPUPS = 14
+
+
+def stream(seed: int, purpose: Purpose, day: int = 0) -> np.random.Generator:
+    """Give the random numbers of one purpose on one day (days from 0 on)."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(int(purpose), day))))

@@ -1,0 +1,97 @@
+"""A Spark session on this machine for the length of a test run: two threads, loopback only, nothing left behind."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.engines.absent import absent
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SETTINGS = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.memory": "1g",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.default.parallelism": "2",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.session.timeZone": "UTC",
+}
+
+
+class NoSparkError(Exception):
+    """Says what this machine lacks to start Spark."""
+
+
+@contextmanager
+def spark_session() -> Iterator["SparkSession"]:
+    """A local Spark session that lives as long as the block; raises NoSparkError where the machine lacks the parts."""
+    if importlib.util.find_spec("pyspark") is None:
+        raise NoSparkError("pyspark is not installed: install flowkit[spark].")
+    home = os.environ.get("JAVA_HOME")
+    if not (shutil.which("java") or (home and (Path(home) / "bin" / "java").exists())):
+        raise NoSparkError("this machine has no Java: run tools/install_engines.sh.")
+    from pyspark.sql import SparkSession
+
+    scratch = Path(tempfile.mkdtemp(prefix="flowkit-spark-"))
+    # Spark looks up the machine's own name and warns, or fails, where that is no address.
+    former = os.environ.get("SPARK_LOCAL_IP")
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    builder = SparkSession.builder.master("local[2]").appName("flowkit-tests")
+    for name, value in SETTINGS.items():
+        builder = builder.config(name, value)
+    builder = builder.config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
+    builder = builder.config("spark.local.dir", str(scratch / "local"))
+    session = builder.getOrCreate()
+    try:
+        session.sparkContext.setLogLevel("ERROR")
+        yield session
+    finally:
+        session.stop()
+        _end_java()
+        if former is None:
+            del os.environ["SPARK_LOCAL_IP"]
+        else:
+            os.environ["SPARK_LOCAL_IP"] = former
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _end_java() -> None:
+    """End the Java process, which otherwise stays as long as this one, so that a later session starts afresh."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return
+    gateway.shutdown()
+    process = getattr(gateway, "proc", None)
+    if process is not None:
+        process.stdin.close()  # its sign to end
+        process.wait(30)
+    SparkContext._gateway = None
+    SparkContext._jvm = None
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator["SparkSession"]:
+    """A local Spark session that lives as long as the test run."""
+    running = spark_session()
+    try:
+        session = running.__enter__()
+    except NoSparkError as lacking:
+        absent(str(lacking))
+    try:
+        yield session
+    finally:
+        running.__exit__(None, None, None)

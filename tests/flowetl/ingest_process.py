@@ -1,0 +1,27 @@
+"""Loads a delivery in a process of its own, to be killed or starved: lake, catalogue, limit in bytes or 0, files."""
+
+import resource
+import sys
+from pathlib import Path
+
+from flowdb.catalogue import Catalogue
+from flowdb.lake import Lake, LakeError
+from flowetl import IngestError, ingest
+
+lake, catalogue, limit, *files = sys.argv[1:]
+if int(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+try:
+    opened = Catalogue.open(f"sqlite:///{catalogue}")
+    print("ready", flush=True)
+    ingest(
+        Lake.open(Path(lake)),
+        opened,
+        "calls",
+        [Path(f) for f in files],
+        key=b"a key that only tests know, long enough",
+        memory_limit="500MB",
+    )
+except (IngestError, LakeError) as error:
+    print(error)
+    sys.exit(3)

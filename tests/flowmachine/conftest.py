@@ -1,0 +1,55 @@
+"""The engines that every kind is tested on."""
+
+import itertools
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+
+from flowmachine.session import connect
+
+
+@pytest.fixture(scope="session")
+def new_directory(tmp_path_factory):
+    """Gives a new path at each call."""
+    root, numbers = tmp_path_factory.mktemp("worlds"), itertools.count()
+    return lambda: root / str(next(numbers))
+
+
+@pytest.fixture(scope="session")
+def ask_duckdb(new_directory):
+    """A session on DuckDB over a world."""
+    return lambda world: world.session(new_directory(), threads=2)
+
+
+@pytest.fixture(scope="session")
+def ask_spark(new_directory, spark):
+    """A session on Spark over a world."""
+    return lambda world: connect(world.lake(new_directory()).path, engine="spark", session=spark)
+
+
+@pytest.fixture(scope="session")
+def ask_postgres(new_directory, postgres):
+    """A session on PostgreSQL over a world."""
+    import psycopg
+    from flowdb.postgres import copy_from_lake, create
+
+    with ExitStack() as kept:
+        # The schema takes longer to make than a world to load: one empty FlowDB a zone is the template of all.
+        template = cache(lambda zone: _empty(kept, postgres, create, zone))
+
+        def open_session(world):
+            url = kept.enter_context(postgres.database(template=template(world.timezone)))
+            with psycopg.connect(url, autocommit=True) as connection:
+                # A template does not hand down its settings.
+                connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET timezone = '{world.timezone}'")
+            copy_from_lake(world.lake(new_directory()), url)
+            return connect(url)
+
+        yield open_session
+
+
+def _empty(kept, postgres, create, zone):
+    url = kept.enter_context(postgres.database())
+    create(url, zone)
+    return url.rpartition("/")[2]
