@@ -1,0 +1,1 @@
+"""FlowDB: the store of mobile operator data, as a lake of Parquet files or as a PostgreSQL database."""

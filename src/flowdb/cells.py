@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from flowdb.lake import ARROW, Lake, LakeError, arrow_schema, held
+from flowdb.lake import ARROW, TOGETHER, Lake, LakeError, arrow_schema, held
 from flowdb.tables import CELL_UNITS, CELLS, PLACES, SITES, TACS, Table
 
-SETTLED = ("cell_positions", "places", "cell_units")
 """The tables that `settle` makes from cells and geography."""
 SINCE_EVER = dt.date(1, 1, 1)
 STILL = dt.date(9999, 12, 31)
@@ -111,8 +110,7 @@ def settle_held(lake: Lake) -> list[str]:
         "places": _as_declared([points, *units], PLACES),
         "cell_units": _as_declared([of_points, *of_units], CELL_UNITS),
     }
-    for name in SETTLED:
-        lake.replace_reference(name, rows[name], {"made_from": made_from})
+    lake.replace_together(rows, {"made_from": made_from})
     return warnings
 
 
@@ -122,15 +120,14 @@ def without_traps(text: str) -> str:
 
 
 def _versions(lake: Lake) -> dict[str, list[str]]:
-    held_now = lake.snapshot().reference
-    return {name: [p.name for p in held_now.get(name, ())] for name in ("cells", "geography")}
+    return {name: [p.name for p in lake.reference_files(name)] for name in ("cells", "geography")}
 
 
 def _settled(lake: Lake) -> bool:
     wanted = _versions(lake)
     if not any(wanted.values()):
         return True
-    made = [lake.reference_facts(name) for name in SETTLED]
+    made = [lake.reference_facts(name) for name in TOGETHER]
     return all(m is not None and m.get("made_from") == wanted for m in made)
 
 

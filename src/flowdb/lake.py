@@ -29,6 +29,11 @@ from flowdb.tables import EVENTS, REFERENCE, Column, stored_columns
 MARKER = "flowdb.json"
 FORMAT = 1
 
+TOGETHER = ("places", "cell_units", "cell_positions")
+"""Reference tables that are settled from one state of cells and boundaries, and read as one."""
+_SET = "set-"
+_PATIENCE = 10.0
+
 ARROW: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
     "int16": pa.int16(),
@@ -150,14 +155,29 @@ class Lake:
         for event_type in EVENTS:
             if held := {s.day: s for s in self._stored(event_type)}:
                 days[event_type] = held
-        reference = {name: files for name in REFERENCE if (files := self._files(name))}
-        return Snapshot(days, reference)
+        return Snapshot(days, self._reference())
+
+    def _reference(self) -> dict[str, tuple[Path, ...]]:
+        """The files of each reference table; waits while tables that belong together are being replaced."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            files = {name: found for name in REFERENCE if (found := self.reference_files(name))}
+            together = {path.name for name in TOGETHER for path in files.get(name, ()) if path.name.startswith(_SET)}
+            if not together or all([p.name for p in files.get(name, ())] == [*together] for name in TOGETHER):
+                return files
+            if time.monotonic() > deadline:
+                raise LakeError(
+                    f"The places of {self.path} are half replaced by a load that was ended: "
+                    "load the cells or boundaries again, or ingest a file, which mends them."
+                )
+            time.sleep(0.05)
 
     def _stored(self, event_type: str) -> Iterator[StoredDay]:
         for path, rows, values in _active(self.events_path(event_type)):
             yield StoredDay(event_type, dt.date.fromisoformat(str(values["day"])), path, rows)
 
-    def _files(self, name: str) -> tuple[Path, ...]:
+    def reference_files(self, name: str) -> tuple[Path, ...]:
+        """The files that hold a reference table's rows now."""
         return tuple(sorted(path for path, _, _ in _active(self.reference_path(name))))
 
     def stage(self, event_type: str, day: dt.date) -> Path:
@@ -223,12 +243,20 @@ class Lake:
         told = [h for h in self.history(event_type) if h["day"] == str(day)]
         return told[-1]["facts"] if told and told[-1]["state"] == "ingested" else None
 
-    def replace_reference(self, name: str, rows: pa.Table, facts: Mapping[str, Any] | None = None) -> None:
-        """Put a reference table's rows in place of its former ones, atomically."""
+    def replace_together(self, tables: Mapping[str, pa.Table], facts: Mapping[str, Any] | None = None) -> None:
+        """Put the rows of the tables of TOGETHER in place of their former ones, as one for every reader."""
+        version = f"{_SET}{uuid.uuid4().hex}"
+        for name in TOGETHER:
+            self.replace_reference(name, tables[name], facts, version)
+
+    def replace_reference(
+        self, name: str, rows: pa.Table, facts: Mapping[str, Any] | None = None, version: str | None = None
+    ) -> None:
+        """Put a reference table's rows in place of its former ones, atomically; `version` names the new file."""
         schema = arrow_schema(REFERENCE[name].columns)
         path = self.reference_path(name)
         path.mkdir(parents=True, exist_ok=True)
-        file = path / f"{uuid.uuid4().hex}.parquet"
+        file = path / f"{version or uuid.uuid4().hex}.parquet"
         pq.write_table(rows.select(schema.names).cast(schema), file, compression="zstd")
         _sync(file)
         table = DeltaTable.create(path, schema, mode="ignore", configuration=_KEEP_LOG)
@@ -251,7 +279,7 @@ class Lake:
     def reference(self, name: str) -> pa.Table:
         """The rows of a reference table; none where it was never loaded."""
         schema = arrow_schema(REFERENCE[name].columns)
-        files = self._files(name)
+        files = self.reference_files(name)
         return pa.concat_tables([pq.read_table(f, schema=schema) for f in files]) if files else schema.empty_table()
 
     def reference_facts(self, name: str) -> dict[str, Any] | None:

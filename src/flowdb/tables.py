@@ -47,9 +47,7 @@ class Table:
         return tuple(c.name for c in self.columns)
 
 
-_ID = Column(
-    "id", "int64", "The interaction; both parties' rows of one call or text share it.", identifies=True
-)
+_ID = Column("id", "int64", "The interaction; both parties' rows of one call or text share it.", identifies=True)
 _OUTGOING = Column("outgoing", "bool", "True on the row of the party that called or wrote.")
 _DATETIME = Column("datetime", "timestamp", "The instant of the event.", unit="UTC", required=True)
 _MSISDN = Column("msisdn", "int64", "The subscriber.", required=True, identifies=True)
@@ -264,9 +262,7 @@ CELL_POSITIONS = Table(
         Column("lat", "float64", "Latitude.", unit="degrees, WGS84", required=True),
     ),
 )
-REFERENCE: dict[str, Table] = {
-    t.name: t for t in (CELLS, SITES, TACS, GEOGRAPHY, PLACES, CELL_UNITS, CELL_POSITIONS)
-}
+REFERENCE: dict[str, Table] = {t.name: t for t in (CELLS, SITES, TACS, GEOGRAPHY, PLACES, CELL_UNITS, CELL_POSITIONS)}
 """The tables that events refer to."""
 
 

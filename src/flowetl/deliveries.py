@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -145,7 +146,7 @@ def _batches(files: Sequence[Delivery]) -> Iterator[pa.RecordBatch]:
                 continue
             lines, decodable = _lines(text.removesuffix(b"\n"), delivery.encoding)
             count = len(lines)
-            numbers = pa.array(range(number, number + count), pa.int64())
+            numbers = pa.array(np.arange(number, number + count))
             yield pa.record_batch([pa.repeat(pa.scalar(index, pa.int32()), count), numbers, lines, decodable], LINES)
             number += count
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
-from flowkit.deployment import Deployment, running, valid_name
+from flowkit.deployment import LEVELS, Deployment, running, valid_name
 from flowkit.errors import DeploymentError
-from flowkit.terminal import err, out, progress
+from flowkit.terminal import counted, err, note, out, progress, show, table
 
 app = typer.Typer(
     name="flowkit",
@@ -86,7 +86,9 @@ def load_geography(
 
     deployment = _deployment()
     loaded = boundaries.load(deployment.lake, files, unit=unit, code=code, name=name, layer=layer)
-    _told(deployment, loaded, f"units of {unit}")
+    if unit not in LEVELS:
+        note(f"Questions can name {', '.join(LEVELS)}; {unit} is kept, and can be exported, but not asked about.")
+    _told(deployment, loaded, f"unit of {unit}", f"units of {unit}")
 
 
 @cells.command("load")
@@ -102,7 +104,7 @@ def load_cells(
         raise typer.BadParameter("it is refuse or cut.", param_hint="--overlaps")
     deployment = _deployment()
     loaded = network.load_cells(deployment.lake, file, _mapping(columns), overlaps=overlaps)  # type: ignore[arg-type]
-    _told(deployment, loaded, "versions of cells")
+    _told(deployment, loaded, "version of a cell", "versions of cells")
 
 
 @sites.command("load")
@@ -111,7 +113,8 @@ def load_sites(file: File, columns: Map = []) -> None:  # noqa: B006
     from flowdb import cells as network
 
     deployment = _deployment()
-    _told(deployment, network.load_sites(deployment.lake, file, _mapping(columns)), "versions of sites")
+    loaded = network.load_sites(deployment.lake, file, _mapping(columns))
+    _told(deployment, loaded, "version of a site", "versions of sites")
 
 
 @tacs.command("load")
@@ -120,14 +123,14 @@ def load_tacs(file: File, columns: Map = []) -> None:  # noqa: B006
     from flowdb import cells as network
 
     deployment = _deployment()
-    _told(deployment, network.load_tacs(deployment.lake, file, _mapping(columns)), "handset models")
+    _told(deployment, network.load_tacs(deployment.lake, file, _mapping(columns)), "handset model")
 
 
-def _told(deployment: Deployment, loaded: Any, what: str) -> None:
+def _told(deployment: Deployment, loaded: Any, *what: str) -> None:
     for warning in loaded.warnings:
-        err.print(f"[yellow]Note:[/] {warning}")
+        note(warning)
     _mirror(deployment, [])
-    out.print(f"Loaded {loaded.rows:,} {what}.")
+    out.print(f"Loaded {counted(loaded.rows, *what)}.")
 
 
 @app.command()
@@ -167,16 +170,16 @@ def ingest(
             progress=tell,
         )
     _mirror(deployment, [event_type])
-    table = _table("day", "state", "delivered", "loaded", "duplicates", "quarantined", "at unknown cells")
+    rows = table("day", "state", "delivered", "loaded", "duplicates", "quarantined", "at unknown cells")
     for r in reports:
-        table.add_row(
+        rows.add_row(
             str(r.day),
             r.state,
             *(f"{n:,}" for n in (r.delivered, r.loaded, r.duplicates, r.quarantined, r.unknown_cells)),
         )
-    out.print(table)
+    show(rows)
     for warning in dict.fromkeys(w for r in reports for w in r.warnings):
-        err.print(f"[yellow]Note:[/] {warning}")
+        note(warning)
 
 
 def _mirror(deployment: Deployment, event_types: Sequence[str]) -> None:
@@ -205,16 +208,16 @@ def etl_status() -> None:
     deployment = _deployment()
     with deployment.catalogue() as catalogue:
         books.mend(catalogue, deployment.lake)
-        table = _table("event type", "day", "state", "since", "reason")
+        rows = table("event type", "day", "state", "since", "reason")
         for state in books.latest_states(catalogue):
-            table.add_row(
+            rows.add_row(
                 state.event_type,
                 str(state.day),
                 state.state,
                 f"{state.timestamp:%Y-%m-%d %H:%M} UTC",
                 state.reason or "",
             )
-    out.print(table)
+    show(rows)
 
 
 @etl.command("withdraw")
@@ -269,8 +272,11 @@ def up(
 
     deployment = _deployment()
     _stop_on_sigterm()
-    with running(deployment), services(deployment, autoflow=autoflow) as watch:
-        out.print(f"{deployment.name} is up: {deployment.api_url}/api/0/spec/redoc  (logs: {deployment.path / 'logs'})")
+    with running(deployment) as cut_off, services(deployment, autoflow=autoflow, cut_off=cut_off) as watch:
+        out.print(
+            f"{deployment.name} is up at {deployment.api_url}; what it answers: {deployment.api_url}/api/0/spec/redoc"
+        )
+        out.print(f"A token: flowkit --deployment {deployment.path} token USER. Logs: {deployment.path / 'logs'}")
         try:
             watch.wait(lambda: False)
         except KeyboardInterrupt:
@@ -312,19 +318,23 @@ def query(
     if csv:
         result.to_pandas().to_csv(sys.stdout, index=False)
         return
-    table = _table(*result.column_names)
+    rows = table(*result.column_names)
     shown = 40
     for row in result.slice(0, shown).to_pylist():
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    out.print(table)
+        rows.add_row(*("" if value is None else str(value) for value in row.values()))
+    show(rows)
     more = f", of which {shown} are shown (--csv prints all)" if result.num_rows > shown else ""
-    out.print(f"{result.num_rows:,} rows{more}.")
+    out.print(f"{counted(result.num_rows, 'row')}{more}.")
 
 
 def _spec(given: str) -> Any:
     try:
         text = (
-            sys.stdin.read() if given == "-" else given if given.lstrip().startswith("{") else Path(given).read_text()
+            sys.stdin.read()
+            if given == "-"
+            else given
+            if given.lstrip()[:1] in ("{", "[", '"')
+            else Path(given).read_text()
         )
     except OSError as problem:
         raise DeploymentError(f"{given} cannot be read: {problem.strerror}.") from None
@@ -342,21 +352,23 @@ def status() -> None:
 
     deployment = _deployment()
     snapshot = deployment.lake.snapshot()
-    table = _table("what", "holds")
+    rows = table("what", "holds")
     for event_type, days in sorted(snapshot.days.items()):
         held = sorted(days)
-        table.add_row(
-            event_type, f"{sum(d.rows for d in days.values()):,} rows, {len(held)} days, {held[0]} to {held[-1]}"
+        rows.add_row(
+            event_type,
+            f"{counted(sum(d.rows for d in days.values()), 'row')}, {counted(len(held), 'day')}, "
+            f"{held[0]} to {held[-1]}",
         )
     for unit in sorted(set(deployment.lake.reference("geography")["unit"].to_pylist())):
         of_unit = [u for u in deployment.lake.reference("geography")["unit"].to_pylist() if u == unit]
-        table.add_row(unit, f"{len(of_unit)} units")
+        rows.add_row(unit, counted(len(of_unit), "unit"))
     for what in ("cells", "sites", "tacs"):
-        table.add_row(what, f"{deployment.lake.reference(what).num_rows} rows")
-    table.add_row("time zone", deployment.lake.timezone)
-    table.add_row("store", "PostgreSQL, mirroring the lake" if deployment.mirrored else str(deployment.store))
-    table.add_row("API", f"{deployment.api_url} is up" if is_up(deployment) else "not up: flowkit up")
-    out.print(table)
+        rows.add_row(what, counted(deployment.lake.reference(what).num_rows, "row"))
+    rows.add_row("time zone", deployment.lake.timezone)
+    rows.add_row("store", "PostgreSQL, mirroring the lake" if deployment.mirrored else str(deployment.store))
+    rows.add_row("API", f"{deployment.api_url} is up" if is_up(deployment) else "not up: flowkit up")
+    show(rows)
 
 
 @app.command()
@@ -369,7 +381,8 @@ def doctor() -> None:
     for check in CHECKS:
         problem = check(deployment)
         ill |= problem is not None
-        out.print(f"[red]✗[/] {problem}" if problem else f"[green]✓[/] {(check.__doc__ or '').rstrip('.')}")
+        mark = ("✗", "red") if problem else ("✓", "green")
+        out.print(Text.assemble(mark, " ", problem or (check.__doc__ or "").rstrip(".")))
     if ill:
         raise typer.Exit(1)
 
@@ -388,13 +401,6 @@ def demo(
     run(directory, subscribers=subscribers, days=days, once=once)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column)
-    return table
-
-
 def _stop_on_sigterm() -> None:
     import signal
 
@@ -411,7 +417,7 @@ def main() -> None:
     except Exception as problem:
         if not _is_a_sentence(problem):
             raise
-        err.print(f"[red]Error:[/] {problem}", soft_wrap=True)
+        err.print(Text.assemble(("Error:", "red"), " ", _sentence(problem)))
         sys.exit(1)
 
 
@@ -426,7 +432,14 @@ def _is_a_sentence(problem: Exception) -> bool:
         "WorkflowsError",
         "FlowApiError",
     }
-    return isinstance(problem, PermissionError) or any(cls.__name__ in ours for cls in type(problem).__mro__)
+    return isinstance(problem, OSError) or any(cls.__name__ in ours for cls in type(problem).__mro__)
+
+
+def _sentence(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f"{problem.filename}: " if problem.filename else ""
+        return f"{where}{problem.strerror}."
+    return str(problem)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,11 @@ def secrets_are_kept(deployment: Deployment) -> str | None:
 
 def keys_fit(deployment: Deployment) -> str | None:
     """The public key checks what the private key signs."""
-    from flowkit_jwt_generator import load_private_key, load_public_key
-
-    private = load_private_key(deployment.secret("PRIVATE_JWT_SIGNING_KEY"))
-    public = load_public_key(deployment.secret("PUBLIC_JWT_SIGNING_KEY"))
-    if private.public_key() != public:
+    try:
+        fit = deployment.signing_key.public_key() == deployment.checking_key
+    except DeploymentError as problem:
+        return str(problem)
+    if not fit:
         return (
             "PUBLIC_JWT_SIGNING_KEY is not of PRIVATE_JWT_SIGNING_KEY: put the pair that belongs together in secrets."
         )

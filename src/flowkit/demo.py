@@ -6,13 +6,14 @@ import time
 from importlib.resources import files
 from pathlib import Path
 
-from flowkit.deployment import SETTINGS, Deployment, running
+from rich.text import Text
+
+from flowkit.deployment import LEVELS, SETTINGS, Deployment, running
 from flowkit.errors import DeploymentError
-from flowkit.services import autoflow_environment, services
-from flowkit.terminal import out, progress
+from flowkit.services import autoflow_environment, is_free, services
+from flowkit.terminal import counted, out, progress
 
 TIMEZONE = "UTC"
-LEVELS = ("admin0", "admin1", "admin2", "admin3")
 EVENT_TYPES = ("calls", "sms", "mds", "topups")
 
 
@@ -20,24 +21,24 @@ def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
     """Make the demo in a directory, or take up the one that is there, and print where its results are."""
     began = time.monotonic()
     deployment = _prepared(directory, subscribers, days)
-    with running(deployment), services(deployment, autoflow=False) as watch:
+    with running(deployment) as cut_off, services(deployment, autoflow=False, cut_off=cut_off) as watch:
         _report(deployment)
         reports = sorted((deployment.path / "autoflow" / "outputs" / "reports").glob("*.pdf"))
         token = deployment.path / "secrets" / "demo-token.txt"
         token.touch(mode=0o600)
         token.write_text(deployment.token("demo", days=7))
-        out.rule(f"FlowKit, from delivery to report in {time.monotonic() - began:.0f} s")
+        out.print(f"FlowKit, from delivery to report in {time.monotonic() - began:.0f} s", style="bold")
         for what, where in (
             ("Report", reports[-1]),
-            ("", f"and {len(reports) - 1} more beside it, one a day since the flood"),
+            *([("", f"and {len(reports) - 1} more beside it, one a day since the flood")] if reports[1:] else []),
             ("API", f"{deployment.api_url}/api/0/spec/redoc"),
             ("Token", token),
             ("Python", f"flowclient.connect(url={deployment.api_url!r}, token={str(token)!r})"),
         ):
-            out.print(f"[bold]{what:8}[/]{where}", soft_wrap=True)
+            out.print(Text.assemble((f"{what:8}", "bold"), str(where)))
         if once:
             return
-        out.print("Running; Ctrl-C stops it, and `flowkit --deployment", str(directory), "up` starts it again.")
+        out.print(f"Running; Ctrl-C stops it, and `flowkit --deployment {directory} up` starts it again.")
         try:
             watch.wait(lambda: False)
         except KeyboardInterrupt:
@@ -119,7 +120,7 @@ def _report(deployment: Deployment) -> None:
         runs = run_once(settings, follow)
     if failed := [run for run in runs if run.state is RunState.failed]:
         raise DeploymentError(f"The report of {failed[0].reference_date} failed: {failed[0].error}")
-    out.print(f"AutoFlow ran {len(runs)} workflows, each of two notebooks.")
+    out.print(f"AutoFlow ran {counted(len(runs), 'workflow')} of two notebooks each.")
 
 
 def _free_ports(deployment: Deployment) -> None:
@@ -127,18 +128,8 @@ def _free_ports(deployment: Deployment) -> None:
     path = deployment.path / SETTINGS
     text = path.read_text()
     for name, port in (("flowapi_port", 9090), ("flowmachine_port", 5555)):
-        if not _is_free(port):
+        if not is_free(port):
             with socket.socket() as any_port:
                 any_port.bind(("127.0.0.1", 0))
                 text = text.replace(f"{name} = {port}", f"{name} = {any_port.getsockname()[1]}")
     path.write_text(text)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

@@ -10,13 +10,17 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import DeploymentError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
     from flowdb.catalogue import Catalogue
     from flowdb.lake import Lake
     from flowmachine import Session
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 SETTINGS = "flowkit.toml"
 OWN = {"store", "name", "roles", "autoflow"}
 """Settings of the deployment itself; all others are the services' own, under their own names."""
+LEVELS = ("admin0", "admin1", "admin2", "admin3")
+"""The levels of administrative units that questions name."""
+PORTS = {"FLOWMACHINE_PORT": "5555", "FLOWAPI_PORT": "9090"}
+"""The ports that a deployment listens on, and their defaults."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,11 @@ class Deployment:
             raise DeploymentError(f"{path} is not empty: name a new directory for the deployment.")
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
-        Lake.create(path / "lake", timezone)
+        try:
+            Lake.create(path / "lake", timezone)
+        except Exception:
+            path.rmdir()
+            raise
         if store is not None:
             from flowdb import postgres
 
@@ -79,9 +91,7 @@ class Deployment:
             ) from None
         except (OSError, ValueError) as problem:
             raise DeploymentError(f"{path / SETTINGS} cannot be read: {problem}.") from None
-        known = OWN | _service_settings()
-        if unknown := sorted(set(told) - known):
-            raise DeploymentError(f"{path / SETTINGS}: there is no setting {unknown[0]!r}. See `flowkit doctor`.")
+        _check(path / SETTINGS, told)
         store = os.environ.get("FLOWDB_STORE") or _secret(path, "FLOWDB_STORE") or str(path.resolve() / "lake")
         settings = {name.upper(): str(value) for name, value in told.items() if name not in OWN}
         return Deployment(
@@ -119,7 +129,33 @@ class Deployment:
     @property
     def pseudonym_key(self) -> bytes:
         """The key that identifiers are hashed under."""
-        return base64.b64decode(self.secret("PSEUDONYM_KEY"))
+        try:
+            return base64.b64decode(self.secret("PSEUDONYM_KEY"), validate=True)
+        except ValueError:
+            raise DeploymentError(
+                "The secret PSEUDONYM_KEY is not base64: put the right one back; under another one, subscribers of new "
+                "days and old ones do not match."
+            ) from None
+
+    @property
+    def signing_key(self) -> "RSAPrivateKey":
+        """The key that tokens are signed with."""
+        from flowkit_jwt_generator import load_private_key
+
+        try:
+            return load_private_key(self.secret("PRIVATE_JWT_SIGNING_KEY"))
+        except ValueError as problem:
+            raise DeploymentError(f"The secret PRIVATE_JWT_SIGNING_KEY is damaged: {problem}") from None
+
+    @property
+    def checking_key(self) -> "RSAPublicKey":
+        """The key that tokens are checked with."""
+        from flowkit_jwt_generator import load_public_key
+
+        try:
+            return load_public_key(self.secret("PUBLIC_JWT_SIGNING_KEY"))
+        except ValueError as problem:
+            raise DeploymentError(f"The secret PUBLIC_JWT_SIGNING_KEY is damaged: {problem}") from None
 
     def secret(self, name: str) -> str:
         """A secret of the deployment: from /run/secrets, the environment, or its own secrets directory."""
@@ -138,7 +174,16 @@ class Deployment:
     @property
     def api_url(self) -> str:
         """Where FlowAPI answers on this machine."""
-        return f"http://127.0.0.1:{self.setting('FLOWAPI_PORT', '9090')}"
+        return f"http://127.0.0.1:{self.port('FLOWAPI_PORT')}"
+
+    def port(self, name: str) -> int:
+        """The port of FLOWAPI_PORT or FLOWMACHINE_PORT; raises DeploymentError where that is no port."""
+        told = self.setting(name, PORTS[name])
+        if not told.isdecimal() or not 0 < int(told) < 2**16:
+            raise DeploymentError(
+                f"{name} is {told!r}: set {name.lower()} in {self.path / SETTINGS} to a number from 1 to 65535."
+            )
+        return int(told)
 
     def session(self) -> "Session":
         """A session on the store, in this process."""
@@ -152,7 +197,7 @@ class Deployment:
         Raises DeploymentError for a role that the settings do not name.
         """
         from flowapi.authorisation import scopes_of_schemas
-        from flowkit_jwt_generator import generate_token, load_private_key
+        from flowkit_jwt_generator import generate_token
         from flowmachine.catalogue import schemas
 
         every = scopes_of_schemas(schemas())
@@ -168,7 +213,7 @@ class Deployment:
         return generate_token(
             flowapi_identifier=self.name,
             username=user,
-            private_key=load_private_key(self.secret("PRIVATE_JWT_SIGNING_KEY")),
+            private_key=self.signing_key,
             lifetime=dt.timedelta(days=days),
             roles=granted or {"universal_role": every},
         )
@@ -179,38 +224,68 @@ class Deployment:
 
 
 @contextmanager
-def running(deployment: Deployment) -> Iterator[IO[str]]:
-    """Hold the deployment as the one that is up; raises DeploymentError where another process holds it."""
+def running(deployment: Deployment) -> Iterator[bool]:
+    """Hold the deployment as the one that is up; yields whether its last holder was cut off.
+
+    Raises DeploymentError where another process holds it.
+    """
     with (deployment.path / ".up").open("a+") as lock:
+        lock.seek(0)
+        holder = lock.read().strip()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip()
             raise DeploymentError(
                 f"{deployment.path} is already up, as process {holder}: stop that one first, with kill {holder}."
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        yield lock
-        lock.truncate(0)
+        try:
+            yield bool(holder)
+        finally:
+            lock.truncate(0)
 
 
-def _service_settings() -> set[str]:
-    """The names of the settings of every service, which may stand in flowkit.toml."""
-    from autoflow.settings import Settings as AutoFlow
-    from flowapi.settings import Settings as FlowAPI
-    from flowmachine.server.settings import Settings as FlowMachine
+_SECRET = {
+    "flowapi_token",
+    "autoflow_db_password",
+    "public_jwt_signing_key",
+    "flowdb_store",
+    "flowmachine_curve_secret_key",
+    "flowapi_curve_secret_key",
+}
 
-    services: tuple[Any, ...] = (FlowMachine, FlowAPI, AutoFlow)
-    return {name for service in services for name in service.model_fields} - {
-        "flowapi_token",
-        "autoflow_db_password",
-        "public_jwt_signing_key",
-        "flowdb_store",
-        "flowmachine_curve_secret_key",
-    }
+
+def _check(file: Path, told: Mapping[str, Any]) -> None:
+    """Raise DeploymentError where settings are wrong; what only a service can judge, it says when it starts."""
+    left, known = set(told) - OWN, set(OWN)
+    # The light modules come first, and the heavy ones are imported only for settings that are not the light ones'.
+    for service in ("flowapi.settings", "autoflow.settings", "flowmachine.server.settings"):
+        if not left:
+            break
+        names = set(import_module(service).Settings.model_fields) - _SECRET
+        left, known = left - names, known | names
+    if left:
+        unknown = min(left)
+        if unknown in _SECRET:
+            raise DeploymentError(
+                f"{file}: {unknown} is a secret: take it out, and set it in /run/secrets/{unknown.upper()} "
+                "or in the environment."
+            )
+        alike = get_close_matches(unknown, known, 1)
+        raise DeploymentError(
+            f"{file}: there is no setting {unknown!r}" + (f"; is {alike[0]} meant?" if alike else "; take it out.")
+        )
+    if not valid_name(str(told.get("name", file.resolve().parent.name))):
+        raise DeploymentError(f"{file}: set name to letters, digits and _.- only; it is the audience of tokens.")
+    roles = told.get("roles", {})
+    for role, scopes in roles.items() if isinstance(roles, dict) else [("roles", None)]:
+        if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+            raise DeploymentError(f'{file}: {role} under [roles] is not a list of scopes, such as ["run", "admin3:*"].')
+    for name, value in told.items():
+        if name not in OWN and isinstance(value, dict | list):
+            raise DeploymentError(f"{file}: {name} is one value, not several.")
 
 
 def _secret(directory: Path, name: str) -> str | None:

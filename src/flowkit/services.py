@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowkit.deployment import Deployment
+from flowkit.deployment import PORTS, SETTINGS, Deployment
 from flowkit.errors import DeploymentError
 
 _QUICK, _MOST_RESTARTS, _PATIENCE = 60.0, 5, 30.0
@@ -75,13 +75,14 @@ class Service:
 
 
 @contextmanager
-def services(deployment: Deployment, *, autoflow: bool = True) -> Iterator["Watch"]:
+def services(deployment: Deployment, *, autoflow: bool = True, cut_off: bool = False) -> Iterator["Watch"]:
     """Start a deployment's services, answer when they are ready, and stop them at the end of the block.
 
+    `cut_off` tells that they were last ended by force, so that some may be about to end still.
     Raises DeploymentError where a port is in use or a service does not come up.
     """
     watch = Watch(_services(deployment, autoflow=autoflow), deployment)
-    watch.require_ports()
+    watch.require_ports(_PATIENCE if cut_off else 0)
     try:
         watch.start()
         yield watch
@@ -96,31 +97,35 @@ class Watch:
     services: list[Service]
     deployment: Deployment
     _ending: threading.Event = field(default_factory=threading.Event)
+    _keeper: threading.Thread | None = None
 
-    def require_ports(self) -> None:
-        """Raise DeploymentError where a port that a service needs is taken."""
-        for name, default in (("FLOWMACHINE_PORT", "5555"), ("FLOWAPI_PORT", "9090")):
-            port = int(self.deployment.setting(name, default))
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
+    def require_ports(self, patience: float) -> None:
+        """Raise DeploymentError where a port that a service needs stays taken for so many seconds."""
+        deadline = time.monotonic() + patience
+        for name in PORTS:
+            port = self.deployment.port(name)
+            while not is_free(port):
+                if time.monotonic() >= deadline:
                     raise DeploymentError(
                         f"Port {port} is in use: stop what listens there, "
-                        f"or set {name.lower()} in {self.deployment.path / 'flowkit.toml'}."
-                    ) from None
+                        f"or set {name.lower()} in {self.deployment.path / SETTINGS}."
+                    )
+                time.sleep(0.1)
 
     def start(self) -> None:
         """Start the services and wait until the API answers."""
         for service in self.services:
             service.start()
         self._wait_until_ready()
-        threading.Thread(target=self._keep_running, name="services", daemon=True).start()
+        self._keeper = threading.Thread(target=self._keep_running, name="services", daemon=True)
+        self._keeper.start()
 
     def stop(self) -> None:
         """Stop the services, the last one first."""
         self._ending.set()
+        if self._keeper is not None:
+            # It might be about to start a service again.
+            self._keeper.join()
         for service in reversed(self.services):
             service.stop()
 
@@ -183,6 +188,17 @@ def autoflow_environment(deployment: Deployment) -> dict[str, str]:
         AUTOFLOW_OUTPUTS_DIR=str(deployment.path / "autoflow" / "outputs"),
         AUTOFLOW_DB_URI=f"sqlite:///{deployment.path / 'autoflow' / 'runs.db'}",
     )
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _end_with_parent() -> None:

@@ -1,24 +1,57 @@
-"""What a person sees: progress bars, tables, and errors as sentences."""
+"""What a person sees: sentences, tables, progress bars."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Lines are not broken: a path or a command is copied whole, and a pipe reads one sentence a line. What is printed
+# quotes files and columns by their names, so that brackets are brackets.
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+err = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=True)
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
+
+_UNWATCHED = 10_000
+"""Columns of a table that is written to a file or a pipe: it is never cut."""
+
+
+def note(sentence: str) -> None:
+    """Print what a person should know, though all went well, to standard error."""
+    err.print(Text.assemble(("Note:", "yellow"), " ", sentence))
+
+
+def table(*columns: str) -> Table:
+    """An empty table with columns of these names."""
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column)
+    return made
+
+
+def show(rows: Table) -> None:
+    """Print a table to standard output."""
+    out.print(rows, soft_wrap=False, width=None if out.is_terminal else _UNWATCHED)
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun, such as "1 unit" or "2 units"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Tell]:
     """A progress bar for one piece of work; where nobody watches, nothing is drawn."""
+    if not err.is_terminal:
+        yield lambda *_: None
+        return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -180,14 +180,14 @@ class Cdr:
         return rows
 
     def boundaries(self, unit: str) -> ir.Table:
-        """The boundaries of a unit's places: place, geom (WKB); empty for points, whose columns say where they are."""
+        """The boundaries of a unit's places: place, geom (WKB); points have none beside their position."""
         places = self.dialect.reference(self, "places")
-        places = places.filter(places.unit == unit).select("place", "pcod")
+        places = places.filter(places.unit == unit)
         if unit == "lon-lat":
-            return places.select(place=places.place, geom=ibis.null().cast("binary"))
-        units = self.dialect.reference(self, "geography")
-        units = units.filter(units.unit == unit).select("pcod", "geom")
-        return places.left_join(units, "pcod").select("place", "geom")
+            return places.select("place", geom=ibis.null("binary"))
+        geography = self.dialect.reference(self, "geography")
+        level = geography.filter(geography.unit == unit).select("pcod", "geom")
+        return places.join(level, "pcod").select("place", "geom")
 
     def _instant(self, local: dt.datetime) -> dt.datetime:
         return local.replace(tzinfo=ZoneInfo(self.timezone)).astimezone(dt.UTC)

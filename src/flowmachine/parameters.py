@@ -3,7 +3,16 @@
 import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 from flowdb.tables import EVENTS
 from flowmachine.query import Query, Unit
@@ -80,8 +89,8 @@ class Hours(BaseModel):
         return self
 
 
-def _distinct(event_types: Any) -> Any:
-    return sorted(set(event_types)) if isinstance(event_types, list | tuple) else event_types
+def _distinct(event_types: tuple[EventType, ...] | None) -> tuple[EventType, ...] | None:
+    return tuple(sorted(set(event_types))) if event_types else event_types
 
 
 def _subset(value: Any) -> Any:
@@ -95,7 +104,7 @@ class OfEvents(Query):
 
     event_types: Annotated[
         Annotated[tuple[EventType, ...], Field(min_length=1)] | None,
-        BeforeValidator(_distinct),
+        AfterValidator(_distinct),
         Field(description="The event types to look at; left out: those with two parties, calls and sms."),
     ] = None
     subscriber_subset: Annotated[

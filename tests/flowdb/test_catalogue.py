@@ -102,7 +102,7 @@ def test_instants_keep_their_zone(catalogue):
         0,
     )
     with pytest.raises(sa.exc.StatementError, match="has no time zone"), catalogue.engine.begin() as connection:
-        connection.execute(sa.insert(queries), [row | {"query_id": "r", "submitted": dt.datetime(2016, 1, 1)}])
+        connection.execute(sa.insert(queries), [row | {"query_id": "r", "submitted": local.replace(tzinfo=None)}])
 
 
 def test_writers_wait_for_each_other(catalogue):

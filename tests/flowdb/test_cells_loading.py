@@ -82,9 +82,8 @@ def test_where_units_overlap_the_smallest_code_wins(lake, write, squares):
     cells.load_cells(lake, write("cells.csv", HEADER + "c,0,,0.75,0.5,,\nd,0,,0.25,0.5,,\n"))
     loaded = geography.load(lake, squares("u.geojson", ("B", 0, 0), ("A", 0.5, 0)), unit="admin3", code="pcode")
     assert _units(lake) == [("admin3", "c", 0, "A"), ("admin3", "d", 0, "B")]
-    assert loaded.warnings == (
-        "Units of admin3 overlap: 1 cell versions lie in more than one, such as c in A and B; the smallest code is taken.",
-    )
+    (told,) = loaded.warnings
+    assert told.startswith("Units of admin3 overlap: 1 cell versions lie in more than one, such as c in A and B; ")
 
 
 def test_exchanged_coordinates_are_noticed_and_mended(lake, write, squares):
@@ -132,7 +131,7 @@ def test_wrong_headers_are_named(lake, write, tmp_path):
     ):
         cells.load_cells(lake, path)
     assert cells.load_cells(lake, path, {"longitude": "lon"}).rows == 1
-    with pytest.raises(LakeError, match="cells.csv has no column 'x'"):
+    with pytest.raises(LakeError, match=r"cells.csv has no column 'x'"):
         cells.load_cells(lake, path, {"longitude": "x"})
     with pytest.raises(LakeError, match="cells has no column 'lon'"):
         cells.load_cells(lake, path, {"lon": "longitude"})

@@ -21,6 +21,7 @@ try:
         [Path(f) for f in files],
         key=b"a key that only tests know, long enough",
         memory_limit="500MB",
+        progress=lambda what, done, of: print(what, done, of, flush=True),
     )
 except (IngestError, LakeError) as error:
     print(error)

@@ -86,7 +86,7 @@ def test_gzip_parquet_and_csv_give_the_same_rows(deployment):
         {
             "id": ["i1", "i2"],
             "outgoing": pa.array([True, None]),
-            "datetime": pa.array([dt.datetime(2016, 1, 1, 10, 0, 0, 250000), dt.datetime(2016, 1, 2)]),
+            "datetime": pa.array(["2016-01-01 10:00:00.25", "2016-01-02 00:00:00"]).cast(pa.timestamp("us")),
             "duration": pa.array([60.5, None]),
             "msisdn": pa.array([9841, 9842]),
             # Nulls made it float on its way.

@@ -54,18 +54,24 @@ def test_a_killed_load_leaves_nothing_half_done(deployment, delivered):
     """Killed at eight random moments, a load leaves whole days only, and the last run completes it."""
     files, rows = delivered
     draw = random.Random(11)
-    seen: set[dt.date] = set()
+    steps: list[int] = []
     for attempt in range(8):
         process = _start(deployment, files)
-        # Later and later, so that some die while reading and some between two days.
-        time.sleep(draw.random() * (0.2 + 0.1 * attempt))
+        if attempt % 4:
+            # While days go in, one after the other.
+            assert any(line.startswith("loading days 0") for line in process.stdout)
+            time.sleep(draw.random() * 0.4)
+        else:
+            time.sleep(draw.random() * 0.5)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
         process.stderr.close()
         now = _whole(deployment, rows)
-        assert seen <= now
-        seen = now
+        assert len(now) >= (steps[-1] if steps else 0)
+        steps.append(len(now))
+    # Some of the kills came between the first day and the last.
+    assert any(0 < step < len(DAYS) for step in steps), steps
     deployment.load(*files)
     assert _whole(deployment, rows) == set(DAYS)
     assert available_dates(deployment.catalogue) == {"calls": DAYS}

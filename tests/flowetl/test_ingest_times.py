@@ -13,10 +13,11 @@ def test_naive_times_are_of_the_source_and_days_of_the_lake(deployment_in, zone)
     deployment = deployment_in("America/Sao_Paulo")
     draw = random.Random(zone)
     # Around the changes of clocks in all these zones, the lake's included, and some others.
-    days = [(2016, 3, 13), (2016, 3, 27), (2016, 7, 10), (2016, 10, 16), (2016, 10, 30), (2016, 11, 6)]
-    days += [(1991, 5, 5), (2023, 1, 31)]
-    times = [dt.datetime(*day) + dt.timedelta(seconds=draw.randrange(86400)) for day in days for _ in range(20)]
-    times += [dt.datetime(*day) + dt.timedelta(minutes=10 * m) for day in days for m in range(24)]
+    days = ["2016-03-13", "2016-03-27", "2016-07-10", "2016-10-16", "2016-10-30", "2016-11-06", "1991-05-05"]
+    times = [
+        dt.datetime.fromisoformat(day) + dt.timedelta(seconds=draw.randrange(86400)) for day in days for _ in range(20)
+    ]
+    times += [dt.datetime.fromisoformat(day) + dt.timedelta(minutes=10 * m) for day in days for m in range(24)]
     lines = [f"i{n},,{t},1,p{n},,C1," for n, t in enumerate(times)]
     deployment.load(deployment.calls(*lines), timezone_of_source=zone)
     expected = []

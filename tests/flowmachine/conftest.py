@@ -32,6 +32,7 @@ def ask_spark(new_directory, spark):
 def ask_postgres(new_directory, postgres):
     """A session on PostgreSQL over a world."""
     import psycopg
+
     from flowdb.postgres import copy_from_lake, create
 
     with ExitStack() as kept:

@@ -11,6 +11,11 @@ from tests.flowmachine.worlds import questions, worlds
 from flowmachine.query import kinds
 from flowmachine.testing import rows
 
+ENGINES = [
+    "duckdb",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("spark", marks=pytest.mark.spark),
+]
 COUNTED = sorted(set(kinds()) - {"geography"})
 WORLDS = {"duckdb": 40, "postgres": 4, "spark": 2}
 """How many random worlds an engine is asked about, each with a question of every kind."""
@@ -21,10 +26,7 @@ def worlds_and_questions(draw):
     return draw(worlds()), [draw(questions(kind)) for kind in COUNTED]
 
 
-@pytest.mark.parametrize(
-    "engine",
-    ["duckdb", pytest.param("postgres", marks=pytest.mark.postgres), pytest.param("spark", marks=pytest.mark.spark)],
-)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_agrees_with_its_definition_on_random_worlds(engine, request):
     """Whatever the events, cells, zone and parameters, every engine gives the rows that the definition gives."""
     ask = request.getfixturevalue(f"ask_{engine}")

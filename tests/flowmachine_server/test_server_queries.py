@@ -65,7 +65,7 @@ def test_every_kind_answers_its_example_as_the_library_does(wire, lake, kind):
     assert wire.wait(query_id)["query_state"] == "completed"
     reply = wire.ask("get_result", {"query_id": query_id})
     assert reply["arrow"].schema.types == expected.schema.types
-    assert reply["arrow"].equals(expected)
+    assert reply["arrow"].to_pylist() == expected.to_pylist()
     assert wire.ask("get_query_kind", {"query_id": query_id})["payload"]["query_kind"] == kind
     params = wire.ask("get_query_params", {"query_id": query_id})["payload"]
     assert flowmachine.parse(params["query_params"]) == flowmachine.parse(spec)

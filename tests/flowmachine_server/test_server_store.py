@@ -156,10 +156,10 @@ def test_a_part_is_computed_once_for_all_questions(bench):
 
 def test_progress_is_the_tables_that_are_missing(bench):
     """While a question's first part is computed, three tables are missing and one is being made."""
-    from flowmachine.server.actions import Cuts, Machine, poll_query
+    from flowmachine.server.actions import Drawings, Machine, poll_query
 
     b = bench()
-    machine = Machine(b.session, b.atlas, b.store, b.workers, b.store.catalogue, Cuts())
+    machine = Machine(b.session, b.atlas, b.store, b.workers, b.store.catalogue, Drawings())
     b.engine.go.clear()
     query_id = b.submit(moves())
     b.engine.began.wait(10)
@@ -168,6 +168,21 @@ def test_progress_is_the_tables_that_are_missing(bench):
     b.engine.go.set()
     b.ended(query_id)
     assert poll_query(machine, query_id).payload["progress"] == {"eligible": 0, "queued": 0, "running": 0}
+
+
+def test_a_file_that_went_bad_is_computed_again(bench, tmp_path):
+    """A stored result that cannot be read is told of, and asking again brings it back."""
+    from flowmachine.server.actions import Drawings, Machine, get_result
+
+    b = bench()
+    machine = Machine(b.session, b.atlas, b.store, b.workers, b.store.catalogue, Drawings())
+    query_id = b.run(people()).query_id
+    (tmp_path / "cache" / "results" / f"{query_id}.parquet").write_bytes(b"PAR1 and then nothing")
+    reply = get_result(machine, query_id)
+    assert (reply.ok, reply.payload["query_state"]) == (False, "known")
+    assert "run the query again" in reply.msg
+    assert b.run(people()).state == "completed"
+    assert get_result(machine, query_id).payload["rows"] == 2
 
 
 def test_a_running_question_can_be_cancelled(bench, tmp_path):

@@ -41,6 +41,10 @@ class Engine(Protocol):
         """Write the rows of a plan to a Parquet file."""
         ...
 
+    def interrupt(self, path: Path) -> None:
+        """Stop the writing of a file, if it is being written."""
+        ...
+
     def close(self) -> None:
         """Let go of what is held."""
         ...

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ibis.backends.sql.compilers import PostgresCompiler
 
 from flowdb.lake import Snapshot, StoredDay
-from flowdb.tables import EVENTS, REFERENCE
+from flowdb.tables import EVENTS, GEOGRAPHY, REFERENCE
 from flowmachine.cdr import Cdr, Span
 from flowmachine.engines.lake import ibis_schema
 from flowmachine.errors import FlowMachineError
@@ -25,6 +25,29 @@ from flowmachine.query import Query
 @ibis.udf.scalar.builtin(name="date_part")
 def _date_part(part: str, instant: dt.datetime) -> float:  # type: ignore[empty-body]
     """A part of an instant."""
+
+
+@ibis.udf.scalar.builtin(name="st_asbinary")
+def _wkb(shape: bytes) -> bytes:  # type: ignore[empty-body]
+    """A shape as WKB."""
+
+
+@ibis.udf.scalar.builtin(name="st_pointonsurface")
+def _inside(shape: bytes) -> bytes:  # type: ignore[empty-body]
+    """A point inside a shape."""
+
+
+@ibis.udf.scalar.builtin(name="st_x")
+def _x(point: bytes) -> float:  # type: ignore[empty-body]
+    """A point's longitude."""
+
+
+@ibis.udf.scalar.builtin(name="st_y")
+def _y(point: bytes) -> float:  # type: ignore[empty-body]
+    """A point's latitude."""
+
+
+_LEVELS = ("admin0", "admin1", "admin2", "admin3")
 
 
 class PostgresDialect:
@@ -52,7 +75,9 @@ class PostgresDialect:
         )
 
     def reference(self, cdr: Cdr, name: str) -> ir.Table:
-        """A settled reference table."""
+        """A settled reference table; boundaries lie in FlowKit's own tables, one a level."""
+        if name == GEOGRAPHY.name:
+            return ibis.union(*(_boundaries(unit) for unit in _LEVELS))
         return ibis.table(ibis_schema(REFERENCE[name].columns), name=name, database="flowdb")
 
     def stored(self, cdr: Cdr, query: Query, schema: Mapping[str, str]) -> ir.Table:
@@ -78,6 +103,7 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._writing: dict[Path, adbc.Cursor] = {}
         try:
             with psycopg.connect(url) as connection:
                 row = connection.execute("SHOW timezone").fetchone()
@@ -111,10 +137,36 @@ class Postgres:
 
     def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
         """Write the rows of a plan to a Parquet file."""
-        pq.write_table(self.run(plan, snapshot, parts), path, compression="zstd")
+        with adbc.connect(self.url) as connection, connection.cursor() as cursor:
+            self._writing[path] = cursor
+            try:
+                cursor.execute(self.sql(plan))
+                rows = cursor.fetch_arrow_table().cast(plan.schema)
+            finally:
+                del self._writing[path]
+        pq.write_table(rows, path, compression="zstd")
+
+    def interrupt(self, path: Path) -> None:
+        """Stop the query whose rows are to be written to a file, if it runs."""
+        if (cursor := self._writing.get(path)) is not None:
+            cursor.adbc_cancel()
 
     def close(self) -> None:
         """Nothing is held between runs."""
+
+
+def _boundaries(unit: str) -> ir.Table:
+    types = {"gid": "int32", f"{unit}pcod": "string", f"{unit}name": "string", "geom": "binary"}
+    level = ibis.table(types, name=unit, database="geography")
+    return level.select(
+        gid=level.gid,
+        unit=ibis.literal(unit),
+        pcod=level[f"{unit}pcod"],
+        name=level[f"{unit}name"],
+        geom=_wkb(level.geom),
+        longitude=_x(_inside(level.geom)),
+        latitude=_y(_inside(level.geom)),
+    )
 
 
 def _midnight(day: dt.date, zone: ZoneInfo) -> ir.TimestampScalar:

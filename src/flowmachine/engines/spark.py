@@ -49,6 +49,7 @@ class Spark:
         self._own = session is None
         self._spark = session or local_session(master)
         self._running = threading.Lock()
+        self._writing: Path | None = None
 
     def snapshot(self) -> Snapshot:
         """What the lake holds now."""
@@ -65,7 +66,18 @@ class Spark:
 
     def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
         """Write the rows of a plan to a Parquet file."""
-        pq.write_table(self.run(plan, snapshot, parts), path, compression="zstd")
+        with self._running:
+            self._writing = path
+            try:
+                rows = self._bound(plan, snapshot, parts or {}).toArrow().cast(plan.schema)
+            finally:
+                self._writing = None
+        pq.write_table(rows, path, compression="zstd")
+
+    def interrupt(self, path: Path) -> None:
+        """Stop the query whose rows are to be written to a file, if it runs: it is then the only one."""
+        if self._writing == path:
+            self._spark.sparkContext.cancelAllJobs()
 
     def close(self) -> None:
         """Stop the Spark session, if it was started here."""

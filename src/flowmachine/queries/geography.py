@@ -10,7 +10,10 @@ from flowmachine.query import L
 
 
 class Geography(InUnit):
-    """The boundaries of a level's units, as WKB in WGS84; for lon-lat, where cells stand."""
+    """The boundaries of a level's units, as WKB in WGS84.
+
+    For lon-lat, the columns lon and lat are the places where cells stand, and geom is empty.
+    """
 
     query_kind: Literal["geography"] = "geography"
 

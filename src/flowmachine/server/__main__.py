@@ -18,7 +18,7 @@ from flowmachine.errors import FlowMachineError
 from flowmachine.geojson import Atlas
 from flowmachine.query import kinds
 from flowmachine.release import Rule
-from flowmachine.server.actions import Cuts, Machine
+from flowmachine.server.actions import Drawings, Machine
 from flowmachine.server.logs import debug_log, fault, run_log
 from flowmachine.server.protocol import Server, admit, bound, is_loopback
 from flowmachine.server.settings import Settings
@@ -84,7 +84,7 @@ async def _run(settings: Settings) -> None:
         held.callback(workers.close)
         runs.info("ready", host=settings.flowmachine_host, port=settings.flowmachine_port, **mended)
         server = Server(
-            Machine(session, atlas, store, workers, store.catalogue, Cuts()), wire, run_log=runs, debug_log=faults
+            Machine(session, atlas, store, workers, store.catalogue, Drawings()), wire, run_log=runs, debug_log=faults
         )
         await _until_stopped(server, store, faults)
         runs.info("stopped")

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -21,12 +22,13 @@ from flowmachine.errors import FlowMachineError, InvalidQuery
 from flowmachine.geojson import Atlas, Places
 from flowmachine.query import Query, parse
 from flowmachine.server.questions import ask, is_published, kinds_in, published, understand
-from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, QUEUED
-from flowmachine.server.store import Store, batch_count, read_rows
+from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED
+from flowmachine.server.store import ROWS_AT_ONCE, Store, batch_count, read_rows
 from flowmachine.server.workers import Workers
 from flowmachine.session import Session
 
-_CUTS_KEPT = 64
+_DRAWINGS_KEPT = 64
+_Batch = tuple[pa.Table | pa.RecordBatch | None, int, int]
 
 
 @dataclass(frozen=True)
@@ -55,28 +57,34 @@ class Machine:
     store: Store
     workers: Workers
     catalogue: Catalogue
-    cuts: "Cuts"
+    drawings: "Drawings"
 
 
-class Cuts:
-    """Where the features of results are cut into batches; those of the latest results are kept."""
+class Drawings:
+    """How the features of results are cut into batches, and over which places; the latest are kept.
+
+    Whoever pulls a result batch by batch gets all batches of one drawing, though boundaries be loaded meanwhile.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: OrderedDict[tuple[str, int], list[tuple[int, int]]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Places, list[tuple[int, int]]]] = OrderedDict()
 
-    def of(self, query_id: str, places: Places, make: Callable[[], list[tuple[int, int]]]) -> list[tuple[int, int]]:
-        """The cuts of a result over certain places."""
-        key = (query_id, id(places))
+    def of(
+        self, query_id: str, batch: int, places: Places, make: Callable[[], list[tuple[int, int]]]
+    ) -> tuple[Places, list[tuple[int, int]]]:
+        """The places and cuts of a result: for its first batch those of now, for later ones those of the first."""
         with self._lock:
-            found = self._kept.get(key)
-        if found is None:
-            found = make()
-            with self._lock:
-                self._kept[key] = found
-                while len(self._kept) > _CUTS_KEPT:
-                    self._kept.popitem(last=False)
-        return found
+            kept = self._kept.get(query_id)
+        if kept is not None and (batch > 0 or kept[0] is places):
+            return kept
+        made = places, make()
+        with self._lock:
+            self._kept[query_id] = made
+            self._kept.move_to_end(query_id)
+            while len(self._kept) > _DRAWINGS_KEPT:
+                self._kept.popitem(last=False)
+        return made
 
 
 def ping(_: Machine) -> Reply:
@@ -204,18 +212,15 @@ def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "r
                 msg=f"{row.query_kind} has no geometry: its rows are of no locations. Ask for them as rows.",
                 payload={"query_id": query_id, "query_state": ERRORED},
             )
-        count, rows = batch_count(path)
-        if format == "geo":
-            places = machine.atlas.places(query.unit or "", machine.session.engine.snapshot())
-            cuts = machine.cuts.of(query_id, places, lambda: geojson.batches(read_rows(path), query, places))
-            count = len(cuts)
-            made = _features(query, places, cuts[batch], path) if 0 <= batch < count else None
-        else:
-            size = -(-rows // count)
-            made = read_rows(path, batch * size, (batch + 1) * size) if 0 <= batch < count else None
+        try:
+            made, batches, rows = (_features if format == "geo" else _rows)(machine, query_id, query, path, batch)
+        except (FileNotFoundError, pa.ArrowInvalid):
+            machine.store.lost(query_id)
+            told = "The stored result cannot be read any more: run the query again."
+            return Reply(ok=False, msg=told, payload={"query_id": query_id, "query_state": KNOWN})
     if made is None:
-        return Reply(ok=False, msg=f"There is no batch {batch}: they are numbered 0 to {count - 1}.")
-    payload = {"query_id": query_id, "query_state": COMPLETED, "batch": batch, "batches": count, "rows": rows}
+        return Reply(ok=False, msg=f"There is no batch {batch}: they are numbered 0 to {batches - 1}.")
+    payload = {"query_id": query_id, "query_state": COMPLETED, "batch": batch, "batches": batches, "rows": rows}
     return Reply(ok=True, payload=payload, arrow=_stream(made))
 
 
@@ -375,10 +380,25 @@ def _progress(machine: Machine, row: Any) -> dict[str, int]:
     return {"eligible": eligible, "queued": waiting, "running": running}
 
 
-def _features(query: Query, places: Places, cut: tuple[int, int], path: Any) -> pa.RecordBatch:
+def _rows(machine: Machine, query_id: str, query: Query, path: Path, batch: int) -> _Batch:
+    """A batch of stored rows, None where there is none of that number; how many batches and rows there are."""
+    batches, rows = batch_count(path)
+    if not 0 <= batch < batches:
+        return None, batches, rows
+    return read_rows(path, batch * ROWS_AT_ONCE, (batch + 1) * ROWS_AT_ONCE), batches, rows
+
+
+def _features(machine: Machine, query_id: str, query: Query, path: Path, batch: int) -> _Batch:
+    """A batch of stored rows as features, None where there is none of that number; how many batches and rows."""
+    _, rows = batch_count(path)
+    now = machine.atlas.places(query.unit or "", machine.session.engine.snapshot())
+    places, cuts = machine.drawings.of(query_id, batch, now, lambda: geojson.batches(read_rows(path), query, now))
+    if not 0 <= batch < len(cuts):
+        return None, len(cuts), rows
+    start, stop = cuts[batch]
     if geojson.is_flow(query):
-        return geojson.flow_features(read_rows(path), query, places, start=cut[0], stop=cut[1])
-    return geojson.features(read_rows(path, *cut), query, places, first=cut[0])
+        return geojson.flow_features(read_rows(path), query, places, start=start, stop=stop), len(cuts), rows
+    return geojson.features(read_rows(path, start, stop), query, places, first=start), len(cuts), rows
 
 
 def _stream(rows: pa.Table | pa.RecordBatch) -> pa.Buffer:

@@ -14,6 +14,7 @@ import zmq
 import zmq.asyncio
 from zmq.auth.asyncio import AsyncioAuthenticator
 
+from flowdb.lake import LakeError
 from flowmachine.errors import FlowMachineError
 from flowmachine.server.actions import ACTIONS, Machine, Reply
 from flowmachine.server.logs import fault
@@ -77,7 +78,7 @@ class Server:
             reply = ACTIONS[action](self._machine, params, request_id)
         except Malformed as problem:
             reply = Reply(ok=False, msg=str(problem))
-        except FlowMachineError as problem:
+        except (FlowMachineError, LakeError) as problem:
             reply = Reply(ok=False, msg=str(problem))
         except RecursionError:
             reply = Reply(ok=False, msg="The request is nested too deeply.")

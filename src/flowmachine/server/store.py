@@ -219,6 +219,11 @@ class Store:
         self._path(query_id, row.query_kind).unlink(missing_ok=True)
         return self.change(query_id, "finish_resetting")
 
+    def lost(self, query_id: str) -> None:
+        """Record that stored rows cannot be read any more, so that asking again computes them again."""
+        with self._lock, self._writing() as connection:
+            self._reset(connection, query_id, (COMPLETED,))
+
     def shrink(self) -> int:
         """Delete what is worth least until all fits the limit; returns how many files went.
 

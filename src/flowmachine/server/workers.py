@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from flowdb.lake import LakeError
 from flowmachine.errors import FlowMachineError, InvalidQuery
 from flowmachine.geojson import Atlas
 from flowmachine.query import parse
@@ -142,7 +143,7 @@ class Workers:
                 self._write(job, question, parts)
         except Stopped:
             pass
-        except (FlowMachineError, InvalidQuery) as problem:
+        except (FlowMachineError, InvalidQuery, LakeError) as problem:
             reason = str(problem)
         except Exception as error:
             if not job.stopped.is_set():
@@ -226,10 +227,8 @@ class Workers:
             swept(staged)
 
     def _interrupt(self, job: Job) -> None:
-        # An engine that cannot be interrupted runs on; what it brings is then thrown away.
-        interrupt: Callable[[Path], None] | None = getattr(self._session.engine, "interrupt", None)
-        if interrupt is not None and (path := job.writing) is not None:
-            interrupt(path)
+        if (path := job.writing) is not None:
+            self._session.engine.interrupt(path)
 
     def _interrupt_until_gone(self, job: Job) -> None:
         # A call that comes before the engine has begun is lost, so it is repeated.
@@ -244,7 +243,7 @@ def _go_on(job: Job) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, FlowMachineError):
+    if isinstance(error, FlowMachineError | LakeError):
         return str(error)
     for cls in type(error).__mro__:
         if cls.__name__ in REASONS:

@@ -1,0 +1,61 @@
+# Each target works on a bare machine in one step; `setup` makes .venv, and `.venv/bin/flowkit` is the command.
+PYTHON ?= python3
+DEMO ?= demo
+bin = .venv/bin
+
+.PHONY: demo test check bench docs fuzz generate lock setup setup-dev clean
+
+demo: .venv/.demo
+	$(bin)/flowkit demo $(DEMO)
+
+setup: .venv/.demo
+
+setup-dev: .venv/.dev
+
+.venv/.demo: requirements/demo.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'FlowKit needs Python 3.11 or newer: name one with PYTHON=python3.11.')"
+	@test -x $(bin)/python || $(PYTHON) -m venv .venv
+	@test -f .venv/.dev || $(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/demo.txt
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml
+	@test -x $(bin)/python || $(PYTHON) -m venv .venv
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Everything that this machine can; what it lacks is installed where that may be, or left out in one line.
+test: .venv/.dev
+	@tools/install_engines.sh
+	$(bin)/python -m pytest $(TESTS)
+
+check: .venv/.dev
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/basedpyright
+	$(bin)/lint-imports
+	$(bin)/python tools/generate_client.py --check
+	$(bin)/python tools/generate_docs.py --check
+
+# More random worlds than the tests ask about; WORLDS=10000 for the long run.
+WORLDS ?= 1000
+fuzz: .venv/.dev
+	FLOWKIT_WORLDS=$(WORLDS) $(bin)/python -m pytest tests/flowmachine/test_kinds_on_engines.py -k duckdb
+
+bench: .venv/.dev
+	@tools/install_engines.sh
+	$(bin)/python -m bench.run
+
+generate docs: .venv/.dev
+	$(bin)/python tools/generate_client.py
+	$(bin)/python tools/generate_docs.py
+
+# Pins every dependency by name, version and hashes, for the demo and for development, at the same versions.
+lock:
+	@test -x .venv/bin/uv || $(bin)/python -m pip install --quiet uv
+	$(bin)/uv pip compile pyproject.toml requirements/build.in --extra dev --python-version 3.11 --universal --generate-hashes --no-annotate --no-header --quiet --output-file requirements/dev.txt
+	$(bin)/uv pip compile pyproject.toml requirements/build.in --extra demo --constraint requirements/dev.txt --python-version 3.11 --universal --generate-hashes --no-annotate --no-header --quiet --output-file requirements/demo.txt
+
+clean:
+	rm -rf .venv $(DEMO)

@@ -1,0 +1,53 @@
+"""Places and the cells that lie in them are read as one, whenever they are replaced."""
+
+import threading
+
+import pyarrow as pa
+import pytest
+
+from flowdb import lake as lakes
+from flowdb.lake import TOGETHER, Lake, LakeError, arrow_schema
+from flowdb.tables import REFERENCE
+
+EMPTY = {name: arrow_schema(REFERENCE[name].columns).empty_table() for name in TOGETHER}
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """A lake whose places were settled once."""
+    made = Lake.create(tmp_path / "lake", "UTC")
+    made.replace_together(EMPTY)
+    return made
+
+
+def test_a_reader_never_sees_half_of_what_is_replaced(lake):
+    """While places are replaced again and again, every snapshot holds tables of one and the same settling."""
+    ended = threading.Event()
+    mixed = []
+
+    def read():
+        while not ended.is_set():
+            files = lake.snapshot().reference
+            mixed.extend([files] if len({files[name][0].name for name in TOGETHER}) > 1 else [])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(10):
+        lake.replace_together(EMPTY)
+    ended.set()
+    reader.join()
+
+    assert mixed == []
+
+
+def test_a_replacement_that_was_cut_off_is_told(lake, monkeypatch):
+    """Where a load was killed between the tables, a reader gets a sentence instead of a wrong answer."""
+    monkeypatch.setattr(lakes, "_PATIENCE", 0.2)
+    lake.replace_reference("places", EMPTY["places"], None, "set-other")
+
+    with pytest.raises(LakeError, match="half replaced"):
+        lake.snapshot()
+
+    lake.replace_together(EMPTY)
+    assert isinstance(lake.reference("places"), pa.Table)
+    assert lake.snapshot().reference["places"]

@@ -1,0 +1,114 @@
+"""Nothing that stands for too few people is published."""
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.flowmachine import reference
+from tests.flowmachine.worlds import START, questions
+
+from flowmachine.query import Query, kinds, parse
+from flowmachine.release import SMALLEST, Rule
+from flowmachine.testing import Cell, Event, World, rows
+
+AGGREGATES = sorted(k for k, cls in kinds().items() if cls.role == "Aggregate" and cls.counts is not None)
+CROWDED = [
+    Cell(c, 0, 80 + i, 26.0 + i, {"admin1": r, "admin3": r + str(i)}) for i, (c, r) in enumerate(["aN", "bN", "cS"])
+]
+
+
+def crowd(size):
+    """A world in which so many subscribers are in N and three in S, on every day."""
+    where = random.Random(size)
+    events = [
+        Event(
+            "calls",
+            n,
+            f"2016-03-{25 + day}T{where.randrange(3, 23):02}:00",
+            "c" if n < 3 else where.choice("ab"),
+            outgoing=True,
+        )
+        for n in range(size + 3)
+        for day in range(5)
+    ]
+    return World(events, CROWDED)
+
+
+@pytest.mark.parametrize(("people", "published"), [(SMALLEST - 1, []), (SMALLEST, [("N", SMALLEST)])])
+def test_a_row_is_published_from_sixteen_people_on(people, published, tmp_path):
+    """A count of 15 is withheld, and one of 16 is told."""
+    session = crowd(people).session(tmp_path / "lake")
+    asked = {
+        "query_kind": "unique_subscriber_counts",
+        "start_date": "2016-03-25",
+        "end_date": "2016-03-30",
+        "aggregation_unit": "admin1",
+    }
+
+    assert rows(session.run(asked, release=True)) == published
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(st.data())
+def test_no_published_row_stands_for_too_few(ask_duckdb, data):
+    """Whatever is asked of whatever crowd, every published row has at least 16 people behind it, and none is lost."""
+    world = crowd(data.draw(st.integers(10, 40)))
+    session = ask_duckdb(world)
+    for kind in AGGREGATES:
+        query = data.draw(questions(kind))
+        published = rows(session.run(query, release=True))
+        if kind == "histogram_aggregate":
+            counts = [row[0] for row in published]
+            assert all(n is not None and n >= SMALLEST for n in counts) or counts == [None]
+            continue
+        behind = reference.people(query, world)
+        enough = {key for key, n in behind.items() if n >= SMALLEST}
+        assert {row[:-1] for row in published} == enough, query.spec
+    session.close()
+
+
+@pytest.mark.parametrize("kind", sorted(k for k, cls in kinds().items() if cls.role != "Aggregate"))
+def test_what_tells_of_single_subscribers_is_never_released(kind, tmp_path):
+    """A subscriber-level query cannot be published at all."""
+    session = crowd(20).session(tmp_path / "lake")
+    query = parse({**kinds()[kind].example})
+
+    with pytest.raises(PermissionError, match="single subscribers"):
+        session.run(query, release=True)
+
+
+def test_a_deployment_can_ask_for_more_people_but_not_for_fewer():
+    """The rule may be stricter than 16, never laxer."""
+    assert Rule(30).smallest == 30
+    with pytest.raises(ValueError, match="at least 16"):
+        Rule(15)
+
+
+def test_a_kind_must_say_how_its_people_are_counted():
+    """A kind that does not say which column counts people does not import, so none can slip past release."""
+    with pytest.raises(TypeError, match="counts"):
+
+        class Careless(Query):
+            """Tells of people without counting them."""
+
+            query_kind: str = "careless"
+            columns = {"value": "int64"}  # noqa: RUF012
+            example = {"query_kind": "careless"}  # noqa: RUF012
+
+
+def test_people_behind_inflows_are_counted_once(tmp_path):
+    """With unique locations, one subscriber who came from many places is one person behind the row, not many."""
+    cells = [Cell(str(n), 0, 80.0, 26.0, {"admin1": f"P{n}"}) for n in range(20)]
+    events = [Event("calls", 1, f"2016-03-25T{n:02}:00", str(n)) for n in range(20)]
+    session = World(events, cells).session(tmp_path / "lake")
+    seen = {
+        "query_kind": "unique_locations",
+        "start_date": str(START),
+        "end_date": "2016-03-26",
+        "aggregation_unit": "admin1",
+    }
+    asked = {"query_kind": "inflows", "from_location": seen, "to_location": seen}
+
+    assert rows(session.run(asked))[0] == ("P0", 20)
+    assert rows(session.run(asked, release=True)) == []
