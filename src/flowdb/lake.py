@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -47,6 +48,9 @@ ARROW: dict[str, pa.DataType] = {
 }
 # Commits carry a day's facts, so the log is the day's history and is never cleaned up.
 _KEEP_LOG = {"delta.logRetentionDuration": "interval 36500 days"}
+
+_File = tuple[Path, int, dict[str, Any]]
+"""A file of a Delta table, its rows and partition values."""
 
 
 class LakeError(Exception):
@@ -341,14 +345,21 @@ def day_lock(lake: Lake, event_type: str, day: dt.date) -> Iterator[None]:
         yield
 
 
-def _active(path: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+def _active(path: Path) -> tuple[_File, ...]:
     """The files of the current version of a Delta table: path, rows and partition values."""
+    log = path / "_delta_log"
     try:
-        actions = pa.table(DeltaTable(path).get_add_actions(flatten=False))
-    except TableNotFoundError:
-        return
-    for action in actions.to_pylist():
-        yield path / action["path"], action["num_records"], action.get("partition") or {}
+        # Every commit adds a name; the inode tells a table from a new one in its place.
+        return _files_of(path, log.stat().st_ino, log.stat().st_mtime_ns, frozenset(os.listdir(log)))  # noqa: PTH208
+    except (FileNotFoundError, TableNotFoundError):
+        return ()
+
+
+@lru_cache(maxsize=64)
+def _files_of(path: Path, *log: object) -> tuple[_File, ...]:
+    """The files of a Delta table whose log is in a given state: read once a state, as reading takes milliseconds."""
+    actions = pa.table(DeltaTable(path).get_add_actions(flatten=False))
+    return tuple((path / a["path"], a["num_records"], a.get("partition") or {}) for a in actions.to_pylist())
 
 
 def _ever_named(path: Path) -> set[str]:

@@ -94,9 +94,12 @@ class Deployment:
         _check(path / SETTINGS, told)
         store = os.environ.get("FLOWDB_STORE") or _secret(path, "FLOWDB_STORE") or str(path.resolve() / "lake")
         settings = {name.upper(): str(value) for name, value in told.items() if name not in OWN}
-        return Deployment(
+        opened = Deployment(
             path.resolve(), str(told.get("name", path.resolve().name)), store, told.get("roles", {}), settings
         )
+        for name in PORTS:
+            opened.port(name)
+        return opened
 
     @property
     def lake(self) -> "Lake":
@@ -275,7 +278,8 @@ def _check(file: Path, told: Mapping[str, Any]) -> None:
             )
         alike = get_close_matches(unknown, known, 1)
         raise DeploymentError(
-            f"{file}: there is no setting {unknown!r}" + (f"; is {alike[0]} meant?" if alike else "; take it out.")
+            f"{file}: there is no setting {unknown!r}"
+            + (f"; perhaps {alike[0]} is meant." if alike else ": take it out.")
         )
     if not valid_name(str(told.get("name", file.resolve().parent.name))):
         raise DeploymentError(f"{file}: set name to letters, digits and _.- only; it is the audience of tokens.")

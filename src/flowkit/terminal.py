@@ -35,7 +35,9 @@ def table(*columns: str) -> Table:
 
 def show(rows: Table) -> None:
     """Print a table to standard output."""
-    out.print(rows, soft_wrap=False, width=None if out.is_terminal else _UNWATCHED)
+    if not out.is_terminal:
+        out.width = _UNWATCHED
+    out.print(rows, soft_wrap=False)
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -80,6 +80,8 @@ class Cdr:
 
     dialect: Dialect
     timezone: str
+    smallest: int | None = None
+    """The fewest people that a published row stands for; None where rows are not published."""
     stored_parts: frozenset[str] = frozenset()
     """Ids of the nested queries whose rows are stored and need not be computed."""
     sources: dict[str, Source] = field(default_factory=dict)
@@ -127,17 +129,26 @@ class Cdr:
     def located(self, query: Any, *columns: str, unit: str | None = None, **options: Any) -> ir.Table:
         """The events that a query looks at, with `place`; events at no known place are left out."""
         events = self.events(query, *dict.fromkeys(["location_id", "day", *columns]), **options)
+        placed = self.placed(events, unit or query.aggregation_unit, options.get("windows", query.windows))
+        return placed.select("subscriber", *dict.fromkeys(columns), "place")
+
+    def placed(self, rows: ir.Table, unit: str, windows: Sequence[tuple[dt.datetime, dt.datetime]]) -> ir.Table:
+        """Rows with `location_id` and `day`, all of `windows`, with `place` added; rows at no known place go."""
         cells = self.dialect.reference(self, "cell_units")
-        cells = cells.filter(cells.unit == (unit or query.aggregation_unit))
-        joined = events.join(
+        cells = cells.filter(cells.unit == unit)
+        first, stop = min(a for a, _ in map(_span, windows)), max(b for _, b in map(_span, windows))
+        if stop - first == dt.timedelta(days=1):
+            # On one day a cell has one version: no event need be compared with its dates.
+            there = cells.filter(cells.first_day <= first, cells.last_day >= first)
+            return rows.join(there.select("location_id", "place"), "location_id")
+        return rows.join(
             cells,
             [
-                events.location_id == cells.location_id,
-                events.day >= cells.first_day,
-                events.day <= cells.last_day,
+                rows.location_id == cells.location_id,
+                rows.day >= cells.first_day,
+                rows.day <= cells.last_day,
             ],
         )
-        return joined.select("subscriber", *dict.fromkeys(columns), "place")
 
     def rows(self, query: Query) -> ir.Table:
         """The rows of a nested query: stored ones where there are, else computed here."""

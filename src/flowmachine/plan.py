@@ -8,8 +8,11 @@ import pyarrow as pa
 
 from flowdb.lake import ARROW
 from flowmachine.cdr import Cdr, Dialect, Source, Span, part_schema
-from flowmachine.query import L, Query
+from flowmachine.query import L, Query, Role
 from flowmachine.release import Rule, released
+
+ONE_ROW_EACH: tuple[Role, ...] = ("DailyLocation", "ReferenceLocation", "Metric")
+"""The roles whose rows are one a subscriber."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ def plan(
     query: Query, dialect: Dialect, timezone: str, *, rule: Rule | None = None, stored_parts: Iterable[str] = ()
 ) -> Plan:
     """The plan of a query's result: `result_columns`, sorted; with a rule, only what may be published."""
-    cdr = Cdr(dialect, timezone, frozenset(stored_parts))
+    cdr = Cdr(dialect, timezone, rule.smallest if rule else None, frozenset(stored_parts))
     rows = query.expression(cdr)
     if rule is not None:
         rows = released(rows, query, rule)
@@ -39,7 +42,7 @@ def plan(
 
 def plan_part(query: Query, dialect: Dialect, timezone: str, *, stored_parts: Iterable[str] = ()) -> Plan:
     """The plan of a nested query's rows as they are stored for reuse: locations are numbers still."""
-    cdr = Cdr(dialect, timezone, frozenset(stored_parts) - {query.id})
+    cdr = Cdr(dialect, timezone, stored_parts=frozenset(stored_parts) - {query.id})
     rows = query.expression(cdr)
     schema = part_schema(query)
     rows = rows.select(**{name: rows[name].cast(kind) for name, kind in schema.items()})
@@ -50,6 +53,8 @@ def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]
     rows = rows.select(**{name: rows[name].cast(kind) for name, kind in columns.items()})
     # Everything but the value identifies a row, so the order is total; values come last and need no sorting.
     keys = [name for name in columns if name not in ("value", "geom")] or list(columns)
+    if query.role in ONE_ROW_EACH:
+        keys = ["subscriber"]
     rows = rows.order_by([rows[k].asc(nulls_first=False) for k in keys])
     return Plan(query, rows, _arrow(columns), cdr.sources, tuple(cdr.reads))
 

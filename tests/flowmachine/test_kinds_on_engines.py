@@ -1,6 +1,7 @@
 """Every kind, on every engine, against its plain definition."""
 
 import math
+import os
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -17,7 +18,7 @@ ENGINES = [
     pytest.param("spark", marks=pytest.mark.spark),
 ]
 COUNTED = sorted(set(kinds()) - {"geography"})
-WORLDS = {"duckdb": 40, "postgres": 4, "spark": 2}
+WORLDS = {"duckdb": int(os.environ.get("FLOWKIT_WORLDS", "30")), "postgres": 4, "spark": 2}
 """How many random worlds an engine is asked about, each with a question of every kind."""
 
 

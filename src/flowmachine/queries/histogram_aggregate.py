@@ -1,11 +1,11 @@
 """How a metric is distributed over all subscribers."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import ibis
 import ibis.expr.types as ir
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from flowmachine.cdr import Cdr
 from flowmachine.query import Query
@@ -48,6 +48,13 @@ class HistogramBins(BaseModel):
         return self
 
 
+def _as_bounds(bounds: Any) -> Any:
+    # The published client sends a pair, which its server never took.
+    if isinstance(bounds, list | tuple) and len(bounds) == 2:
+        return {"lower_bound": bounds[0], "upper_bound": bounds[1]}
+    return bounds
+
+
 class HistogramAggregate(Query):
     """How many subscribers have a metric in each bin.
 
@@ -58,7 +65,9 @@ class HistogramAggregate(Query):
     query_kind: Literal["histogram_aggregate"] = "histogram_aggregate"
     metric: Annotated["HistogrammableMetrics", Field(description="A number for each subscriber.")]
     bins: Annotated[HistogramBins, Field(description="The bins.")]
-    range: Annotated[Bounds | None, Field(description="What equal bins span; left out: all values.")] = None
+    range: Annotated[
+        Bounds | None, BeforeValidator(_as_bounds), Field(description="What equal bins span; left out: all values.")
+    ] = None
 
     columns: ClassVar = {"value": "int64", "lower_edge": "float64", "upper_edge": "float64"}
     counts: ClassVar = "value"

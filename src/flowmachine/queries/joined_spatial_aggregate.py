@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
@@ -17,7 +18,9 @@ class JoinedSpatialAggregate(Query):
     """A statistic of a metric of the subscribers who have each location as theirs.
 
     Subscribers without the metric do not count. `stddev` and `variance` are of the sample; of equally common values,
-    `mode` is the smallest.
+    `mode` is the smallest. One person's value is never published: a published `max` is the greatest value that 16
+    people reach (or as many as the deployment asks for), a published `min` the least that 16 stay within, and a
+    `mode` is published where 16 people share it.
     """
 
     query_kind: Literal["joined_spatial_aggregate"] = "joined_spatial_aggregate"
@@ -50,6 +53,8 @@ class JoinedSpatialAggregate(Query):
         joined = located.join(metric, "subscriber").select("subscriber", "place", "value")
         if self.method == "mode":
             return _mode(cdr, joined)
+        if self.method in ("max", "min") and cdr.smallest is not None:
+            return _guarded_extreme(joined, self.method, cdr.smallest)
         return joined.group_by("place").agg(value=_STATISTICS[self.method](joined.value), subscribers=joined.count())
 
 
@@ -69,5 +74,15 @@ def _mode(cdr: Cdr, joined: ir.Table) -> ir.Table:
     times = joined.group_by("place", "value").agg(times=joined.count())
     times = times.mutate(smallest_first=-times.value)
     commonest = cdr.best(times, ["place"], ["times", "smallest_first"], keep="value")
+    shared = times.join(commonest, ["place", "value"])
+    if cdr.smallest is not None:
+        return shared.select("place", "value", subscribers=shared.times)
     people = joined.group_by("place").agg(subscribers=joined.count())
-    return commonest.join(people, "place").select("place", "value", "subscribers")
+    return shared.join(people, "place").select("place", "value", "subscribers")
+
+
+def _guarded_extreme(joined: ir.Table, method: str, smallest: int) -> ir.Table:
+    order = joined.value.desc() if method == "max" else joined.value.asc()
+    ranked = joined.mutate(rank=ibis.row_number().over(group_by="place", order_by=[order, joined.subscriber]))
+    reached = ranked.filter(ranked["rank"] == smallest - 1)
+    return reached.select("place", "value", subscribers=ibis.literal(smallest))
