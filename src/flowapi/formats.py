@@ -266,6 +266,9 @@ def _csv_cell(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
+    if isinstance(value, bytes):
+        # Boundaries as text are WKB in hexadecimal digits, as PostGIS writes them.
+        return value.hex().upper()
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

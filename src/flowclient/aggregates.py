@@ -220,7 +220,9 @@ def joined_spatial_aggregate_spec(*, locations: QuerySpec, metric: QuerySpec, me
     """A statistic of a metric of the subscribers who have each location as theirs.
 
     Subscribers without the metric do not count. `stddev` and `variance` are of the sample; of equally
-    common values, `mode` is the smallest.
+    common values, `mode` is the smallest. One person's value is never published: a published `max` is
+    the greatest value that 16 people reach (or as many as the deployment asks for), a published `min`
+    the least that 16 stay within, and a `mode` is published where 16 people share it.
 
     Parameters
     ----------
@@ -251,7 +253,9 @@ def joined_spatial_aggregate(
     """A statistic of a metric of the subscribers who have each location as theirs.
 
     Subscribers without the metric do not count. `stddev` and `variance` are of the sample; of equally
-    common values, `mode` is the smallest.
+    common values, `mode` is the smallest. One person's value is never published: a published `max` is
+    the greatest value that 16 people reach (or as many as the deployment asks for), a published `min`
+    the least that 16 stay within, and a `mode` is published where 16 people share it.
 
     Parameters
     ----------

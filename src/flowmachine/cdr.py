@@ -88,6 +88,8 @@ class Cdr:
     """What each unbound table stands for, by its name."""
     reads: list[tuple[Query, tuple[str, ...], tuple[Span, ...]]] = field(default_factory=list)
     """Which leaf query reads which event types on which days."""
+    named: int = 0
+    """How many tables `once` has named."""
 
     def events(
         self, query: Any, *columns: str, windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None
@@ -176,6 +178,11 @@ class Cdr:
         places = self.dialect.reference(self, "places")
         points = places.filter(places.unit == "lon-lat").select("place", "lon", "lat")
         return seen.join(points, "place")
+
+    def once(self, rows: ir.Table) -> ir.Table:
+        """Rows that an expression uses more than once, named, so that an engine computes them once."""
+        self.named += 1
+        return rows.alias(f"once_{self.named}")
 
     def coded(self, rows: ir.Table, unit: str | None, suffixes: Iterable[str]) -> ir.Table:
         """Rows with the location columns of a unit in place of `place`; a missing place gives missing codes."""

@@ -99,6 +99,10 @@ def _subset(value: Any) -> Any:
     return value
 
 
+def _or_an_id(schema: dict[str, Any]) -> None:
+    schema["anyOf"].insert(1, {"type": "string"})
+
+
 class OfEvents(Query):
     """Which events are looked at."""
 
@@ -110,7 +114,10 @@ class OfEvents(Query):
     subscriber_subset: Annotated[
         "SubscriberQuery | None",
         BeforeValidator(_subset),
-        Field(description="Look at these subscribers alone: a nested subscriber-level query, or the id of one."),
+        Field(
+            description="Look at these subscribers alone: a nested subscriber-level query, or the id of one.",
+            json_schema_extra=_or_an_id,
+        ),
     ] = None
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -11,13 +12,15 @@ from flowmachine.cdr import Cdr, Dialect, Source, Span, part_schema
 from flowmachine.query import L, Query, Role
 from flowmachine.release import Rule, released
 
+REMEMBERED = 128
+"""Plans that are remembered: building one takes longer than a small question takes to run."""
 ONE_ROW_EACH: tuple[Role, ...] = ("DailyLocation", "ReferenceLocation", "Metric")
 """The roles whose rows are one a subscriber."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """What an engine runs."""
+    """What an engine runs; the same question gives the same object while it is remembered."""
 
     query: Query
     expression: ir.Table
@@ -30,7 +33,12 @@ def plan(
     query: Query, dialect: Dialect, timezone: str, *, rule: Rule | None = None, stored_parts: Iterable[str] = ()
 ) -> Plan:
     """The plan of a query's result: `result_columns`, sorted; with a rule, only what may be published."""
-    cdr = Cdr(dialect, timezone, rule.smallest if rule else None, frozenset(stored_parts))
+    return _plan(query, dialect, timezone, rule, frozenset(stored_parts))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stored_parts: frozenset[str]) -> Plan:
+    cdr = Cdr(dialect, timezone, rule.smallest if rule else None, stored_parts)
     rows = query.expression(cdr)
     if rule is not None:
         rows = released(rows, query, rule)

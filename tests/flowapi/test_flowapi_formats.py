@@ -65,6 +65,14 @@ def test_json_holds_every_type():
     assert (fourth["count"], fourth["value"], fourth["pcod"]) == (2**53 + 1, "0.30000000000000004", "ü\x01")
 
 
+def test_boundaries_as_text_are_hexadecimal():
+    """A binary column is told in hexadecimal digits, as PostGIS tells a geometry."""
+    batch = pa.record_batch({"geom": pa.array([b"\x01\xab", None], pa.binary())})
+
+    assert json.loads(written("json", [batch]))["query_result"] == [{"geom": "01AB"}, {"geom": None}]
+    assert written("csv", [batch]) == b"geom\r\n01AB\r\n\r\n"
+
+
 def test_csv_is_rfc_4180():
     """Lines end in CR LF, cells are quoted where they must be, missing is empty, the header is there."""
     text = written("csv", [EVERY_TYPE]).decode()

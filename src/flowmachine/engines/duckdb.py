@@ -3,6 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from flowdb.lake import ARROW, Lake, Snapshot, arrow_schema
 from flowdb.tables import REFERENCE, stored_columns
 from flowmachine.cdr import EventDays, Reference, Source, Stored
 from flowmachine.engines.lake import LakeDialect
-from flowmachine.plan import Plan
+from flowmachine.plan import REMEMBERED, Plan
 
 ROWS_AT_ONCE = 49_152
 """Rows of a row group of stored rows: what is read of them at once."""
@@ -69,7 +70,7 @@ class DuckDB:
 
     def sql(self, plan: Plan) -> str:
         """The SQL of a plan."""
-        return DuckDBCompiler().to_sqlglot(plan.expression).sql("duckdb", pretty=True)
+        return _sql(plan)
 
     def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
         """The rows of a plan."""
@@ -140,6 +141,11 @@ class DuckDB:
                     self._database.execute(f'CREATE TABLE "{table}" AS SELECT * FROM empty')
                 self._loaded.add(table)
         return table
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _sql(plan: Plan) -> str:
+    return DuckDBCompiler().to_sqlglot(plan.expression).sql("duckdb", pretty=True)
 
 
 _SQL = {

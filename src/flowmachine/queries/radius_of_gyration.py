@@ -33,7 +33,7 @@ class RadiusOfGyration(Window, OfEvents, AtHours):
         seen = cdr.located(self, unit="lon-lat")
         # Few places carry many events: distances are computed once a place, weighted by its events.
         visits = seen.group_by("subscriber", "place").agg(events=seen.count())
-        at = cdr.points(visits)
+        at = cdr.once(cdr.points(visits))
         weighted = at.group_by("subscriber").agg(
             lon0=(at.lon * at.events).sum() / at.events.sum(), lat0=(at.lat * at.events).sum() / at.events.sum()
         )
