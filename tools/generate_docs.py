@@ -224,7 +224,7 @@ def typed(schema: dict[str, Any]) -> str:
         return "date (`2016-01-31`) or date and time (`2016-01-31T08:30:00`)"
     least, most = schema.get("minimum"), schema.get("maximum")
     bounds = f" from {least} to {most}" if least is not None and most is not None else ""
-    return TYPES.get(kind, kind) + bounds
+    return TYPES[kind] + bounds
 
 
 def referred(component: str) -> str:
