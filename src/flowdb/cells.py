@@ -14,7 +14,7 @@ import pyarrow as pa
 import shapely
 
 from flowdb.lake import ARROW, TOGETHER, Lake, LakeError, arrow_schema, held
-from flowdb.tables import CELL_UNITS, CELLS, PLACES, SITES, TACS, Table
+from flowdb.tables import CELL_UNITS, CELLS, MOST_PLACES, PLACES, SITES, TACS, Table
 
 """The tables that `settle` makes from cells and geography."""
 SINCE_EVER = dt.date(1, 1, 1)
@@ -105,6 +105,12 @@ def settle_held(lake: Lake) -> list[str]:
     positions = _positions(lake.reference("cells"))
     points, of_points = _points(positions)
     units, of_units, warnings = _units(positions, lake.reference("geography"))
+    for places in (points, *units):
+        if places.num_rows > MOST_PLACES:
+            raise LakeError(
+                f"{places['unit'][0]} would have {places.num_rows:,} places; a level can have {MOST_PLACES:,}. "
+                "Load a coarser level."
+            )
     rows = {
         "cell_positions": positions,
         "places": _as_declared([points, *units], PLACES),

@@ -237,6 +237,9 @@ PLACES = Table(
         Column("lat", "float64", "Latitude; empty for units.", unit="degrees, WGS84"),
     ),
 )
+MOST_PLACES = 2**18
+"""The most places of one level: questions put the number of a place and a time into one integer."""
+
 CELL_UNITS = Table(
     "cell_units",
     "Which place of each level a version of a cell lies in; settled when cells or boundaries are loaded.",

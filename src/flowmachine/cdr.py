@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
+from flowdb.tables import MOST_PLACES
 from flowmachine.query import Query, location_columns
 
 Span = tuple[dt.date, dt.date]
 """Days from the first to the day after the last."""
 
-_PLACE_BITS = 18
 _LONGEST_PACKED = dt.timedelta(days=400)
 """Microseconds of a longer window and the number of a place no longer fit 63 bits together."""
 
@@ -165,9 +165,9 @@ class Cdr:
             return self.dialect.best(seen, by, ["datetime", "place"], "place")
         # Time and place in one integer: the greatest is the latest, on every engine and without a window.
         start = int(self._instant(first).timestamp()) * 1_000_000
-        packed = (self.dialect.microseconds(seen.datetime) - start) * 2**_PLACE_BITS + seen.place.cast("int64")
+        packed = (self.dialect.microseconds(seen.datetime) - start) * MOST_PLACES + seen.place.cast("int64")
         latest = seen.group_by(list(by)).agg(packed=packed.max())
-        return latest.select(*by, place=(latest.packed % 2**_PLACE_BITS).cast("int32"))
+        return latest.select(*by, place=(latest.packed % MOST_PLACES).cast("int32"))
 
     def best(self, rows: ir.Table, by: Sequence[str], order: Sequence[str], keep: str = "place") -> ir.Table:
         """For each `by`, the `keep` of the row whose `order` is greatest."""

@@ -33,7 +33,8 @@ def plan(
     query: Query, dialect: Dialect, timezone: str, *, rule: Rule | None = None, stored_parts: Iterable[str] = ()
 ) -> Plan:
     """The plan of a query's result: `result_columns`, sorted; with a rule, only what may be published."""
-    return _plan(query, dialect, timezone, rule, frozenset(stored_parts))
+    # A frozen pydantic model can be hashed, which type checkers do not see.
+    return _plan(query, dialect, timezone, rule, frozenset(stored_parts))  # pyright: ignore[reportArgumentType]
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -35,7 +35,9 @@ def test_equal_values_spelled_differently_are_one_question():
     assert parse(daily("2016-01-01T00:00:00", event_types=["calls", "sms"], hours=None)).id == plain.id
 
 
-@settings(max_examples=60, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=60, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
+)
 @given(st.sampled_from(sorted(kinds())).flatmap(lambda kind: st.tuples(questions(kind), questions(kind))))
 def test_ids_are_equal_exactly_for_equal_questions(pair):
     """Two random questions have one id if and only if all their parameters are equal."""
