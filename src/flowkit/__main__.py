@@ -410,6 +410,9 @@ def _stop_on_sigterm() -> None:
 def main() -> None:
     """Run the command line; an error is a sentence on standard error, and exit code 1."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # Services on this machine are asked directly, whatever proxy it has for others.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
     try:
         app()
     except KeyboardInterrupt:

@@ -13,11 +13,21 @@ _ENOUGH_DISK = 2 * 10**9
 
 
 def is_up(deployment: Deployment) -> bool:
-    """Whether the deployment's API answers."""
+    """Whether the deployment's API answers, and the server behind it."""
     url = f"{deployment.api_url}/api/0/health"
     with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310
-        return answer.status == 200
+        return answer.status == 200 and _answering(deployment) == deployment.name
     return False
+
+
+def _answering(deployment: Deployment) -> str | None:
+    """The name of the deployment whose API answers at this one's port; None where none does."""
+    from flowkit_jwt_generator import ServerSpecError, get_audience_from_flowapi
+
+    try:
+        return get_audience_from_flowapi(deployment.api_url)
+    except ServerSpecError:
+        return None
 
 
 def secrets_are_kept(deployment: Deployment) -> str | None:
@@ -81,9 +91,12 @@ def disk_has_room(deployment: Deployment) -> str | None:
 
 def services_answer(deployment: Deployment) -> str | None:
     """The API answers."""
-    if not is_up(deployment):
-        return f"{deployment.api_url} does not answer: flowkit up; the logs are in {deployment.path / 'logs'}."
-    return None
+    if is_up(deployment):
+        return None
+    other = _answering(deployment)
+    if other not in (None, deployment.name):
+        return f"Another deployment, {other}, answers at {deployment.api_url}: set flowapi_port in flowkit.toml."
+    return f"{deployment.api_url} does not answer: flowkit up; the logs are in {deployment.path / 'logs'}."
 
 
 CHECKS = (
