@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what tests with PostgreSQL and Spark need, where it may: PostgreSQL with PostGIS, Java, poppler-utils.
+# Installs what tests with PostgreSQL and Spark need, where it may: PostgreSQL with PostGIS, Java, poppler-utils, strace.
 # Says in one line what it left out. Exits 0 all the same, unless REQUIRE_ENGINES=1.
 set -u
 
@@ -13,10 +13,12 @@ has_postgres() {
 }
 has_java() { command -v java >/dev/null 2>&1 || [ -x "${JAVA_HOME:-/none}/bin/java" ]; }
 has_poppler() { command -v pdftotext >/dev/null 2>&1 && command -v pdftoppm >/dev/null 2>&1; }
+has_strace() { command -v strace >/dev/null 2>&1; }
 missing() {
     has_postgres || printf 'PostgreSQL with PostGIS, '
     has_java || printf 'Java, '
     has_poppler || printf 'poppler-utils, '
+    has_strace || printf 'strace, '
 }
 may() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
 knows() { apt-cache show "$1" >/dev/null 2>&1; }
@@ -38,6 +40,7 @@ if [ -n "$(missing)" ] && may; then
         if knows openjdk-17-jre-headless; then add openjdk-17-jre-headless; else add default-jre-headless; fi
     fi
     has_poppler || add poppler-utils
+    has_strace || add strace
 fi
 
 left=$(missing)

@@ -118,7 +118,12 @@ def ingest(
 
 
 def withdraw(lake: Lake, catalogue: Catalogue, event_type: str, day: dt.date, reason: str) -> None:
-    """Take a day out of the lake, with a reason; its history stays. Raises LakeError where the day is not in."""
+    """Take a day out of the lake, with a reason; its history stays.
+
+    Raises IngestError for an unknown event type, LakeError where the day is not in.
+    """
+    if event_type not in EVENT_TYPES:
+        raise IngestError(f"{event_type!r} is no event type; there are: {', '.join(EVENT_TYPES)}.")
     with day_lock(lake, event_type, day):
         books.record_commit(catalogue, event_type, lake.withdraw_day(event_type, day, reason))
 
@@ -243,8 +248,8 @@ def _refuse_losses(
     others = f" ({len(smaller)} days are so)" if len(smaller) > 1 else ""
     raise IngestError(
         f"The {run.event_type} of {day} are in with {former[day]['rows']} rows and this delivery has "
-        f"{sum(staged.rows[day].values())}{others}: give late files together with the first ones, or add them (late), "
-        "or say that they shall replace the day (replace)."
+        f"{sum(staged.rows[day].values())}{others}: give late files together with the first ones, or add them (--add), "
+        "or say that they shall replace the day (--replace)."
     )
 
 
@@ -362,7 +367,9 @@ def _warnings(run: Run, staged: Staged, day: dt.date, unknown: int) -> tuple[str
         if left := staged.left_out[delivery.sha256]:
             told.append(f"{delivery.name}: columns left out: {', '.join(left)}.")
         if bad := staged.bad.get(delivery):
-            told.append(f"{delivery.name}: {bad} bad lines are in the lake's quarantine/{run.event_type}.")
+            told.append(
+                f"{delivery.name}: {bad} bad line{'s are' if bad > 1 else ' is'} in the lake's quarantine/{run.event_type}."
+            )
     return tuple(told)
 
 
