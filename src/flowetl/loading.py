@@ -367,9 +367,8 @@ def _warnings(run: Run, staged: Staged, day: dt.date, unknown: int) -> tuple[str
         if left := staged.left_out[delivery.sha256]:
             told.append(f"{delivery.name}: columns left out: {', '.join(left)}.")
         if bad := staged.bad.get(delivery):
-            told.append(
-                f"{delivery.name}: {bad} bad line{'s are' if bad > 1 else ' is'} in the lake's quarantine/{run.event_type}."
-            )
+            lines = "bad line is" if bad == 1 else "bad lines are"
+            told.append(f"{delivery.name}: {bad} {lines} in the lake's quarantine/{run.event_type}.")
     return tuple(told)
 
 

@@ -42,7 +42,7 @@ def test_a_bad_line_is_kept_with_its_reason_and_the_day_loads(deployment, line, 
     assert (report.delivered, report.loaded, report.quarantined) == (3, 2, 1)
     ((file, number, why, _),) = deployment.quarantined()
     assert (file, number, why) == ("calls.csv", 3, reason)
-    assert report.warnings[-1] == "calls.csv: 1 bad lines are in the lake's quarantine/calls."
+    assert report.warnings[-1] == "calls.csv: 1 bad line is in the lake's quarantine/calls."
 
 
 def test_bytes_that_are_not_utf_8_make_a_bad_line(deployment):

@@ -45,7 +45,7 @@ def test_a_late_file_alone_does_not_wipe_out_the_day(deployment):
         deployment.load(late, deployment.calls(*_lines(3, day="2016-01-02"), name="next.csv"))
     assert str(refused.value) == (
         "The calls of 2016-01-01 are in with 10 rows and this delivery has 4: give late files together with the first "
-        "ones, or add them (late), or say that they shall replace the day (replace)."
+        "ones, or add them (--add), or say that they shall replace the day (--replace)."
     )
     assert deployment.lake.snapshot().dates("calls") == [DAY]
     (report,) = deployment.load(first, late)
