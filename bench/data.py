@@ -107,7 +107,7 @@ def _store_day(maker: duckdb.DuckDBPyConnection, lake: Lake, size: Size, day: dt
                 (hash(e, 'id') >> 1)::BIGINT AS id, outgoing,
                 TIMESTAMPTZ '{day} 00:00:00+00' + to_seconds(second) AS datetime,
                 (hash(e, 's') % 600)::DOUBLE AS duration, NULL::VARCHAR AS network, msisdn,
-                (hash(whom) >> 1)::BIGINT AS msisdn_counterpart,
+                (hash(whom + 1) >> 1)::BIGINT AS msisdn_counterpart,
                 'cell' || lpad((CASE WHEN at_home THEN home ELSE elsewhere END)::VARCHAR, 5, '0') AS location_id,
                 NULL::BIGINT AS imsi, NULL::BIGINT AS imei, (10000000 + whom % 1000)::INTEGER AS tac,
                 NULL::INTEGER AS operator_code, NULL::INTEGER AS country_code, (second // 60)::SMALLINT AS minute
@@ -150,5 +150,5 @@ def _reference(maker: duckdb.DuckDBPyConnection, size: Size) -> Mapping[str, pa.
     }
     return {
         "geography": pa.table({name: [row[name] for row in geography] for name in columns}),
-        **{name: maker.execute(select).to_arrow_table() for name, select in told.items()},
+        **{name: maker.sql(select).to_arrow_table() for name, select in told.items()},
     }

@@ -7,8 +7,8 @@ if [ $# -ne 1 ]; then
     exit 2
 fi
 python3 -m venv "$1"
-# click and cryptography: the token maker's command and keys need them, and its package does not say so.
+# click, cryptography and requests: the token maker's command and keys need them, and its package does not say so.
 "$1/bin/python" -m pip install --quiet --disable-pip-version-check \
-    flowclient==1.34.0 flowkit-jwt-generator==1.34.0 click cryptography
+    flowclient==1.34.0 flowkit-jwt-generator==1.34.0 click cryptography requests
 "$1/bin/python" -c "import flowclient, flowkit_jwt_generator"
 echo "FLOWKIT_PEER_PYTHON=$(cd "$1" && pwd)/bin/python"

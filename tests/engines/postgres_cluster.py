@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,12 +72,15 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL that lives as long as the block; raises NoPostgresError where the machine lacks the parts."""
+def cluster(settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+    """A PostgreSQL that lives as long as the block, with further settings of the server.
+
+    Raises NoPostgresError where the machine lacks the parts.
+    """
     programs = _programs()
     root = Path(tempfile.mkdtemp(prefix="flowkit-postgres-"))
     try:
-        yield from _run(programs, root)
+        yield from _run(programs, root, UNSAFE_BUT_QUICK | dict(settings or {}))
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -97,7 +100,7 @@ def _programs() -> Path:
     raise NoPostgresError(f"this machine's PostgreSQL has no PostGIS: {INSTALL}.")
 
 
-def _run(programs: Path, root: Path) -> Iterator[Cluster]:
+def _run(programs: Path, root: Path, server_settings: Mapping[str, str]) -> Iterator[Cluster]:
     data, password = root / "data", secrets.token_hex(16)
     secret = root / "password"
     secret.write_text(password)
@@ -113,7 +116,7 @@ def _run(programs: Path, root: Path) -> Iterator[Cluster]:
     )
     if made.returncode:
         raise NoPostgresError(f"PostgreSQL could not be set up here: {made.stderr.strip().splitlines()[-1:]}")
-    settings = [f"--{name}={value}" for name, value in UNSAFE_BUT_QUICK.items()]
+    settings = [f"--{name}={value}" for name, value in server_settings.items()]
     for _ in range(3):  # Another process may take the free port before PostgreSQL does.
         port = _free_port()
         with (root / "log").open("w") as log:
