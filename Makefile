@@ -45,7 +45,7 @@ fuzz: .venv/.dev
 
 bench: .venv/.dev
 	@tools/install_engines.sh
-	$(bin)/python -m bench.run
+	PYTHONPATH=. $(bin)/python -m bench.run --page docs/benchmarks.md
 
 generate docs: .venv/.dev
 	$(bin)/python tools/generate_client.py

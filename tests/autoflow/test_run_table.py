@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -26,28 +25,10 @@ PARAMETERS = {
 DAY = dt.date(2016, 1, 2)
 
 
-POSTGRES = os.environ.get("FLOWKIT_TEST_POSTGRES")
-DATABASES = ["sqlite", *([pytest.param("postgresql", marks=pytest.mark.postgres)] if POSTGRES else [])]
-
-
-@pytest.fixture(params=DATABASES)
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'runs.db'}"
-        return
-    url = sa.engine.make_url(str(POSTGRES)).set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(url)
-
-    def wipe() -> None:
-        with engine.begin() as connection:
-            connection.execute(sa.text("DROP TABLE IF EXISTS workflow_runs"))
-            connection.execute(sa.text("DROP TYPE IF EXISTS runstate, theirstate"))
-
-    wipe()
-    yield url.render_as_string(hide_password=False)
-    wipe()
-    engine.dispose()
+    return f"sqlite:///{tmp_path / 'runs.db'}" if request.param == "sqlite" else request.getfixturevalue("database")
 
 
 @pytest.fixture
@@ -274,15 +255,3 @@ def test_any_password_fits_into_the_uri(monkeypatch: pytest.MonkeyPatch) -> None
     assert seen[0].password == password
     assert seen[0].host == "host"
     assert seen[0].drivername == "postgresql+psycopg"
-
-
-@pytest.mark.postgres
-@pytest.mark.skipif(
-    not POSTGRES, reason="FLOWKIT_TEST_POSTGRES names no PostgreSQL database: the run table ran on SQLite only"
-)
-def test_postgresql_takes_its_turn() -> None:
-    """Where a PostgreSQL database is named, the tests above run on it as well."""
-    engine = sa.create_engine(sa.engine.make_url(str(POSTGRES)).set(drivername="postgresql+psycopg"))
-    with engine.connect() as connection:
-        assert connection.scalar(sa.text("SELECT 1")) == 1
-    engine.dispose()
