@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 from flowdb.tables import MOST_PLACES
 from flowmachine.query import Query, location_columns
+from flowmachine.sampling import sampled
 
 Span = tuple[dt.date, dt.date]
 """Days from the first to the day after the last."""
@@ -90,6 +91,8 @@ class Cdr:
     """Which leaf query reads which event types on which days."""
     named: int = 0
     """How many tables `once` has named."""
+    _rows: dict[str, ir.Table] = field(default_factory=dict)
+    """Rows of nested queries, by the query's id: one that stands in several places is computed once."""
 
     def events(
         self, query: Any, *columns: str, windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None
@@ -152,11 +155,35 @@ class Cdr:
             ],
         )
 
+    def visited(self, query: Any, *, unit: str | None = None, **options: Any) -> ir.Table:
+        """The events that a query looks at, counted: subscriber, day, place, events, first, last.
+
+        A row for each subscriber, day and cell, with the number of events and the instants of the first and the last;
+        a place of several cells has several rows. Events at no known place are left out. What a question needs no
+        single event for is asked of these: they are far fewer.
+        """
+        events = self.events(query, "location_id", "day", "datetime", **options)
+        visits = events.group_by("subscriber", "day", "location_id").agg(
+            events=events.count(), first=events.datetime.min(), last=events.datetime.max()
+        )
+        placed = self.placed(visits, unit or query.aggregation_unit, options.get("windows", query.windows))
+        return placed.select("subscriber", "day", "place", "events", "first", "last")
+
     def rows(self, query: Query) -> ir.Table:
-        """The rows of a nested query: stored ones where there are, else computed here."""
-        if query.id in self.stored_parts:
-            return self.dialect.stored(self, query, part_schema(query))
-        return query.expression(self)
+        """The rows of a nested query: stored ones where there are, else computed here, once a plan."""
+        if query.id not in self._rows:
+            stored = query.id in self.stored_parts
+            self._rows[query.id] = (
+                self.dialect.stored(self, query, part_schema(query)) if stored else self.computed(query)
+            )
+        return self._rows[query.id]
+
+    def computed(self, query: Query) -> ir.Table:
+        """The rows of a query: its expression, and of that the sample that it asks for."""
+        rows = query.expression(self)
+        sampling = getattr(query, "sampling", None)
+        # An aggregate's rows are not of subscribers: it samples those itself.
+        return sampled(rows, sampling) if sampling is not None and query.role != "Aggregate" else rows
 
     def latest(self, seen: ir.Table, by: Sequence[str], windows: Sequence[tuple[dt.datetime, dt.datetime]]) -> ir.Table:
         """The place of the latest event of each `by`; of equal times, the place whose code sorts last."""

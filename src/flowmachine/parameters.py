@@ -16,6 +16,7 @@ from pydantic import (
 
 from flowdb.tables import EVENTS
 from flowmachine.query import Query, Unit
+from flowmachine.sampling import RandomSample
 
 if TYPE_CHECKING:
     from flowmachine.query import SubscriberQuery
@@ -132,6 +133,15 @@ class AtHours(Query):
     hours: Annotated[Hours | None, Field(description="Look at these hours of each day alone; left out: all day.")] = (
         None
     )
+
+
+class Sampled(Query):
+    """Which sample of the subscribers is taken."""
+
+    sampling: Annotated[
+        RandomSample | None,
+        Field(description="Keep a random sample of the subscribers alone; left out: everyone."),
+    ] = None
 
 
 class Directed(OfEvents):

@@ -9,13 +9,11 @@ import pyarrow as pa
 
 from flowdb.lake import ARROW
 from flowmachine.cdr import Cdr, Dialect, Source, Span, part_schema
-from flowmachine.query import L, Query, Role
+from flowmachine.query import ONE_ROW_EACH, L, Query
 from flowmachine.release import Rule, released
 
 REMEMBERED = 128
 """Plans that are remembered: building one takes longer than a small question takes to run."""
-ONE_ROW_EACH: tuple[Role, ...] = ("DailyLocation", "ReferenceLocation", "Metric")
-"""The roles whose rows are one a subscriber."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,7 @@ def plan(
 @lru_cache(maxsize=REMEMBERED)
 def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stored_parts: frozenset[str]) -> Plan:
     cdr = Cdr(dialect, timezone, rule.smallest if rule else None, stored_parts)
-    rows = query.expression(cdr)
+    rows = cdr.computed(query)
     if rule is not None:
         rows = released(rows, query, rule)
     suffixes = [name.removeprefix("location") for name, kind in query.columns.items() if kind == L]
@@ -52,7 +50,7 @@ def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stor
 def plan_part(query: Query, dialect: Dialect, timezone: str, *, stored_parts: Iterable[str] = ()) -> Plan:
     """The plan of a nested query's rows as they are stored for reuse: locations are numbers still."""
     cdr = Cdr(dialect, timezone, stored_parts=frozenset(stored_parts) - {query.id})
-    rows = query.expression(cdr)
+    rows = cdr.computed(query)
     schema = part_schema(query)
     rows = rows.select(**{name: rows[name].cast(kind) for name, kind in schema.items()})
     return Plan(query, rows, _arrow(schema), cdr.sources, tuple(cdr.reads))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     ReferenceLocation: TypeAlias = "Query"
     InputToFlows: TypeAlias = "Query"
     InputToModalLocation: TypeAlias = "Query"
+    VisitableLocation: TypeAlias = "Query"
+    WeightedLocationQueries: TypeAlias = "Query"
     JoinableMetrics: TypeAlias = "Query"
     HistogrammableMetrics: TypeAlias = "Query"
     SubscriberQuery: TypeAlias = "Query"
@@ -38,18 +40,37 @@ Unit = Literal["admin0", "admin1", "admin2", "admin3", "lon-lat"]
 """The levels that locations are counted by."""
 UNITS: tuple[str, ...] = typing.get_args(Unit)
 
-Role = Literal["Aggregate", "DailyLocation", "ReferenceLocation", "Locations", "Metric"]
+Role = Literal[
+    "Aggregate",
+    "DailyLocation",
+    "ModalLocation",
+    "ReferenceLocation",
+    "Locations",
+    "WeightedLocations",
+    "Label",
+    "Metric",
+    "CategoricalMetric",
+]
 """Where a kind may stand: Aggregate is what a server releases; the others say which slots accept it."""
 
 SLOTS: dict[str, tuple[Role, ...]] = {
-    "ReferenceLocation": ("DailyLocation", "ReferenceLocation"),
-    "InputToFlows": ("DailyLocation", "ReferenceLocation", "Locations"),
+    "ReferenceLocation": ("DailyLocation", "ModalLocation", "ReferenceLocation"),
+    "InputToFlows": ("DailyLocation", "ModalLocation", "ReferenceLocation", "Locations"),
     "InputToModalLocation": ("DailyLocation",),
-    "JoinableMetrics": ("Metric",),
+    "VisitableLocation": ("DailyLocation", "ModalLocation"),
+    "WeightedLocationQueries": ("WeightedLocations",),
+    "JoinableMetrics": ("Metric", "CategoricalMetric"),
     "HistogrammableMetrics": ("Metric",),
-    "SubscriberQuery": ("DailyLocation", "ReferenceLocation", "Locations", "Metric"),
+    "SubscriberQuery": tuple(role for role in typing.get_args(Role) if role != "Aggregate"),
 }
 """The named sets of kinds that a field may hold, as the roles that belong to each."""
+
+ONE_ROW_EACH: tuple[Role, ...] = (
+    *SLOTS["ReferenceLocation"],
+    "Label",
+    *SLOTS["JoinableMetrics"],
+)
+"""The roles whose rows are one a subscriber."""
 
 REGISTRY: dict[str, type["Query"]] = {}
 """Every kind, by name; filled by defining classes."""
@@ -72,8 +93,9 @@ class Query(BaseModel):
     """Result columns and their types, in order; the type `L` stands for the location columns of the unit."""
     counts: ClassVar[str | None] = None
     """The column of the expression that counts the people behind a row; None where the rows are of nobody."""
-    censored_whole: ClassVar[bool] = False
-    """True where one row that stands for too few withholds every row."""
+    withheld_together: ClassVar[tuple[str, ...] | None] = None
+    """The columns of the expression that rows share which are withheld together where one stands for too few people;
+    () for all rows, None where each row is withheld by itself."""
     example: ClassVar[Mapping[str, Any]] = {}
     """A full spec: tested, documented and shown with its result."""
 
@@ -235,7 +257,7 @@ def _locate(spec: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
         if isinstance(step, int):
             path, entered = f"{path}[{step}]", True
             value = value[step] if isinstance(value, list | tuple) and step < len(value) else None
-        elif entered and isinstance(value, Mapping) and value.get("query_kind") == step:
+        elif entered and isinstance(value, Mapping) and step in (value.get("query_kind"), value.get("sampling_method")):
             entered = False
         else:
             path, entered = f"{path}.{step}" if path else step, True
@@ -253,9 +275,10 @@ def _sentence(detail: Any, given: Any) -> str:
         case "literal_error":
             return f"It is {given!r}. Must be one of: {_plain(context['expected'])}."
         case "union_tag_invalid":
-            return f"Its query_kind is {context['tag']!r}. Must be one of: {_plain(context['expected_tags'])}."
+            tag = _plain(context["discriminator"])
+            return f"Its {tag} is {context['tag']!r}. Must be one of: {_plain(context['expected_tags'])}."
         case "union_tag_not_found":
-            return "Its query_kind is missing."
+            return f"Its {_plain(context['discriminator'])} is missing."
         case "too_short":
             return "It needs at least one item."
         case "value_error":

@@ -36,9 +36,12 @@ def released(rows: ir.Table, query: Query, rule: Rule) -> ir.Table:
     if query.counts is None:
         return rows
     enough = rows[query.counts] >= rule.smallest
-    if not query.censored_whole:
+    if query.withheld_together is None:
         return rows.filter(enough)
-    return _whole_or_nothing(rows, enough.all())
+    if not query.withheld_together:
+        return _whole_or_nothing(rows, enough.all())
+    fewest = rows[query.counts].min().over(group_by=list(query.withheld_together))
+    return rows.filter(fewest >= rule.smallest)
 
 
 def _whole_or_nothing(rows: ir.Table, all_enough: ir.BooleanScalar) -> ir.Table:

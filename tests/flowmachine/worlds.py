@@ -1,6 +1,7 @@
 """Random small worlds and random questions about them."""
 
 import datetime as dt
+import types
 import typing
 
 from hypothesis import strategies as st
@@ -12,6 +13,13 @@ START = dt.date(2016, 3, 25)
 DAYS = 5  # Across the change to summer time in Europe, on 2016-03-27.
 UNITS = ["admin1", "admin3", "lon-lat"]
 ZONES = ["UTC", "Europe/Paris", "Asia/Kathmandu", "America/Sao_Paulo"]
+
+SAMPLES = [
+    {"sampling_method": "random_ids", "size": 3, "seed": 0.5},
+    {"sampling_method": "random_ids", "fraction": 0.5, "seed": -1},
+    {"sampling_method": "bernoulli", "fraction": 0.5, "seed": 7},
+    {"sampling_method": "system", "size": 2, "seed": 2016},
+]
 
 days = st.integers(0, DAYS - 1).map(lambda n: START + dt.timedelta(days=n))
 # Few different times make ties, and midnight and the hours around it come up.
@@ -77,7 +85,7 @@ def windows(draw):
 
 
 @st.composite
-def questions(draw, kind, unit=None, depth=0):
+def questions(draw, kind, unit=None, depth=0):  # noqa: PLR0915 - a case a parameter
     """A random query of a kind, with every parameter that the kind has."""
     cls = kinds()[kind]
     unit = unit or draw(st.sampled_from(UNITS))
@@ -97,8 +105,8 @@ def questions(draw, kind, unit=None, depth=0):
             case "aggregation_unit":
                 spec[name] = unit
             case "event_types":
-                types = st.lists(st.sampled_from(["calls", "sms", "mds", "topups"]), min_size=1, unique=True)
-                spec[name] = draw(st.one_of(st.none(), types.map(lambda found: [*found, "calls"])))
+                some = st.lists(st.sampled_from(["calls", "sms", "mds", "topups"]), min_size=1, unique=True)
+                spec[name] = draw(st.one_of(st.none(), some.map(lambda found: [*found, "calls"])))
             case "hours":
                 hours = st.tuples(st.integers(0, 23), st.integers(0, 24)).filter(lambda pair: pair[0] != pair[1])
                 spec[name] = draw(
@@ -131,6 +139,23 @@ def questions(draw, kind, unit=None, depth=0):
                 )
             case "range":
                 spec[name] = draw(st.sampled_from([None, {"lower_bound": 0, "upper_bound": 12}]))
+            case "sampling":
+                spec[name] = draw(st.sampled_from([None, None, None, *SAMPLES]))
+            case "night_hours":
+                hours = st.tuples(st.integers(0, 23), st.integers(0, 24)).filter(lambda pair: pair[0] != pair[1])
+                spec[name] = dict(zip(["start_hour", "end_hour"], draw(hours), strict=True))
+            case "proportion":
+                spec[name] = draw(st.sampled_from([0.2, 0.5, 0.8, 0.99]))
+            case "total_periods" | "period_length" | "stay_length_threshold" | "weight_threshold":
+                spec[name] = draw(st.integers(1, 4))
+            case "minimum_total_weight":
+                spec[name] = draw(st.sampled_from([0.0, 1.0, 2.5, 4.0]))
+            case "include_unlocatable":
+                spec[name] = draw(st.booleans())
+            case "locations" if isinstance(info.annotation, types.GenericAlias):
+                members = _kinds_in(typing.get_args(info.annotation)[0])
+                kinds_of = st.lists(st.sampled_from(members), min_size=1, max_size=3)
+                spec[name] = [draw(questions(member, unit, depth + 1)) for member in draw(kinds_of)]
             case _ if members := _kinds_in(info.annotation):
                 spec[name] = draw(questions(draw(st.sampled_from(members)), unit, depth + 1))
             case _ if "Literal" in slot:
@@ -142,5 +167,6 @@ def questions(draw, kind, unit=None, depth=0):
 
 def _kinds_in(annotation):
     """The kinds that a field may hold."""
-    options = typing.get_args(annotation) or (annotation,)
-    return [o.kind for o in options if isinstance(o, type) and issubclass(o, Query)]
+    if isinstance(annotation, type) and issubclass(annotation, Query):
+        return [annotation.kind]
+    return [kind for option in typing.get_args(annotation) for kind in _kinds_in(option)]

@@ -8,13 +8,13 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, InUnit, Moment, OfEvents
+from flowmachine.parameters import AtHours, InUnit, Moment, OfEvents, Sampled
 from flowmachine.query import L, Role
 
 Method = Literal["last", "most-common"]
 
 
-class DailyLocation(InUnit, OfEvents, AtHours):
+class DailyLocation(InUnit, OfEvents, AtHours, Sampled):
     """Where each subscriber was on a day: at the last event, or at most events.
 
     `last` is the place of the latest event; of events at the same time, the place whose code sorts last.

@@ -5,11 +5,11 @@ from typing import ClassVar, Literal
 import ibis.expr.types as ir
 
 from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, Directed, Window
+from flowmachine.parameters import AtHours, Directed, Sampled, Window
 from flowmachine.query import Role
 
 
-class EventCount(Window, Directed, AtHours):
+class EventCount(Window, Directed, AtHours, Sampled):
     """How many events each subscriber had; those without one are absent."""
 
     query_kind: Literal["event_count"] = "event_count"

@@ -10,8 +10,9 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
+from flowmachine.parameters import Sampled
 from flowmachine.queries.daily_location import place_a_day
-from flowmachine.query import L, Query, Role
+from flowmachine.query import L, Role
 
 if TYPE_CHECKING:
     from flowmachine.queries.daily_location import DailyLocation as InputToModalLocation
@@ -20,7 +21,7 @@ MOST_APART = 31
 """The most days that are each a scan of their own."""
 
 
-class ModalLocation(Query):
+class ModalLocation(Sampled):
     """Where each subscriber was on most of several days.
 
     Of equals, the place of the most recent day, then the one whose code sorts last. Days on which a subscriber was at
@@ -33,7 +34,7 @@ class ModalLocation(Query):
         Field(min_length=1, description="The daily locations to choose from, all in one unit."),
     ]
 
-    role: ClassVar[Role] = "ReferenceLocation"
+    role: ClassVar[Role] = "ModalLocation"
     columns: ClassVar = {"subscriber": "int64", "location": L}
     counts: ClassVar = None
     example: ClassVar = {
@@ -60,7 +61,7 @@ class ModalLocation(Query):
                 tables.append(placed.select("subscriber", "day", "place"))
             else:
                 (day,) = days
-                placed = place_a_day(cdr, day, day.windows)
+                placed = cdr.rows(day)
                 tables.append(placed.select("subscriber", day=ibis.date(day.date.date()), place=placed.place))
         placed = ibis.union(*tables) if len(tables) > 1 else tables[0]
         days_at = placed.group_by("subscriber", "place").agg(days=placed.count(), day=placed.day.max())
@@ -84,5 +85,6 @@ class ModalLocation(Query):
             # The same day named twice counts twice, as it would if its rows were stored and united.
             repeated = len({day.date for day in days}) < len(days)
             midnight = time_of_day == dt.time()
-            together += [[day] for day in days] if repeated or not midnight else [days]
+            apart = repeated or not midnight or days[0].sampling is not None
+            together += [[day] for day in days] if apart else [days]
         return together

@@ -5,12 +5,12 @@ from typing import ClassVar, Literal
 import ibis.expr.types as ir
 
 from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, InUnit, OfEvents, Window
+from flowmachine.parameters import AtHours, InUnit, OfEvents, Sampled, Window
 from flowmachine.queries.daily_location import most_common
 from flowmachine.query import L, Role
 
 
-class MostFrequentLocation(Window, InUnit, OfEvents, AtHours):
+class MostFrequentLocation(Window, InUnit, OfEvents, AtHours, Sampled):
     """Where most of each subscriber's events were.
 
     Of equals, the place of the later event, then the one whose code sorts last.

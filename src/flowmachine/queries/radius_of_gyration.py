@@ -6,11 +6,11 @@ import ibis.expr.types as ir
 
 from flowmachine.cdr import Cdr
 from flowmachine.geodesy import distance
-from flowmachine.parameters import AtHours, OfEvents, Window
+from flowmachine.parameters import AtHours, OfEvents, Sampled, Window
 from flowmachine.query import Role
 
 
-class RadiusOfGyration(Window, OfEvents, AtHours):
+class RadiusOfGyration(Window, OfEvents, AtHours, Sampled):
     """How far each subscriber's events spread: the root mean square distance from their centre, in km.
 
     The centre is the mean longitude and latitude of the subscriber's events; distances are geodesic on WGS84. Source:

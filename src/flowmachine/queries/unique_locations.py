@@ -5,11 +5,11 @@ from typing import ClassVar, Literal
 import ibis.expr.types as ir
 
 from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, InUnit, OfEvents, Window
+from flowmachine.parameters import AtHours, InUnit, OfEvents, Sampled, Window
 from flowmachine.query import L, Role
 
 
-class UniqueLocations(Window, InUnit, OfEvents, AtHours):
+class UniqueLocations(Window, InUnit, OfEvents, AtHours, Sampled):
     """Everywhere each subscriber was seen, each place once."""
 
     query_kind: Literal["unique_locations"] = "unique_locations"

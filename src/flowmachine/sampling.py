@@ -1,0 +1,83 @@
+"""Random samples of subscribers, drawn by a digest of seed and subscriber: the same on every engine."""
+
+import json
+from typing import Annotated, Literal, Self
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_DIGITS = 13
+"""Hexadecimal digits of a digest that are looked at: 52 bits, which a float holds exactly."""
+
+
+@ibis.udf.scalar.builtin(name="md5")
+def _md5(text: str) -> str:  # type: ignore[empty-body]
+    """The MD5 digest of a text, in 32 hexadecimal digits."""
+
+
+class _Sample(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    seed: Annotated[float, Field(description="Equal seeds draw equal samples.")]
+    size: Annotated[int | None, Field(ge=1, description="How many subscribers to keep.")] = None
+    fraction: Annotated[float | None, Field(gt=0, lt=1, description="Which share of the subscribers to keep.")] = None
+    estimate_count: Annotated[
+        bool, Field(description="Accepted for FlowKit's clients; people are always counted, never estimated.")
+    ] = True
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        if (self.size is None) == (self.fraction is None):
+            raise ValueError("Give either size or fraction.")
+        return self
+
+
+class SystemRandomSample(_Sample):
+    """Each subscriber with the probability of `fraction`, or `size` of them."""
+
+    sampling_method: Literal["system"]
+
+
+class BernoulliRandomSample(_Sample):
+    """Each subscriber with the probability of `fraction`, or `size` of them."""
+
+    sampling_method: Literal["bernoulli"]
+
+
+class RandomIDsRandomSample(_Sample):
+    """Exactly `size` subscribers, or exactly the `fraction` of them, rounded down."""
+
+    sampling_method: Literal["random_ids"]
+    seed: Annotated[float, Field(ge=-1, le=1, description="Equal seeds draw equal samples.")]
+
+
+RandomSample = Annotated[
+    SystemRandomSample | BernoulliRandomSample | RandomIDsRandomSample, Field(discriminator="sampling_method")
+]
+"""Which sample of the subscribers to take: `system`, `bernoulli` or `random_ids`."""
+
+
+def sampled(rows: ir.Table, sampling: RandomSample) -> ir.Table:
+    """The rows of a random sample of the subscribers: all of a subscriber's rows, or none.
+
+    The order of the draw is that of MD5 digests of method, seed and subscriber, so a sample depends on nothing else:
+    not on an engine, nor on how rows lie on a disk; and a larger sample of a seed holds the smaller one.
+    """
+    drawn = rows.mutate(draw=_draw(rows.subscriber, sampling))
+    if sampling.fraction is not None and sampling.sampling_method != "random_ids":
+        kept = drawn.filter(drawn.draw < format(int(sampling.fraction * 16**_DIGITS), f"0{_DIGITS}x"))
+    else:
+        drawn = drawn.mutate(place_in_draw=ibis.dense_rank().over(order_by=[drawn.draw, drawn.subscriber]))
+        if sampling.size is not None:
+            kept = drawn.filter(drawn.place_in_draw < sampling.size)
+        else:
+            people = drawn.place_in_draw.max().over() + 1
+            kept = drawn.filter(drawn.place_in_draw < (people * sampling.fraction).floor())
+        kept = kept.drop("place_in_draw")
+    return kept.drop("draw")
+
+
+def _draw(subscriber: ir.Value, sampling: RandomSample) -> ir.StringValue:
+    salt = json.dumps([sampling.sampling_method, sampling.seed])
+    return _md5(ibis.literal(salt) + subscriber.cast("string")).left(_DIGITS)
