@@ -15,11 +15,14 @@ import duckdb
 import pyarrow as pa
 import shapely
 
-from flowdb.lake import Lake, LakeError
+from flowdb.edges import unit_edges
+from flowdb.lake import Lake, LakeError, arrow_schema
+from flowdb.tables import TACS
 
 FIRST = dt.date(2016, 1, 1)
 TIMEZONE = "UTC"
 WEST, SOUTH, EAST, NORTH = 80.0, 26.0, 88.0, 30.0
+FIRST_TAC, HANDSETS = 10_000_000, 1_000
 EVER = "DATE '0001-01-01' AS first_day, DATE '9999-12-31' AS last_day"
 
 
@@ -44,7 +47,9 @@ def bench_lake(directory: Path, size: Size) -> Lake:
     path = directory / f"lake-{size.events}"
     try:
         lake = Lake.open(path)
-        if lake.reference_facts("places") == asdict(size):
+        if all(lake.reference_facts(name) == asdict(size) for name in ("unit_edges", "tacs", "places")):
+            # One that was made before there were visits is as one that is made now.
+            lake.settle_visits()
             return lake
     except LakeError:
         pass
@@ -56,6 +61,7 @@ def bench_lake(directory: Path, size: Size) -> Lake:
         _make_country(maker, size)
         for n in range(size.days):
             _store_day(maker, lake, size, FIRST + dt.timedelta(days=n))
+            _store_topups(maker, lake, size, FIRST + dt.timedelta(days=n))
         tables = _reference(maker, size)
     for name, rows in tables.items():
         lake.replace_reference(name, rows, asdict(size))
@@ -109,14 +115,46 @@ def _store_day(maker: duckdb.DuckDBPyConnection, lake: Lake, size: Size, day: dt
                 (hash(e, 's') % 600)::DOUBLE AS duration, NULL::VARCHAR AS network, msisdn,
                 (hash(whom + 1) >> 1)::BIGINT AS msisdn_counterpart,
                 'cell' || lpad((CASE WHEN at_home THEN home ELSE elsewhere END)::VARCHAR, 5, '0') AS location_id,
-                NULL::BIGINT AS imsi, NULL::BIGINT AS imei, (10000000 + whom % 1000)::INTEGER AS tac,
+                NULL::BIGINT AS imsi, NULL::BIGINT AS imei, ({FIRST_TAC} + whom % {HANDSETS})::INTEGER AS tac,
                 NULL::INTEGER AS operator_code, NULL::INTEGER AS country_code, (second // 60)::SMALLINT AS minute
             FROM calls JOIN subscribers ON subscribers.i = calls.who
             ORDER BY msisdn, datetime
         ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
         """
     )
-    lake.commit_day("calls", day, staged, {"rows": last - first})
+    lake.commit_day("calls", day, staged, {"rows": last - first}, maker)
+
+
+def _store_topups(maker: duckdb.DuckDBPyConnection, lake: Lake, size: Size, day: dt.date) -> None:
+    """A recharge for ten calls; what is left of it is spent until the next."""
+    n, recharges = (day - FIRST).days, size.events // 10
+    first, last = recharges * n // size.days, recharges * (n + 1) // size.days
+    staged = lake.stage("topups", day)
+    target = str(staged).replace("'", "''")
+    maker.execute(
+        f"""
+        COPY (
+            WITH topups AS (
+                SELECT
+                    e, hash(e * 4, 'topup') % {size.subscribers} AS who,
+                    (hash(e * 4 + 1, 'topup') % 86400)::INTEGER AS second,
+                    (hash(e * 4 + 2, 'topup') % 400)::DOUBLE / 4 AS before,
+                    (1 + hash(e * 4 + 3, 'topup') % 20)::DOUBLE * 5 AS amount
+                FROM range({first}, {last}) AS t(e)
+            )
+            SELECT
+                (hash(e, 'topup') >> 1)::BIGINT AS id, TIMESTAMPTZ '{day} 00:00:00+00' + to_seconds(second) AS datetime,
+                NULL::VARCHAR AS type, amount AS recharge_amount, 0.5::DOUBLE AS airtime_fee,
+                amount / 10 AS tax_and_fee, before AS pre_event_balance, before + amount AS post_event_balance, msisdn,
+                'cell' || lpad(home::VARCHAR, 5, '0') AS location_id, NULL::BIGINT AS imsi, NULL::BIGINT AS imei,
+                NULL::INTEGER AS tac, NULL::INTEGER AS operator_code, NULL::INTEGER AS country_code,
+                (second // 60)::SMALLINT AS minute
+            FROM topups JOIN subscribers ON subscribers.i = topups.who
+            ORDER BY msisdn, datetime
+        ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
+        """
+    )
+    lake.commit_day("topups", day, staged, {"rows": last - first}, maker)
 
 
 def _reference(maker: duckdb.DuckDBPyConnection, size: Size) -> Mapping[str, pa.Table]:
@@ -137,18 +175,28 @@ def _reference(maker: duckdb.DuckDBPyConnection, size: Size) -> Mapping[str, pa.
     columns = ("gid", "unit", "pcod", "name", "geom", "longitude", "latitude")
     told = {
         "cell_units": f"""
-            SELECT 'admin3' AS unit, id AS location_id, 0::INTEGER AS version, {EVER}, place FROM cells
-            UNION ALL SELECT 'lon-lat', id, 0, {EVER}, place FROM points
+            SELECT
+                'admin3' AS unit, NULL::VARCHAR AS mapping, id AS location_id, 0::INTEGER AS version, {EVER}, place
+            FROM cells
+            UNION ALL SELECT 'lon-lat', NULL, id, 0, {EVER}, place FROM points
         """,
         "cell_positions": f"""
-            SELECT id AS location_id, 0::INTEGER AS version, id AS site_id, {EVER}, lon, lat FROM cells
+            SELECT
+                id AS location_id, 0::INTEGER AS version, id AS site_id, {EVER}, lon, lat,
+                (row_number() OVER (ORDER BY id) - 1)::INTEGER AS site, lon AS site_lon, lat AS site_lat
+            FROM cells
         """,
         "places": """
             SELECT 'admin3' AS unit, place, pcod, NULL::DOUBLE AS lon, NULL::DOUBLE AS lat FROM districts
             UNION ALL SELECT 'lon-lat', place, NULL, lon, lat FROM points
         """,
     }
+    brands = [f"Brand {n % 20:02}" for n in range(HANDSETS)]
+    tacs = {**{name: [None] * HANDSETS for name in TACS.names}, "id": [*range(FIRST_TAC, FIRST_TAC + HANDSETS)]}
+    boundaries = pa.table({name: [row[name] for row in geography] for name in columns})
     return {
-        "geography": pa.table({name: [row[name] for row in geography] for name in columns}),
+        "tacs": pa.table({**tacs, "brand": brands}, schema=arrow_schema(TACS.columns)),
+        "geography": boundaries,
+        "unit_edges": unit_edges(boundaries),
         **{name: maker.sql(select).to_arrow_table() for name, select in told.items()},
     }

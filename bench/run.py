@@ -86,19 +86,22 @@ class Timed:
 
 
 class Files(dict[str, str]):
-    """What the names in hand-written SQL stand for: $calls_0_7 is the files of the first seven days."""
+    """What the names in hand-written SQL stand for: $calls_0_7 is the files of the first seven days, $visits_0_7 those
+    of their settled visits.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self.snapshot = snapshot
 
     def __missing__(self, name: str) -> str:
-        days = re.fullmatch(r"calls_(\d+)_(\d+)", name)
+        days = re.fullmatch(r"(calls|topups|visits)_(\d+)_(\d+)", name)
         if not days:
             return str([str(file) for file in self.snapshot.reference[name]])
-        start, stop = (FIRST + dt.timedelta(days=int(n)) for n in days.groups())
-        held = self.snapshot.days["calls"]
-        return str([str(held[day].file) for day in sorted(held) if start <= day < stop])
+        start, stop = (FIRST + dt.timedelta(days=int(n)) for n in days.groups()[1:])
+        days_of = self.snapshot.days["topups" if days[1] == "topups" else "calls"]
+        held = [stored for day, stored in sorted(days_of.items()) if start <= day < stop]
+        return str([str(stored.visits if days[1] == "visits" else stored.file) for stored in held])
 
 
 def hand_written(name: str, snapshot: Snapshot) -> str:

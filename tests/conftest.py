@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.engines.postgres_cluster", "tests.engines.spark_session"]
+pytest_plugins = ["tests.engines.postgres_cluster", "tests.engines.spark_session", "tests.engines.spark_cluster"]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

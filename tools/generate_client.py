@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,30 +25,79 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "flowclient"
 
 _UNIT = "mapping_table geom_table geom_table_join_column"
 
+_SUBSET = "event_types subscriber_subset"
+_PERIODS = f"start_date total_periods period_unit period_length {_SUBSET} hours"
+_SCORES = "tower_day_of_week_scores tower_hour_of_day_scores"
+_CLUSTERS = f"aggregation_unit tower_cluster_radius tower_cluster_call_threshold {_SUBSET} {_UNIT}"
+
 # The parameters of each function in their old order, by the names that flowclient calls them. These are sent
 # even where they are null, as they have always been; parameters that came later follow, and are sent if given.
+# The four kinds that flowclient 1.34 has no function for have the order of those that they are like.
 ORDER = {
-    "daily_location": f"date aggregation_unit method event_types subscriber_subset {_UNIT} hours",
-    "event_count": "start_date end_date direction event_types subscriber_subset hours",
+    "active_at_reference_location_counts": "reference_locations unique_locations",
+    "aggregate_network_objects": "total_network_objects statistic aggregate_by",
+    "calendar_activity": _PERIODS,
+    "coalesced_location": "preferred_location fallback_location subscriber_location_weights weight_threshold",
+    "consecutive_trips_od_matrix": f"start_date end_date aggregation_unit {_SUBSET} {_UNIT} hours",
+    "daily_location": f"date aggregation_unit method {_SUBSET} {_UNIT} hours",
+    "dfs_metric_total_amount": "start_date end_date metric aggregation_unit",
+    "displacement": f"start_date end_date statistic reference_location {_SUBSET} hours",
+    "dummy_query": f"dummy_param aggregation_unit dummy_delay {_UNIT}",
+    "event_count": f"start_date end_date direction {_SUBSET} hours",
     "flows": "from_location to_location join_type",
+    "handset": f"start_date end_date characteristic method {_SUBSET} hours",
     "histogram_aggregate": "metric bins range",
     "inflows": "from_location to_location join_type",
     "joined_spatial_aggregate": "locations metric method",
-    "location_event_counts": "start_date end_date aggregation_unit count_interval direction event_types "
-    f"subscriber_subset {_UNIT} hours",
+    "labelled_flows": "from_location to_location labels join_type",
+    "labelled_spatial_aggregate": "locations labels",
+    "localised_calendar_activity": f"{_PERIODS} locations",
+    "location_event_counts": f"start_date end_date aggregation_unit count_interval direction {_SUBSET} {_UNIT} hours",
+    "location_introversion": f"start_date end_date aggregation_unit direction {_UNIT} {_SUBSET} hours",
+    "location_visits": "locations",
+    "majority_location": "subscriber_location_weights minimum_total_weight include_unlocatable",
+    "meaningful_locations_aggregate": f"start_date end_date label labels {_SCORES} {_CLUSTERS}",
+    "meaningful_locations_between_dates_od_matrix": "start_date_a end_date_a start_date_b end_date_b "
+    f"label labels {_SCORES} {_CLUSTERS}",
+    "meaningful_locations_between_label_od_matrix": f"start_date end_date label_a label_b labels {_SCORES} {_CLUSTERS}",
+    "mobility_classification": "locations stay_length_threshold",
     "modal_location": "locations",
-    "most_frequent_location": f"start_date end_date aggregation_unit hours event_types subscriber_subset {_UNIT}",
+    "most_frequent_location": f"start_date end_date aggregation_unit hours {_SUBSET} {_UNIT}",
+    "nocturnal_events": f"start_date end_date hours {_SUBSET}",
     "outflows": "from_location to_location join_type",
-    "radius_of_gyration": "start_date end_date event_types subscriber_subset hours",
+    "pareto_interactions": f"start_date end_date proportion {_SUBSET} hours",
+    "radius_of_gyration": f"start_date end_date {_SUBSET} hours",
     "spatial_aggregate": "locations",
-    "trips_od_matrix": f"start_date end_date aggregation_unit event_types subscriber_subset {_UNIT} hours",
-    "unique_locations": f"start_date end_date aggregation_unit event_types subscriber_subset {_UNIT} hours",
-    "unique_subscriber_counts": f"start_date end_date aggregation_unit {_UNIT} event_types subscriber_subset hours",
+    "subscriber_degree": f"start_date end_date direction {_SUBSET} hours",
+    "topup_amount": "start_date end_date statistic subscriber_subset hours",
+    "topup_balance": "start_date end_date statistic subscriber_subset hours",
+    "total_active_periods": _PERIODS,
+    "total_network_objects": f"start_date end_date aggregation_unit total_by {_UNIT} {_SUBSET} hours",
+    "trips_od_matrix": f"start_date end_date aggregation_unit {_SUBSET} {_UNIT} hours",
+    "unique_location_counts": f"start_date end_date aggregation_unit {_SUBSET} hours {_UNIT}",
+    "unique_locations": f"start_date end_date aggregation_unit {_SUBSET} {_UNIT} hours",
+    "unique_subscriber_counts": f"start_date end_date aggregation_unit {_UNIT} {_SUBSET} hours",
+    "unique_visitor_counts": "active_at_reference_location_counts unique_subscriber_counts",
+    "unmoving_at_reference_location_counts": "reference_locations unique_locations",
+    "unmoving_counts": "unique_locations",
+    "visited_most_days": f"start_date end_date aggregation_unit hours {_SUBSET} {_UNIT}",
 }
 # (kind, parameter on the wire): what flowclient calls it.
-CLIENT_NAMES = {("location_event_counts", "interval"): "count_interval"}
+CLIENT_NAMES = {
+    ("localised_calendar_activity", "reference_location"): "locations",
+    ("location_event_counts", "interval"): "count_interval",
+    ("nocturnal_events", "night_hours"): "hours",
+    ("unmoving_at_reference_location_counts", "locations"): "unique_locations",
+    ("unmoving_counts", "locations"): "unique_locations",
+}
 # (kind, flowclient's parameter): the default that flowclient adds to a parameter which the server demands.
-DEFAULTS = {("joined_spatial_aggregate", "method"): "avg"}
+DEFAULTS = {
+    ("aggregate_network_objects", "aggregate_by"): "day",
+    ("handset", "characteristic"): "hnd_type",
+    ("handset", "method"): "last",
+    ("joined_spatial_aggregate", "method"): "avg",
+    ("localised_calendar_activity", "locations"): None,
+}
 # (kind, flowclient's parameter): left out of the spec unless given, because the server takes no null there.
 LEFT_OUT = {("histogram_aggregate", "range")}
 # (kind, flowclient's parameter): the function of spec_values that turns it into what the wire holds.
@@ -67,22 +116,34 @@ COMPONENTS = {
     "Hours": ("Hours", "hour_range", "Written as (first hour, hour after the last)."),
     "HistogramBins": ("Bins", "histogram_bins", "Written as their number, or as a list of their edges."),
     "Bounds": ("Bounds", "bounds", "Written as (least, greatest)."),
+    "Labels": ("Polygons", None, ""),
+    "WeekdayScores": ("DayScores", None, "Written as {'monday': score, ..., 'sunday': score}."),
 }
+# What flowclient says of a parameter beside the server's words.
+MORE_WORDS = {"sampling": "random_sample_spec writes it into a spec."}
 # Types as docstrings word them.
 WORDS = {
     "Bins": "int or list of float",
     "Bounds": "pair of float",
     "Date": "date or str",
+    "DayScores": "dict of float",
     "Hours": "pair of int",
+    "Polygons": "dict of dict",
     "Query": "APIQuery or ASyncAPIQuery",
     "QueryMaker[Query]": "Connection or ASyncConnection",
     "QuerySpec": "dict",
     "list[QuerySpec]": "list of dict",
+    "list[float]": "list of float",
     "list[str]": "list of str",
 }
 # What generated functions may use of spec_values.
-VALUES = "Bins, Bounds, Date, Hours, QuerySpec, bounds, day, days, given, histogram_bins, hour_range, interval_name"
-HOW_WRITTEN: dict[str | None, str] = {conversion: how for _, conversion, how in COMPONENTS.values()}
+VALUES = (
+    "Bins, Bounds, Date, DayScores, Hours, Polygons, QuerySpec, bounds, day, days, given, histogram_bins, hour_range, "
+    "interval_name, random_sample_spec"
+)
+HOW_WRITTEN = {type_: how for type_, _, how in COMPONENTS.values()}
+# Functions of spec_values that stand beside those made here: they are of no kind.
+WRITTEN_BY_HAND = ("random_sample_spec",)
 # Kinds that have another function: get_geography.
 NO_FUNCTION = {"geography"}
 # A function that lists one query a day: (kind of the list, its parameter, kind of the day, its date).
@@ -159,6 +220,7 @@ def _parameter(kind: str, declared: dict[str, Any], order: list[str]) -> Paramet
     type_ = TYPES.get(name, type_)
     if default is None and not required and "None" not in type_:
         type_ += " | None"
+    how = HOW_WRITTEN.get(type_.partition(" | ")[0])
     choices = ", ".join(_choices(schema) + MORE_CHOICES.get((kind, name), []))
     choices = choices and f"One of: {choices}."
     return Parameter(
@@ -170,7 +232,7 @@ def _parameter(kind: str, declared: dict[str, Any], order: list[str]) -> Paramet
         default=default,
         # A null that was never sent in the past may be refused by servers of the past.
         always_sent=required or default is not None or (name in order and (kind, name) not in LEFT_OUT),
-        text=" ".join(filter(None, [declared["description"], HOW_WRITTEN.get(conversion), choices])),
+        text=" ".join(filter(None, [declared["description"], how, MORE_WORDS.get(name), choices])),
     )
 
 
@@ -195,6 +257,8 @@ def _python_type(name: str, schema: dict[str, Any]) -> tuple[str, str | None]:
 
 def _choices(schema: dict[str, Any]) -> list[str]:
     """Return the words that a parameter may be, or hold."""
+    if "const" in schema:
+        return [str(schema["const"])]
     if "enum" in schema:
         return [str(choice) for choice in schema["enum"] if choice is not None]
     inner = [schema.get("items", {}), *schema.get("anyOf", [])]
@@ -269,9 +333,9 @@ def _indented(text: str) -> list[str]:
     return textwrap.wrap(text, 96, initial_indent="    ", subsequent_indent="    ")
 
 
-def module(summary: str, functions: dict[str, str]) -> str:
+def module(summary: str, functions: dict[str, str], by_hand: Iterable[str] = ()) -> str:
     """Return a module's source, with more imports and excuses than it may need."""
-    exports = ", ".join(f'"{name}"' for name in sorted(functions))
+    exports = ", ".join(f'"{name}"' for name in sorted([*functions, *by_hand]))
     return "\n".join(
         [
             f'"""{summary}\n',
@@ -313,7 +377,7 @@ def generate(catalogue: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if kind["top_level"]:
             top |= {f"{name}_spec": spec_function(kind), name: query_function(kind)}
     texts = {
-        "query_specs.py": module("Specs of the queries that other queries are made of.", nested),
+        "query_specs.py": module("Specs of the queries that other queries are made of.", nested, WRITTEN_BY_HAND),
         "aggregates.py": module("The queries that FlowAPI answers, as specs and over a connection.", top),
         "async_client.py": async_client((PACKAGE / "client.py").read_text(encoding="utf-8")),
     }

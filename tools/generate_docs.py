@@ -12,9 +12,10 @@ was drawn from, and that is compared.
 from __future__ import annotations
 
 import argparse
-import ast
 import hashlib
+import inspect
 import io
+import itertools
 import json
 import sys
 import tempfile
@@ -29,8 +30,10 @@ from generate_client import CLIENT_NAMES, NO_FUNCTION
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
+from matplotlib.ticker import MaxNLocator
 
 import flowclient
 import flowetl
@@ -41,11 +44,12 @@ from flowapi.settings import Settings as FlowAPI
 from flowdb import cells, geography
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
-from flowdb.tables import EVENTS, REFERENCE, SETTLED
+from flowdb.tables import EVENTS, REFERENCE, SETTLED, TRANSACTIONS, VISITS
 from flowkit.__main__ import app
-from flowmachine.catalogue import catalogue, schemas
+from flowmachine.catalogue import catalogue, has_location, schemas
 from flowmachine.query import SLOTS, Query, kinds, parse, slot_members
-from flowmachine.release import SMALLEST
+from flowmachine.release import PERCENT, SMALLEST
+from flowmachine.sampling import BernoulliRandomSample, RandomIDsRandomSample, SystemRandomSample
 from flowmachine.server.settings import Settings as FlowMachine
 
 if TYPE_CHECKING:
@@ -57,20 +61,37 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 WRITTEN = "<!-- Written by tools/generate_docs.py: change what it reads, not this. -->"
 
-COUNTRY = {"seed": 1, "subscribers": 6000, "days": 8, "events_per_day": 8.0}
+SAMPLES = (SystemRandomSample, BernoulliRandomSample, RandomIDsRandomSample)
+COUNTRY = {"seed": 1, "subscribers": 6000, "days": 8, "events_per_day": 8.0, "mobile_money": 0.3}
 LEVELS = ("admin0", "admin1", "admin2", "admin3")
 ROWS_SHOWN = 10
-DRAWN = 2
+WIDTH = 120
+"""How wide the lines of an example are."""
+FOLDED = 50
+"""From how many lines on an example's JSON is folded away."""
+PANELS = 4
+"""The most maps beside each other."""
+DRAWN = 3
 """The version of the drawings below: raise it when they change, so that former pictures are stale."""
 
 ROLES = {
-    "Aggregate": "asked by itself",
-    "DailyLocation": "inside others: a location a day",
-    "ReferenceLocation": "inside others: a location",
-    "Locations": "inside others: many locations",
-    "Metric": "inside others: a number",
+    "DailyLocation": "a location on a day",
+    "ModalLocation": "a location",
+    "ReferenceLocation": "a location",
+    "Locations": "many locations",
+    "WeightedLocations": "locations, each with a weight",
+    "Label": "a label",
+    "Metric": "a number",
+    "CategoricalMetric": "a category",
 }
-"""Where a kind of each role may stand, in a table's cell."""
+"""What a kind of each role tells of a subscriber, in a table's cell."""
+BLOCKS = {"bins", "hours", "night_hours", "range"}
+"""Parameters that flowclient takes as their values alone."""
+ASKS_MORE = {
+    "joined_spatial_aggregate": "Of `max`, `min`, `mode` and `distr` more is asked, as told above.",
+    "unique_visitor_counts": "Both counts that it is the difference of must stand for so many, and so must it.",
+}
+"""What a kind asks of its rows beside what it declares."""
 TYPES = {
     "string": "text",
     "int64": "whole number",
@@ -86,6 +107,7 @@ TYPES = {
     "boolean": "true or false",
     "array": "list",
     "object": "object",
+    "periods": "list of dates and times",
 }
 """Types of columns and of JSON Schema, in plain words."""
 
@@ -96,7 +118,18 @@ LOCATION_COLUMNS = (
 )
 KINDS_INTRODUCED = (
     "A query is a JSON object whose `query_kind` is one of these names. Kinds that are asked by themselves give "
-    "aggregates. The others tell of single people; they are asked inside others and never released."
+    "aggregates. The others tell of single people; they are asked inside others and never released. "
+    "[How each agrees](../agreement.md) with its definition and with FlowKit is a page of its own."
+)
+SAMPLES_INTRODUCED = (
+    "Kinds that take `sampling` may be asked of a random sample of their subscribers: of a subscriber all rows are "
+    "kept, or none. Samples are drawn by method, seed and subscriber alone, so they are the same each time and on each "
+    "engine, and a larger sample of a seed holds the smaller one. Either `size` or `fraction` is given."
+)
+MONEY_INTRODUCED = (
+    f"{TRANSACTIONS.description} Load it like events: `flowkit ingest transactions FILE`, a line a party, with "
+    "`--map` for other names of columns. PostgreSQL holds it in FlowKit's tables `dfs.transactions`, "
+    "`dfs.transactions_metadata`, `dfs.subscribers` and `dfs.transaction_types`."
 )
 TABLES_INTRODUCED = (
     "The tables of FlowDB. Names and meanings are FlowKit's. A column marked *pseudonym* leads to a person: the store "
@@ -137,6 +170,8 @@ def query_pages(session: Session, only: Sequence[str]) -> Iterator[tuple[str, st
             continue
         query = parse(entry["example"])
         result = session.run(query, release=entry["top_level"])
+        if not tells_something(result):
+            raise ValueError(f"{name}: its example gives nothing in the country of these pages; choose another.")
         draw = drawing(query, result, units)
         picture = f"pictures/{name}.png" if draw else None
         yield f"queries/{name}.md", query_page(entry, query, result, picture)
@@ -172,20 +207,41 @@ def query_page(entry: dict[str, Any], query: Query, result: pa.Table, picture: s
             "",
         ]
     lines += ["## Who is counted, and what is released", "", release_rule(type(query)), ""]
-    lines += ["## Example", "", "```json", json.dumps(entry["example"], indent=2), "```", ""]
+    lines += ["## Example", "", *told_spec(entry["example"])]
     lines += ["The same from Python:", "", "```python", *client_call(entry), "```", ""]
     lines += outcome(entry, result, picture)
     return "\n".join(lines)
 
 
+def tells_something(result: pa.Table) -> bool:
+    """Whether a result has rows, and is not the empty row of one that is withheld."""
+    return any(column.null_count < len(column) for column in result.columns)
+
+
+def told_spec(spec: dict[str, Any]) -> list[str]:
+    """A spec as the lines of a code block, folded away where it is long."""
+    block = ["```json", *written(spec, always_split=True).splitlines(), "```", ""]
+    if len(block) < FOLDED:
+        return block
+    return ["<details><summary>The question as JSON</summary>", "", *block, "</details>", ""]
+
+
+def written(value: Any, indent: str = "", step: str = "  ", *, always_split: bool = False) -> str:
+    """A value as JSON: on one line where it fits."""
+    flat = json.dumps(value)
+    if not isinstance(value, dict | list) or (len(indent) + len(flat) <= WIDTH and not always_split):
+        return flat
+    inner = indent + step
+    if isinstance(value, dict):
+        items = [f"{json.dumps(name)}: {written(item, inner, step)}" for name, item in value.items()]
+        return "{\n" + ",\n".join(inner + item for item in items) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(inner + written(item, inner, step) for item in value) + f"\n{indent}]"
+
+
 def release_rule(kind: type[Query]) -> str:
     """How a kind counts people, and which of its rows leave the server."""
     if kind.role != "Aggregate":
-        users = [f"[{name}]({name}.md)" for name, cls in kinds().items() if takes(cls, kind)]
-        return (
-            "Every row is about one person, so no row of it leaves the server: it is asked for inside another query. "
-            f"These take it: {', '.join(users)}."
-        )
+        return f"Every row is about one person, so no row of it leaves the server. {users(kind)}"
     if kind.counts is None:
         return "It tells of nobody: every row is released."
     people = (
@@ -193,23 +249,54 @@ def release_rule(kind: type[Query]) -> str:
         if kind.counts in kind.columns
         else "The different people behind each row are counted; their number is not itself in the result"
     )
-    if kind.censored_whole:
+    if kind.withheld_together == ():
         return (
             f"{people}. The result is released where every row stands for {SMALLEST} people or more; "
             "where one does not, the result is a single empty row."
         )
-    return f"{people}. A row is released where it stands for {SMALLEST} people or more; other rows are left out."
+    if kind.withheld_together is not None:
+        pair = len(kind.withheld_together) > 1
+        return (
+            f"{people}. The rows of a {'pair of locations' if pair else 'location'} are released where each of them "
+            f"stands for {SMALLEST} people or more; where one does not, all of them are left out. So are the rows of "
+            "no known location."
+        )
+    if kind.contributions is not None:
+        return (
+            f"{people}. A row is released where it stands for {SMALLEST} people or more and no one makes up too much "
+            f"of it: what all but the two greatest contributors contribute is at least {PERCENT} % of what the "
+            "greatest one does (the p-percent rule). Other rows are left out."
+        )
+    released = f"{people}. A row is released where it stands for {SMALLEST} people or more; other rows are left out."
+    return " ".join(filter(None, [released, ASKS_MORE.get(kind.kind)]))
+
+
+def users(kind: type[Query]) -> str:
+    """Which kinds take a kind that is asked inside others."""
+    found = [f"[{name}]({name}.md)" for name, cls in kinds().items() if takes(cls, kind)]
+    asked = f"These ask it: {', '.join(found)}. " if found else ""
+    return f"{asked}Any kind that has a `subscriber_subset` takes it there."
 
 
 def takes(kind: type[Query], other: type[Query]) -> bool:
-    """Whether a parameter of a kind may hold a query of another kind."""
-    return f'/{other.__name__}"' in json.dumps(schemas()[kind.__name__]["properties"])
+    """Whether a parameter of a kind, subsets of subscribers left aside, may hold a query of another kind."""
+    fields = schemas()[kind.__name__]["properties"]
+    return any(
+        f'/{other.__name__}"' in json.dumps(schema) for name, schema in fields.items() if name != "subscriber_subset"
+    )
 
 
 def typed(schema: dict[str, Any]) -> str:
     """The type of a parameter in plain words, with its choices."""
     if "$ref" in schema:
         return referred(schema["$ref"].rpartition("/")[2])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    tag = schema.get("discriminator", {})
+    if tag.get("propertyName") == "sampling_method":
+        return "[sample](README.md#samples)"
+    if set(tag.get("mapping", ())) == set(slot_members("SubscriberQuery")):
+        return "[query about single people](README.md#asked-inside-others)"
     options = [o for o in schema.get("oneOf") or schema.get("anyOf") or [] if o.get("type") != "null"]
     if options:
         return " or ".join(typed(option) for option in options)
@@ -232,7 +319,12 @@ def referred(component: str) -> str:
     for name, cls in kinds().items():
         if cls.__name__ == component:
             return f"[{name}]({name}.md)"
-    fields = schemas()[component]["properties"]
+    block = schemas()[component]
+    if "properties" not in block:
+        return "object, a GeoJSON polygon by name"
+    fields = block["properties"]
+    if len({json.dumps(typed(schema)) for schema in fields.values()}) == 1 and len(fields) > 2:
+        return f"object ({', '.join(f'`{name}`' for name in fields)}: each a {typed(next(iter(fields.values())))})"
     inner = [f"`{name}`, {typed(schema)}: {schema['description'].rstrip('.')}" for name, schema in fields.items()]
     return f"object ({'; '.join(inner)})"
 
@@ -248,40 +340,77 @@ def client_call(entry: dict[str, Any]) -> list[str]:
     if name in NO_FUNCTION:
         unit = example["aggregation_unit"]
         return [f'boundaries = flowclient.get_geography(connection=connection, aggregation_unit="{unit}")']
-    spec = client_spec(example)
-    # What the page shows is what this evaluates: our own text, made three lines above.
-    meant = eval(compile(ast.parse(spec, mode="eval"), name, "eval"), {"flowclient": flowclient})  # noqa: S307
-    if parse(meant) != parse(example):
+    names = shared_specs(example)
+    before = [f"{called} = {client_spec(json.loads(spec), names)}" for spec, called in names.items()]
+    call = client_spec(example, names)
+    meant: dict[str, Any] = {"flowclient": flowclient}
+    # What the page shows is what this runs: our own text, made three lines above.
+    exec("\n".join([*before, f"spec = {call}"]), meant)  # noqa: S102
+    if parse(meant["spec"]) != parse(example):
         raise ValueError(f"{name}: flowclient's call does not mean the example; see client_spec in {__file__}.")
+    lines = [line for assignment in before for line in assignment.splitlines()]
     if not entry["top_level"]:
-        return f"spec = {spec}".splitlines()
-    call = spec.replace(f"flowclient.{name}_spec(", f"flowclient.{name}(\n    connection=connection,", 1)
-    return [*f"query = {call}".splitlines(), "query.get_result()"]
+        return [*lines, *f"spec = {call}".splitlines()]
+    call = call.replace(f"flowclient.{name}_spec(", f"flowclient.{name}(\n    connection=connection,", 1)
+    return [*lines, *f"query = {call}".splitlines(), "query.get_result()"]
 
 
-def client_spec(spec: dict[str, Any], indent: str = "") -> str:
-    """The call of flowclient that makes a spec."""
+def shared_specs(example: dict[str, Any]) -> dict[str, str]:
+    """The specs that stand more than once in an example, as JSON, and a name for each; those inside others first."""
+    times: dict[str, int] = {}
+
+    def count(value: Any) -> None:
+        if isinstance(value, dict) and "query_kind" in value:
+            key = json.dumps(value)
+            first = key not in times
+            if first:
+                for item in value.values():
+                    count(item)
+            times[key] = times.get(key, 0) + 1
+        elif isinstance(value, dict | list):
+            for item in value.values() if isinstance(value, dict) else value:
+                count(item)
+
+    count(example)
+    shared = [key for key, number in times.items() if number > 1]
+    of_kind = [json.loads(key)["query_kind"] for key in shared]
+    return {
+        key: kind if of_kind.count(kind) == 1 else f"{kind}_{of_kind[: n + 1].count(kind)}"
+        for n, (key, kind) in enumerate(zip(shared, of_kind, strict=True))
+    }
+
+
+def client_spec(spec: dict[str, Any], names: dict[str, str], indent: str = "") -> str:
+    """The call of flowclient that makes a spec, with names for the specs inside that have one."""
     kind, inner = spec["query_kind"], indent + "    "
-    lines = [f"flowclient.{kind}_spec("]
+    passed = []
     for wire_name, value in spec.items():
         if wire_name != "query_kind":
             name = CLIENT_NAMES.get((kind, wire_name), wire_name)
-            lines.append(f"{inner}{name}={client_value(value, inner)},")
-    return "\n".join([*lines, f"{indent})"])
+            if wire_name in BLOCKS:
+                values = [v for v in value.values() if v is not None]
+                told = repr(values[0] if len(values) == 1 else tuple(values))
+            else:
+                told = client_value(value, names, inner)
+            passed.append(f"{name}={told}")
+    flat = f"flowclient.{kind}_spec({', '.join(passed)})"
+    if indent and len(indent) + len(flat) <= WIDTH - 10 and "\n" not in flat:
+        return flat
+    return "\n".join([f"flowclient.{kind}_spec(", *(f"{inner}{told}," for told in passed), f"{indent})"])
 
 
-def client_value(value: Any, indent: str) -> str:
+def client_value(value: Any, names: dict[str, str], indent: str) -> str:
     """A value of a spec as flowclient takes it."""
     if isinstance(value, dict) and "query_kind" in value:
-        return client_spec(value, indent)
-    if isinstance(value, dict):
-        # Blocks such as hours, bins and range are written as their values alone.
-        values = [client_value(v, indent) for v in value.values() if v is not None]
-        return values[0] if len(values) == 1 else f"({', '.join(values)})"
+        return names.get(json.dumps(value)) or client_spec(value, names, indent)
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         inner = indent + "    "
-        return "\n".join(["[", *(f"{inner}{client_value(item, inner)}," for item in value), f"{indent}]"])
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+        items = [client_value(item, names, inner) for item in value]
+        flat = f"[{', '.join(items)}]"
+        if "\n" not in flat and len(indent) + len(flat) <= WIDTH - 10:
+            return flat
+        return "\n".join(["[", *(f"{inner}{item}," for item in items), f"{indent}]"])
+    return written(value, indent, "    ") if isinstance(value, dict | list | str) else repr(value)
 
 
 def outcome(entry: dict[str, Any], result: pa.Table, picture: str | None) -> list[str]:
@@ -309,6 +438,8 @@ def cell(value: Any) -> str:
             return "(WKB)"
         case float():
             return f"{value:.6g}"
+        case list():
+            return ", ".join(str(v).removesuffix(" 00:00:00") for v in value)
         case _:
             return str(value)
 
@@ -320,17 +451,16 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def query_index() -> str:
-    """The table of all kinds."""
-    rows = [
-        (
-            f"[{e['kind']}]({e['kind']}.md)",
-            e["summary"],
-            ROLES[e["role"]],
-            unit_of(e),
-            ", ".join(f"`{c}`" for c in e["columns"]),
-        )
-        for e in sorted(catalogue()["kinds"], key=lambda e: (not e["top_level"], e["kind"]))
-    ]
+    """The tables of all kinds."""
+    entries = catalogue()["kinds"]
+
+    def row(entry: dict[str, Any]) -> tuple[str, ...]:
+        columns = ", ".join(f"`{c}`" for c in entry["columns"])
+        return f"[{entry['kind']}]({entry['kind']}.md)", entry["summary"], unit_of(entry), columns
+
+    alone = [row(e) for e in entries if e["top_level"]]
+    inside = sorted((e for e in entries if not e["top_level"]), key=lambda e: (list(ROLES).index(e["role"]), e["kind"]))
+    nested = [(*row(e)[:2], ROLES[e["role"]], *row(e)[2:]) for e in inside]
     slots = [f"- `{slot}`: {', '.join(f'[{m}]({m}.md)' for m in slot_members(slot))}" for slot in sorted(SLOTS)]
     return "\n".join(
         [
@@ -340,13 +470,36 @@ def query_index() -> str:
             "",
             KINDS_INTRODUCED,
             "",
-            *table(("Kind", "It gives", "Where it stands", "Unit", "Columns"), rows),
+            "## Asked by themselves",
+            "",
+            *table(("Kind", "It gives", "Unit", "Columns"), alone),
+            "## Asked inside others",
+            "",
+            *table(("Kind", "It gives", "Of each subscriber", "Unit", "Columns"), nested),
             "Which kinds fit where, by the names of the API's schema:",
             "",
             *slots,
             "",
+            "## Samples",
+            "",
+            SAMPLES_INTRODUCED,
+            "",
+            *sampling_table(),
         ]
     )
+
+
+def sampling_table() -> list[str]:
+    """The fields of `sampling`, and its methods."""
+    methods = {cls.model_fields["sampling_method"].annotation.__args__[0]: cls for cls in SAMPLES}  # type: ignore[union-attr]
+    told = ", ".join(f"`{name}`: {inspect.getdoc(cls)}" for name, cls in methods.items())
+    rows = [("`sampling_method`", " or ".join(f"`{name}`" for name in methods), "required", told)]
+    schema = SAMPLES[-1].model_json_schema()
+    for name, info in SAMPLES[-1].model_fields.items():
+        if name != "sampling_method":
+            default = "required" if info.is_required() else told_default(info.default)
+            rows.append((f"`{name}`", typed(schema["properties"][name]), default, info.description or ""))
+    return table(("Name", "Type", "Default", "Meaning"), rows)
 
 
 def unit_of(entry: dict[str, Any]) -> str:
@@ -359,7 +512,9 @@ def unit_of(entry: dict[str, Any]) -> str:
 # Pictures: drawn at 1x for a page, in few colours.
 
 Draw = Callable[["Figure"], None]
+DrawUnits = Callable[..., None]
 GREY, INK, RAMP = "#dddddd", "#1f3b57", "YlOrBr"
+LINES = (INK, "#d08c2e", "#7a9e7e", "#a34a4a", "#7f7f9f", "#c0b283")
 
 
 def boundaries(session: Session) -> dict[str, geopandas.GeoDataFrame]:
@@ -379,13 +534,25 @@ def drawing(query: Query, result: pa.Table, units: dict[str, geopandas.GeoDataFr
     rows = result.to_pandas()
     if "lower_edge" in rows:
         return partial(draw_bars, rows=rows)
-    if query.unit not in units:
+    if "grp" in rows:
+        return partial(draw_periods, rows=rows)
+    if query.unit not in units or not has_location(type(query)):
         return None
-    if "pcod_from" in rows:
-        return partial(draw_flows, rows=rows, units=units[query.unit])
+    of_level = units[query.unit]
+    if "datetime" in rows:
+        return partial(draw_series, rows=rows.assign(date=rows["datetime"].dt.tz_localize(None)))
+    if "date" in rows and rows["date"].nunique() > PANELS:
+        return partial(draw_series, rows=rows)
+    draw = draw_flows if "pcod_from" in rows else draw_map
+    known = rows.dropna(subset=[c for c in rows if c.startswith("pcod")])
     if "date" in rows:
-        return partial(draw_days, rows=rows, units=units[query.unit])
-    return partial(draw_map, rows=rows, units=units[query.unit])
+        most = known["value"].max()
+        return partial(draw_panels, rows=known, units=of_level, panel="date", draw=partial(draw_map, most=most))
+    if "value_label" in rows:
+        labels = [cell(label) or "none" for label in result["value_label"].to_pylist()]
+        known = known.assign(value_label=[labels[n] for n in known.index])
+        return partial(draw_panels, rows=known, units=of_level, panel="value_label", draw=draw)
+    return partial(draw_one, rows=known, units=of_level, draw=draw)
 
 
 def drawn(draw: Draw, result: pa.Table) -> bytes:
@@ -409,57 +576,46 @@ def told_source(png: bytes) -> bytes:
     return png[start : start + len(b"Source\0") + 16] if start >= 0 else b""
 
 
-def draw_map(figure: Figure, rows: Any, units: geopandas.GeoDataFrame) -> None:
-    """Units in the colour of their value; grey where nothing is released."""
-    axes = bare(figure.subplots())
+def draw_one(figure: Figure, rows: Any, units: geopandas.GeoDataFrame, draw: DrawUnits) -> None:
+    """A single map or map of flows."""
+    draw(figure, bare(figure.subplots()), rows, units)
+
+
+def draw_panels(figure: Figure, rows: Any, units: geopandas.GeoDataFrame, panel: str, draw: DrawUnits) -> None:
+    """A map, or a map of flows, for each value of a column: the most frequent ones, in their order."""
+    of_most = rows.groupby(panel)["value"].sum().nlargest(PANELS).index
+    told = sorted(of_most)
+    figure.set_size_inches(max(5.0, 2.5 * len(told)), 3.4)
+    for name, axes in zip(told, figure.subplots(1, len(told), squeeze=False)[0], strict=True):
+        draw(figure, bare(axes), rows[rows[panel] == name], units)
+        axes.set_title(str(name), fontsize=8)
+
+
+def draw_map(
+    figure: Figure, axes: Axes, rows: Any, units: geopandas.GeoDataFrame, *, most: float | None = None
+) -> None:
+    """Units in the colour of their value, from 0 to the greatest; grey where nothing is released."""
     if "value" not in rows:
         units.plot(ax=axes, color=GREY, edgecolor=INK, linewidth=0.5)
         return
-    shade(figure, axes, units, rows.set_index("pcod")["value"], rows["value"].max())
-
-
-def draw_days(figure: Figure, rows: Any, units: geopandas.GeoDataFrame) -> None:
-    """A map a day, in one scale."""
-    days = sorted(rows["date"].unique())[:3]
-    every = figure.subplots(1, len(days), squeeze=False)[0]
-    for day, axes in zip(days, every, strict=True):
-        of_day = rows[rows["date"] == day].set_index("pcod")["value"]
-        shade(figure, bare(axes), units, of_day, rows["value"].max(), scale=day == days[-1], axes_of_scale=list(every))
-        axes.set_title(day, fontsize=8)
-
-
-def shade(
-    figure: Figure,
-    axes: Axes,
-    units: geopandas.GeoDataFrame,
-    values: Any,
-    most: float,
-    *,
-    scale: bool = True,
-    axes_of_scale: Any = None,
-) -> None:
-    """Draw units in the colour of their value, from 0 to `most`, with a scale."""
-    norm, ramp = Normalize(0, most), colormaps[RAMP]
+    values = rows.set_index("pcod")["value"]
+    norm, ramp = Normalize(0, values.max() if most is None else most), colormaps[RAMP]
     colours = [to_hex(ramp(norm(values[code]))) if code in values.index else GREY for code in units.index]
     units.plot(ax=axes, color=colours, edgecolor="white", linewidth=0.5)
-    if scale:
-        bar = figure.colorbar(
-            ScalarMappable(norm, ramp), ax=axes_of_scale or axes, orientation="horizontal", shrink=0.5, aspect=30
-        )
-        bar.ax.tick_params(labelsize=7)
-        bar.set_label("value; grey: not released", fontsize=7)
+    bar = figure.colorbar(ScalarMappable(norm, ramp), ax=axes, orientation="horizontal", shrink=0.6, aspect=25)
+    bar.ax.tick_params(labelsize=7)
+    bar.ax.xaxis.set_major_locator(MaxNLocator(4))
+    bar.set_label("value; grey: not released", fontsize=7)
 
 
-def draw_flows(figure: Figure, rows: Any, units: geopandas.GeoDataFrame) -> None:
+def draw_flows(figure: Figure, axes: Axes, rows: Any, units: geopandas.GeoDataFrame) -> None:
     """An arrow a flow, and a disc a unit's stayers; as wide, or as large, as their number."""
-    axes = bare(figure.subplots())
     units.plot(ax=axes, color="#eeeeee", edgecolor="#aaaaaa", linewidth=0.5)
     points = {code: (p.x, p.y) for code, p in units.geometry.representative_point().items()}
-    known = rows.dropna()
-    stays, moves = known[known["pcod_from"] == known["pcod_to"]], known[known["pcod_from"] != known["pcod_to"]]
+    stays, moves = rows[rows["pcod_from"] == rows["pcod_to"]], rows[rows["pcod_from"] != rows["pcod_to"]]
     for row in stays.itertuples():
         axes.scatter(*points[row.pcod_from], s=500 * row.value / stays["value"].max(), color="#c8d6e5", zorder=2)
-        axes.annotate(f"{row.value:,}", points[row.pcod_from], fontsize=7, ha="center", va="center", zorder=4)
+        axes.annotate(f"{row.value:,.0f}", points[row.pcod_from], fontsize=7, ha="center", va="center", zorder=4)
     for row in moves.itertuples():
         arrow = FancyArrowPatch(
             points[row.pcod_from],
@@ -475,6 +631,41 @@ def draw_flows(figure: Figure, rows: Any, units: geopandas.GeoDataFrame) -> None
             zorder=3,
         )
         axes.add_patch(arrow)
+
+
+def draw_series(figure: Figure, rows: Any) -> None:
+    """A line a location over time."""
+    axes = figure.subplots()
+    for colour, (code, of_unit) in zip(itertools.cycle(LINES), rows.groupby("pcod"), strict=False):
+        axes.plot(of_unit["date"], of_unit["value"], color=colour, linewidth=1.2, label=code)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("value", fontsize=8)
+    axes.xaxis.set_major_locator(AutoDateLocator(maxticks=7))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", fontsize=7, frameon=False)
+
+
+def draw_periods(figure: Figure, rows: Any) -> None:
+    """A bar a set of periods, and below it a dot for each period that is in the set."""
+    rows = rows.sort_values("value", ascending=False)
+    periods = sorted({period for grp in rows["grp"] for period in grp})
+    bars, dots = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    bars.bar(range(len(rows)), rows["value"], color=INK)
+    bars.set_ylabel("people", fontsize=8)
+    bars.spines[["top", "right"]].set_visible(False)
+    for n, grp in enumerate(rows["grp"]):
+        there = set(grp)
+        for at, period in enumerate(periods):
+            dots.scatter(n, at, s=30, color=INK if period in there else GREY)
+    dots.set_yticks(range(len(periods)), [str(period)[:16].removesuffix("T00:00") for period in periods])
+    dots.set_xticks([])
+    dots.invert_yaxis()
+    dots.margins(y=0.3)
+    dots.spines[:].set_visible(False)
+    for axes in (bars, dots):
+        axes.tick_params(labelsize=7, length=0)
 
 
 def draw_bars(figure: Figure, rows: Any) -> None:
@@ -509,8 +700,11 @@ def tables_page() -> str:
     ]
     for event in EVENTS.values():
         lines += [f"### {event.name}", "", event.description, "", *_columns(event.columns)]
-    lines += ["### Added to every event", "", "Loading adds these to each event table.", "", *_columns(SETTLED)]
-    lines += ["## Reference", ""]
+    lines += ["## Mobile money", "", f"### {TRANSACTIONS.name}", "", MONEY_INTRODUCED, ""]
+    lines += _columns(TRANSACTIONS.columns)
+    added = "Loading adds these to each event table, and to mobile money."
+    lines += ["## Added by loading", "", added, "", *_columns(SETTLED)]
+    lines += ["## Visits", "", VISITS.description, "", *_columns(VISITS.columns), "## Reference", ""]
     for reference in REFERENCE.values():
         lines += [f"### {reference.name}", "", reference.description, "", *_columns(reference.columns)]
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 -- Bins by arithmetic, not by a join; the last one holds its upper edge.
 WITH counted AS (
-    SELECT count(*)::DOUBLE AS x FROM read_parquet($calls_0_7, hive_partitioning = true, hive_types = {'day': DATE}) GROUP BY msisdn
+    SELECT sum(events)::DOUBLE AS x FROM read_parquet($visits_0_7, hive_partitioning = true, hive_types = {'day': DATE}) GROUP BY msisdn
 ), filled AS (
     SELECT least(floor(x / 20)::INTEGER, 9) AS bin, count(*) AS value FROM counted WHERE x BETWEEN 0 AND 200 GROUP BY bin
 )

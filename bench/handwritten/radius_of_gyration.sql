@@ -1,13 +1,13 @@
--- Visits first, so that a distance is computed once a subscriber and place. DuckDB keeps the visits, as they are used
+-- A distance is computed once a subscriber and place. DuckDB keeps the visits, as they are used
 -- twice; a window and a list a subscriber are slower. Distances are Lambert's, on WGS84, in steps so that each term is
 -- computed once.
 WITH visits AS (
     SELECT msisdn, n, lon, lat
     FROM (
-        SELECT msisdn, place, count(*) AS n
-        FROM read_parquet($calls_0_7, hive_partitioning = true, hive_types = {'day': DATE}) AS events
+        SELECT msisdn, place, sum(events)::DOUBLE AS n
+        FROM read_parquet($visits_0_7, hive_partitioning = true, hive_types = {'day': DATE}) AS visits
         JOIN (SELECT location_id, place, first_day, last_day FROM read_parquet($cell_units) WHERE unit = 'lon-lat') AS cells
-        ON events.location_id = cells.location_id AND events.day BETWEEN cells.first_day AND cells.last_day
+        ON visits.location_id = cells.location_id AND visits.day BETWEEN cells.first_day AND cells.last_day
         GROUP BY msisdn, place
     )
     JOIN (SELECT place, lon, lat FROM read_parquet($places) WHERE unit = 'lon-lat') AS points USING (place)

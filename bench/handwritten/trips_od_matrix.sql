@@ -1,9 +1,9 @@
 -- One stay a subscriber and place, joined with itself: the pairs are of stays, not of events.
 WITH stays AS (
-    SELECT msisdn, place, min(datetime) AS first, max(datetime) AS last
-    FROM read_parquet($calls_0_2, hive_partitioning = true, hive_types = {'day': DATE}) AS events
+    SELECT msisdn, place, min(first) AS first, max(last) AS last
+    FROM read_parquet($visits_0_2, hive_partitioning = true, hive_types = {'day': DATE}) AS visits
     JOIN (SELECT location_id, place, first_day, last_day FROM read_parquet($cell_units) WHERE unit = 'admin3') AS cells
-        ON events.location_id = cells.location_id AND events.day BETWEEN cells.first_day AND cells.last_day
+        ON visits.location_id = cells.location_id AND visits.day BETWEEN cells.first_day AND cells.last_day
     GROUP BY msisdn, place
 ), trips AS (
     SELECT a.place AS origin, b.place AS destination, count(*) AS value

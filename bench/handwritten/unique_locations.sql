@@ -2,9 +2,9 @@
 SELECT subscriber, pcod
 FROM (
     SELECT DISTINCT msisdn AS subscriber, place
-    FROM read_parquet($calls_0_7, hive_partitioning = true, hive_types = {'day': DATE}) AS events
+    FROM read_parquet($visits_0_7, hive_partitioning = true, hive_types = {'day': DATE}) AS visits
     JOIN (SELECT location_id, place, first_day, last_day FROM read_parquet($cell_units) WHERE unit = 'admin3') AS cells
-        ON events.location_id = cells.location_id AND events.day BETWEEN cells.first_day AND cells.last_day
+        ON visits.location_id = cells.location_id AND visits.day BETWEEN cells.first_day AND cells.last_day
 )
 JOIN (SELECT place, pcod FROM read_parquet($places) WHERE unit = 'admin3') AS places USING (place)
 ORDER BY subscriber, pcod

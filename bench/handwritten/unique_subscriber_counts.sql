@@ -5,9 +5,9 @@ FROM (
     SELECT place, count(*) AS value
     FROM (
         SELECT DISTINCT msisdn, place
-        FROM read_parquet($calls_0_14, hive_partitioning = true, hive_types = {'day': DATE}) AS events
+        FROM read_parquet($visits_0_14, hive_partitioning = true, hive_types = {'day': DATE}) AS visits
         JOIN (SELECT location_id, place, first_day, last_day FROM read_parquet($cell_units) WHERE unit = 'admin3') AS cells
-        ON events.location_id = cells.location_id AND events.day BETWEEN cells.first_day AND cells.last_day
+        ON visits.location_id = cells.location_id AND visits.day BETWEEN cells.first_day AND cells.last_day
     )
     GROUP BY place
 )

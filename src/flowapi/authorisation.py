@@ -7,26 +7,47 @@ from flowapi.errors import ApiError
 
 SIMPLE_SCOPES = ("get_available_dates", "get_qa_checks", "get_result", "run")
 UNITLESS = "nonspatial"
+SUBSET = "subscriber_subset"
+"""The parameter that chooses subscribers by a query of its own. Which kinds may do so is granted once, for no unit and
+for every query, as `nonspatial:subscriber_subset:<kind>`: it would else be granted for each unit and query anew, which
+makes tokens larger than proxies let through."""
 
 Roles = Mapping[str, frozenset[str]]
 
 
 def query_kinds(spec: Any) -> Iterator[str]:
-    """Yield the `query_kind` of a query spec and of every spec inside it, at any depth."""
+    """Yield the `query_kind` of a query spec and of every spec inside it, at any depth, subsets left aside."""
+    yield from (kind for kind, in_subset in _kinds(spec) if not in_subset)
+
+
+def subset_kinds(spec: Any) -> Iterator[str]:
+    """Yield the `query_kind` of every spec by which a query spec chooses subscribers, at any depth."""
+    yield from (kind for kind, in_subset in _kinds(spec) if in_subset)
+
+
+def _kinds(spec: Any, in_subset: bool = False) -> Iterator[tuple[str, bool]]:
     if isinstance(spec, dict):
         kind = spec.get("query_kind")
         if isinstance(kind, str):
-            yield kind
-        for value in spec.values():
-            yield from query_kinds(value)
+            yield kind, in_subset
+        for name, value in spec.items():
+            yield from _kinds(value, in_subset or name == SUBSET)
     elif isinstance(spec, list):
         for value in spec:
-            yield from query_kinds(value)
+            yield from _kinds(value, in_subset)
 
 
-def query_scopes(unit: str | None, top_kind: str, kinds: Iterable[str]) -> frozenset[str]:
-    """Name the scopes of a query: <unit>:<top kind>:<kind> for each kind in it."""
-    return frozenset(f"{unit or UNITLESS}:{top_kind}:{kind}" for kind in {top_kind, *kinds})
+def query_scopes(
+    unit: str | None, top_kind: str, kinds: Iterable[str], in_subsets: Iterable[str] = ()
+) -> frozenset[str]:
+    """Name the scopes of a query: <unit>:<top kind>:<kind> for each kind in it, and those of its subsets."""
+    own = (f"{unit or UNITLESS}:{top_kind}:{kind}" for kind in {top_kind, *kinds})
+    return frozenset([*own, *subset_scopes(in_subsets)])
+
+
+def subset_scopes(kinds: Iterable[str]) -> frozenset[str]:
+    """Name the scopes of choosing subscribers by queries of these kinds."""
+    return frozenset(f"{UNITLESS}:{SUBSET}:{kind}" for kind in kinds)
 
 
 def geography_scope(unit: str | None) -> str:
@@ -59,7 +80,7 @@ def granting_roles(roles: Roles, needed: Iterable[str]) -> list[str]:
     raise _refusal({name: wanted - scopes for name, scopes in roles.items()}, wanted)
 
 
-def may_run_kinds(roles: Roles, top_kind: str, kinds: Iterable[str]) -> None:
+def may_run_kinds(roles: Roles, top_kind: str, kinds: Iterable[str], in_subsets: Iterable[str] = ()) -> None:
     """Refuse kinds that no role may run at any unit, before the query is looked at any closer.
 
     Raises
@@ -68,7 +89,7 @@ def may_run_kinds(roles: Roles, top_kind: str, kinds: Iterable[str]) -> None:
         403, when no role holds `run` and, at some unit, the scope of each kind.
     """
     endings = frozenset(f"{top_kind}:{kind}" for kind in {top_kind, *kinds})
-    wanted = frozenset({"run", *(f"*:{ending}" for ending in endings)})
+    wanted = frozenset({"run", *(f"*:{ending}" for ending in endings), *subset_scopes(in_subsets)})
     lacking: dict[str, frozenset[str]] = {}
     for name, scopes in roles.items():
         units = {scope.partition(":")[0] for scope in scopes if scope.count(":") == 2}
@@ -111,6 +132,7 @@ def scopes_of_schemas(schemas: Mapping[str, Any]) -> list[str]:
     reach = _Reach(schemas)
     for member in schemas.get("FlowmachineQuerySchema", {}).get("oneOf", []):
         top = reach.resolve(member)
+        scopes |= subset_scopes(reach.subset_kinds(member))
         own_kinds = set(_choices(reach, top.get("properties", {}).get("query_kind", {})))
         units = set(_choices(reach, top.get("properties", {}).get("aggregation_unit", {}))) or {UNITLESS}
         for top_kind in own_kinds:
@@ -134,8 +156,20 @@ class _Reach:
         return {}
 
     def kinds(self, schema: Any) -> set[str]:
+        """The kinds below a schema, those of subsets left aside."""
+        return self._walked(schema)[0]
+
+    def subset_kinds(self, schema: Any) -> set[str]:
+        """The kinds below the subsets below a schema."""
+        _, subsets = self._walked(schema)
+        kinds, deeper = self._walked(subsets)
+        return kinds | (self._walked(deeper)[0] if deeper else set())
+
+    def _walked(self, schema: Any) -> tuple[set[str], list[Any]]:
+        """The kinds below a schema, and the schemas of subsets that were met and not entered."""
         found: set[str] = set()
         seen: set[str] = set()
+        subsets: list[Any] = []
         waiting = [schema]
         while waiting:
             node = waiting.pop()
@@ -151,8 +185,12 @@ class _Reach:
                 properties = node.get("properties")
                 if isinstance(properties, dict) and "query_kind" in properties:
                     found.update(_choices(self, properties["query_kind"]))
-                waiting.extend(node.values())
-        return found
+                    subsets.extend(inner for name, inner in properties.items() if name == SUBSET)
+                    waiting.extend(inner for name, inner in properties.items() if name != SUBSET)
+                    waiting.extend(inner for name, inner in node.items() if name != "properties")
+                else:
+                    waiting.extend(node.values())
+        return found, subsets
 
 
 def _reference(schema: Any) -> str | None:

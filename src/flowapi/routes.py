@@ -103,7 +103,9 @@ async def run_query(request: Request, caller: Caller) -> Response:
     spec = await _spec(request)
     top_kind = spec["query_kind"]
     try:
-        authorisation.may_run_kinds(caller.roles, top_kind, authorisation.query_kinds(spec))
+        authorisation.may_run_kinds(
+            caller.roles, top_kind, authorisation.query_kinds(spec), authorisation.subset_kinds(spec)
+        )
     except ApiError as refusal:
         raise _refused_scopes(refusal) from None
     checked = await _ask(request, "get_aggregation_unit", spec)
@@ -112,6 +114,7 @@ async def run_query(request: Request, caller: Caller) -> Response:
         _payload(checked, "aggregation_unit"),
         top_kind,
         {*authorisation.query_kinds(spec), *_payload(checked, "query_kinds")},
+        {*authorisation.subset_kinds(spec), *_payload(checked, "subset_kinds")},
     )
     _permit(
         request,
@@ -499,7 +502,10 @@ async def _known_query(request: Request, caller: Claims, query_id: str, *actions
         raise _backend_failure(reply)
     unit = _payload(reply, "aggregation_unit")
     scopes = authorisation.query_scopes(
-        unit, _payload(reply, "query_params")["query_kind"], _payload(reply, "query_kinds")
+        unit,
+        _payload(reply, "query_params")["query_kind"],
+        _payload(reply, "query_kinds"),
+        _payload(reply, "subset_kinds"),
     )
     # Ids are computed from the query, so anyone could learn what others asked by trying ids. Who lacks the
     # scopes is told what everyone is told of an id that does not exist.

@@ -11,6 +11,8 @@ Date: TypeAlias = date | str
 Hours: TypeAlias = tuple[int, int] | Sequence[int] | Mapping[str, int]
 Bins: TypeAlias = int | Sequence[float] | Mapping[str, Any]
 Bounds: TypeAlias = tuple[float, float] | Sequence[float] | Mapping[str, float]
+DayScores: TypeAlias = Mapping[str, float]
+Polygons: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 def day(value: Date | None) -> str | None:
@@ -43,6 +45,52 @@ def interval_name(interval: str) -> str:
 def given(**parameters: Any) -> dict[str, Any]:
     """Return the parameters that are not None: those that a spec leaves out otherwise."""
     return {name: value for name, value in parameters.items() if value is not None}
+
+
+def random_sample_spec(
+    *,
+    query: QuerySpec,
+    seed: float,
+    sampling_method: str = "random_ids",
+    size: int | None = None,
+    fraction: float | None = None,
+    estimate_count: bool = True,
+) -> QuerySpec:
+    """Return a spec that asks what another asks, of a random sample of its subscribers alone.
+
+    Raises `ValueError` unless either `size` or `fraction` is given.
+
+    Parameters
+    ----------
+    query : dict
+        The spec of a query about single subscribers. It is copied, not changed.
+    seed : float
+        Equal seeds draw equal samples. From -1 to 1 where sampling_method is random_ids.
+    sampling_method : str, default 'random_ids'
+        random_ids keeps exactly as many subscribers as asked for; with a fraction, system and bernoulli keep each
+        subscriber with that probability. One of: system, bernoulli, random_ids.
+    size : int, optional
+        How many subscribers to keep.
+    fraction : float, optional
+        Which share of the subscribers to keep, between 0 and 1.
+    estimate_count : bool, default True
+        Whether a server may estimate how many subscribers there are, instead of counting them.
+
+    Returns
+    -------
+    dict
+        A query spec.
+    """
+    if (size is None) == (fraction is None):
+        raise ValueError("Give either size, how many subscribers to keep, or fraction, which share of them.")
+    sampling = {
+        "seed": seed,
+        "sampling_method": sampling_method,
+        "size": size,
+        "fraction": fraction,
+        "estimate_count": estimate_count,
+    }
+    return {**query, "sampling": sampling}
 
 
 def days(start_date: Date, end_date: Date) -> Iterator[str]:

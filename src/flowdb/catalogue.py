@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from flowdb.lake import Lake, LakeError, day_lock
-from flowdb.tables import EVENT_TYPES
+from flowdb.tables import DAILY
 
 STATES = ("found", "loading", "ingested", "failed", "withdrawn")
 """What a day of data goes through; `ingested` and `withdrawn` say what the lake holds, the others how a load goes."""
@@ -291,7 +291,7 @@ def get_checks(
         ]
 
 
-def mend(catalogue: Catalogue, lake: Lake, event_types: Sequence[str] = EVENT_TYPES) -> int:
+def mend(catalogue: Catalogue, lake: Lake, event_types: Sequence[str] = tuple(DAILY)) -> int:
     """Bring the catalogue in line with the lake; returns how many days were mended.
 
     A day that was committed but not recorded is recorded, with its checks; a load that died is recorded as failed.

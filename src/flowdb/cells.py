@@ -4,24 +4,33 @@ import csv
 import datetime as dt
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import shapely
 
+from flowdb.edges import unit_edges
 from flowdb.lake import ARROW, TOGETHER, Lake, LakeError, arrow_schema, held
-from flowdb.tables import CELL_UNITS, CELLS, MOST_PLACES, PLACES, SITES, TACS, Table
+from flowdb.tables import CELL_UNITS, CELLS, GRID, MOST_PLACES, PLACES, SITES, TACS, Table, mapping_key
 
 """The tables that `settle` makes from cells and geography."""
 SINCE_EVER = dt.date(1, 1, 1)
 STILL = dt.date(9999, 12, 31)
 
+SETTLED_FROM = ("cells", "geography", "sites", "cell_mappings", "geom_points")
+"""The tables that places, and the cells that lie in them, are settled from."""
+
 _REFUSAL = "Cells or boundaries are being loaded by another process: wait for it to end."
 _WAIT = 60.0
+# Arrow makes its functions when it is imported, which type checkers do not see.
+pc: Any = pyarrow.compute
+
 _BLANKS = " \t\r\n\u00a0\ufeff"
 
 
@@ -31,6 +40,13 @@ class Loaded:
 
     rows: int
     warnings: tuple[str, ...] = ()
+
+
+@contextmanager
+def changing(lake: Lake) -> Iterator[None]:
+    """Hold the lake's reference tables against other processes; waits a minute for them to be free."""
+    with held(lake, "reference", _REFUSAL, _WAIT):
+        yield
 
 
 def load_cells(
@@ -46,29 +62,30 @@ def load_cells(
     that overlap are refused, or, with `overlaps="cut"`, the earlier version ends the day before the later begins.
     Raises LakeError naming file, line and field.
     """
-    rows, warnings = _read(file, CELLS, columns or {}, ("id", "version", "longitude", "latitude"))
-    _check_places(rows)
+    rows, warnings = read_rows(file, CELLS, columns or {}, ("id", "version", "longitude", "latitude"))
+    check_places(rows)
     _check_dates(rows)
-    _check_once(rows, ("id", "version"))
+    check_once(rows, ("id", "version"))
     warnings += _part_versions(file, rows, overlaps)
-    with held(lake, "reference", _REFUSAL, _WAIT):
+    with changing(lake):
         lake.replace_reference("cells", _table(rows, CELLS), {"source": file.name})
         warnings += settle_held(lake)
     return Loaded(len(rows), tuple(warnings))
 
 
 def load_sites(lake: Lake, file: Path, columns: Mapping[str, str] | None = None) -> Loaded:
-    """Load the sites from a CSV, in place of all former ones.
+    """Load the sites from a CSV, in place of all former ones, and settle where the sites of cells stand.
 
     `columns` gives a source column for a target one where the names differ. Raises LakeError naming file, line and
     field.
     """
-    rows, warnings = _read(file, SITES, columns or {}, ("id", "version", "longitude", "latitude"))
-    _check_places(rows)
+    rows, warnings = read_rows(file, SITES, columns or {}, ("id", "version", "longitude", "latitude"))
+    check_places(rows)
     _check_dates(rows)
-    _check_once(rows, ("id", "version"))
-    with held(lake, "reference", _REFUSAL, _WAIT):
+    check_once(rows, ("id", "version"))
+    with changing(lake):
         lake.replace_reference("sites", _table(rows, SITES), {"source": file.name})
+        warnings += settle_held(lake)
     return Loaded(len(rows), tuple(warnings))
 
 
@@ -78,9 +95,9 @@ def load_tacs(lake: Lake, file: Path, columns: Mapping[str, str] | None = None) 
     `columns` gives a source column for a target one where the names differ. Raises LakeError naming file, line and
     field.
     """
-    rows, warnings = _read(file, TACS, columns or {}, ("id",))
-    _check_once(rows, ("id",))
-    with held(lake, "reference", _REFUSAL, _WAIT):
+    rows, warnings = read_rows(file, TACS, columns or {}, ("id",))
+    check_once(rows, ("id",))
+    with changing(lake):
         lake.replace_reference("tacs", _table(rows, TACS), {"source": file.name})
     return Loaded(len(rows), tuple(warnings))
 
@@ -93,7 +110,7 @@ def settle(lake: Lake) -> list[str]:
     """
     if _settled(lake):
         return []
-    with held(lake, "reference", _REFUSAL, _WAIT):
+    with changing(lake):
         return settle_held(lake)
 
 
@@ -102,19 +119,26 @@ def settle_held(lake: Lake) -> list[str]:
     if _settled(lake):
         return []
     made_from = _versions(lake)
-    positions = _positions(lake.reference("cells"))
-    points, of_points = _points(positions)
-    units, of_units, warnings = _units(positions, lake.reference("geography"))
-    for places in (points, *units):
+    served, sites, geography = _served(lake.reference("cells")), lake.reference("sites"), lake.reference("geography")
+    positions = served.filter(served["lon"].is_valid())
+    units, of_units, warnings = _units(positions, geography)
+    network, of_network = _network(served, sites)
+    of_tables, by_tables, of_mappings = _by_tables(
+        served, lake.reference("cell_mappings"), lake.reference("geom_points"), units
+    )
+    warnings += of_mappings
+    points, of_points = _points([(None, positions), *by_tables])
+    for places in (points, *units, *network):
         if places.num_rows > MOST_PLACES:
             raise LakeError(
                 f"{places['unit'][0]} would have {places.num_rows:,} places; a level can have {MOST_PLACES:,}. "
                 "Load a coarser level."
             )
     rows = {
-        "cell_positions": positions,
-        "places": _as_declared([points, *units], PLACES),
-        "cell_units": _as_declared([of_points, *of_units], CELL_UNITS),
+        "cell_positions": sited(positions, sites),
+        "unit_edges": unit_edges(geography),
+        "places": _as_declared([points, *units, *network], PLACES),
+        "cell_units": _as_declared([*of_points, *of_units, *of_network, *of_tables], CELL_UNITS),
     }
     lake.replace_together(rows, {"made_from": made_from})
     return warnings
@@ -126,7 +150,7 @@ def without_traps(text: str) -> str:
 
 
 def _versions(lake: Lake) -> dict[str, list[str]]:
-    return {name: [p.name for p in lake.reference_files(name)] for name in ("cells", "geography")}
+    return {name: [p.name for p in lake.reference_files(name)] for name in SETTLED_FROM}
 
 
 def _settled(lake: Lake) -> bool:
@@ -137,27 +161,137 @@ def _settled(lake: Lake) -> bool:
     return all(m is not None and m.get("made_from") == wanted for m in made)
 
 
-def _positions(cells: pa.Table) -> pa.Table:
-    # A cell has both or none.
-    placed = cells.filter(cells["longitude"].is_valid())
+def _served(cells: pa.Table) -> pa.Table:
+    """Every version of a cell, when it served and where it stood; it has both lon and lat, or none."""
     table = pa.table(
         {
-            "location_id": placed["id"],
-            "version": placed["version"],
-            "site_id": placed["site_id"],
-            "first_day": placed["date_of_first_service"].fill_null(SINCE_EVER),
-            "last_day": placed["date_of_last_service"].fill_null(STILL),
-            "lon": placed["longitude"],
-            "lat": placed["latitude"],
+            "location_id": cells["id"],
+            "version": cells["version"],
+            "site_id": cells["site_id"],
+            "first_day": cells["date_of_first_service"].fill_null(SINCE_EVER),
+            "last_day": cells["date_of_last_service"].fill_null(STILL),
+            "lon": cells["longitude"],
+            "lat": cells["latitude"],
         }
     )
     return table.sort_by([("location_id", "ascending"), ("version", "ascending")])
 
 
-def _points(positions: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The distinct positions as numbered places, and which of them each position is."""
-    where = np.column_stack([np.asarray(positions["lon"]), np.asarray(positions["lat"])])
-    points, place = np.unique(where.reshape(-1, 2), axis=0, return_inverse=True)
+def sited(positions: pa.Table, sites: pa.Table) -> pa.Table:
+    """Positions with the number and the position of the site's version that each belongs to.
+
+    The position is that of the sites table where it has that id and version, else that of the site's first cell; a
+    cell without a site stands for itself, after a site of its name.
+    """
+    known = {
+        (s["id"], False, s["version"]): (s["longitude"], s["latitude"])
+        for s in sites.select(["id", "version", "longitude", "latitude"]).to_pylist()
+        if s["longitude"] is not None
+    }
+    cells = positions.select(["location_id", "version", "site_id", "lon", "lat"]).to_pylist()
+    keys = [(c["site_id"] or c["location_id"], not c["site_id"], c["version"]) for c in cells]
+    number = {key: n for n, key in enumerate(sorted(set(keys)))}
+    for key, cell in zip(keys, cells, strict=True):
+        known.setdefault(key, (cell["lon"], cell["lat"]))
+    return (
+        positions.append_column("site", pa.array([number[k] for k in keys], pa.int32()))
+        .append_column("site_lon", pa.array([known[k][0] for k in keys], pa.float64()))
+        .append_column("site_lat", pa.array([known[k][1] for k in keys], pa.float64()))
+    )
+
+
+def _network(served: pa.Table, sites: pa.Table) -> tuple[list[pa.Table], list[pa.Table]]:
+    """Cells and sites as numbered places, each where its latest version stands, and the cells that they are of.
+
+    A site that the sites table does not place stands where its cells do.
+    """
+    places, found = [], []
+    last_known = sites.rename_columns({"id": "site_id", "longitude": "lon", "latitude": "lat"}).sort_by("version")
+    for unit, column, others in (("cell", "location_id", []), ("site", "site_id", [last_known])):
+        named = served.filter(served[column].is_valid())
+        codes, place = np.unique(np.asarray(named[column].to_pylist(), str), return_inverse=True)
+        where: dict[str, tuple[float, float]] = {}
+        for table in (named, *others):
+            known = table.filter(table["lon"].is_valid())
+            at = zip(known["lon"].to_pylist(), known["lat"].to_pylist(), strict=True)
+            where |= dict(zip(known[column].to_pylist(), at, strict=True))
+        stands = [where.get(code, (None, None)) for code in codes.tolist()]
+        places.append(
+            pa.table(
+                {
+                    "unit": _repeated(unit, len(codes)),
+                    "place": pa.array(range(len(codes)), pa.int32()),
+                    "pcod": pa.array(codes.tolist(), pa.string()),
+                    "lon": pa.array([lon for lon, _ in stands], pa.float64()),
+                    "lat": pa.array([lat for _, lat in stands], pa.float64()),
+                }
+            )
+        )
+        found.append(_placed(named, place.reshape(-1), unit))
+    return places, found
+
+
+def _by_tables(
+    served: pa.Table, mappings: pa.Table, points: pa.Table, levels: list[pa.Table]
+) -> tuple[list[pa.Table], list[tuple[str | None, pa.Table]], list[str]]:
+    """Where the deployment's own tables place cells: in units of levels, and at points; and warnings."""
+    ids = served["location_id"].to_pylist()
+    every = len(set(ids))
+    told: dict[str, dict[str, dict[str, str]]] = {}
+    for row in mappings.to_pylist():
+        told.setdefault(row["mapping_table"], {}).setdefault(row["column"], {})[row["location_id"]] = row["value"]
+    where: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+    for row in points.to_pylist():
+        where.setdefault((row["geom_table"], row["column"]), {})[row["value"]] = (row["lon"], row["lat"])
+    in_units: list[pa.Table] = []
+    at_points: list[tuple[str | None, pa.Table]] = []
+    warnings: list[str] = []
+
+    def missing(table: str, what: str, found: list[Any]) -> list[str]:
+        """How many cells a table does not place."""
+        lost = every - len({cell for cell, place in zip(ids, found, strict=True) if place is not None})
+        return [f"{table} has no {what} for {lost} of {every} cells: what they carry is left out."] if lost else []
+
+    for table, columns in sorted(told.items()):
+        for level in filter(len, levels):
+            unit = level["unit"][0].as_py()
+            if (codes := columns.get(f"{unit}pcod")) is None:
+                continue
+            numbers = dict(zip(level["pcod"].to_pylist(), level["place"].to_pylist(), strict=True))
+            found = [numbers.get(codes.get(cell, "")) for cell in ids]
+            in_units.append(_placed(*_where_known(served, found), unit, mapping_key(table)))
+            warnings += missing(table, f"unit of {unit}", found)
+        inside = pa.array([cell in columns["id"] for cell in ids], pa.bool_())
+        at_points.append((mapping_key(table), served.filter(pc.and_(inside, served["lon"].is_valid()))))
+    for (geom, column), values in sorted(where.items()):
+        for table, columns in ((None, None), *sorted(told.items())):
+            named = {cell: cell for cell in ids} if columns is None else columns.get(column)
+            if named is None:
+                continue
+            found = [values.get(named.get(cell, "")) for cell in ids]
+            placed, stands = _where_known(served, found)
+            if not stands:
+                continue
+            for n, name in enumerate(("lon", "lat")):
+                at = pa.array([point[n] for point in stands], pa.float64())
+                placed = placed.set_column(placed.schema.get_field_index(name), name, at)
+            at_points.append((mapping_key(table, geom, column), placed))
+            if table is None or column != "id":
+                through = f" through {table}" if table else ""
+                warnings += missing(f"{geom}, joined on {column}{through},", "point", found)
+    return in_units, at_points, warnings
+
+
+def _where_known(served: pa.Table, found: list[Any]) -> tuple[pa.Table, list[Any]]:
+    known = [n for n, place in enumerate(found) if place is not None]
+    return served.take(pa.array(known, pa.int64())), [found[n] for n in known]
+
+
+def _points(placements: list[tuple[str | None, pa.Table]]) -> tuple[pa.Table, list[pa.Table]]:
+    """The distinct positions of all mappings as numbered places, and which of them each position is."""
+    every = [np.column_stack([np.asarray(cells["lon"]), np.asarray(cells["lat"])]) for _, cells in placements]
+    points, place = np.unique(np.concatenate(every).reshape(-1, 2), axis=0, return_inverse=True)
+    cuts = np.cumsum([cells.num_rows for _, cells in placements])[:-1]
     places = pa.table(
         {
             "unit": _repeated("lon-lat", len(points)),
@@ -167,7 +301,8 @@ def _points(positions: pa.Table) -> tuple[pa.Table, pa.Table]:
             "lat": points[:, 1],
         }
     )
-    return places, _placed(positions, "lon-lat", place.reshape(-1))
+    parts = zip(placements, np.split(place.reshape(-1), cuts), strict=True)
+    return places, [_placed(cells, part, "lon-lat", mapping) for (mapping, cells), part in parts]
 
 
 def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], list[pa.Table], list[str]]:
@@ -183,12 +318,14 @@ def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], li
     for unit in sorted(set(geography["unit"].to_pylist())):
         level = geography.filter(pa.array([u == unit for u in geography["unit"].to_pylist()])).sort_by("pcod")
         polygons = shapely.from_wkb(level["geom"].to_numpy())
-        polygon, point = tree.query(polygons, predicate="contains")
+        # Squares of a grid share their edges, and whatever stands on one is in one of them.
+        grid = unit.startswith(GRID)
+        polygon, point = tree.query(polygons, predicate="covers" if grid else "contains")
         order = np.lexsort((polygon, point))
         polygon, point = polygon[order], point[order]
         first = np.ones(len(point), bool)
         first[1:] = point[1:] != point[:-1]
-        warnings += _overlapping(unit, positions, level, polygon, point)
+        warnings += [] if grid else _overlapping(unit, positions, level, polygon, point)
         warnings += _outside(unit, positions, polygons, int(first.sum()))
         places.append(
             pa.table(
@@ -202,7 +339,7 @@ def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], li
             )
         )
         inside = positions.take(pa.array(point[first], pa.int64()))
-        found.append(_placed(inside, unit, polygon[first]))
+        found.append(_placed(inside, polygon[first], unit))
     return places, found, warnings
 
 
@@ -211,10 +348,15 @@ def _tree(positions: pa.Table, x: str, y: str) -> shapely.STRtree:
     return shapely.STRtree(points)
 
 
-def _placed(positions: pa.Table, unit: str, place: Any) -> pa.Table:
+def _placed(positions: pa.Table, place: Any, unit: str, mapping: str | None = None) -> pa.Table:
     columns = {n: positions[n] for n in ("location_id", "version", "first_day", "last_day")}
     return pa.table(
-        {"unit": _repeated(unit, positions.num_rows), **columns, "place": pa.array(place, pa.int32(), safe=False)}
+        {
+            "unit": _repeated(unit, positions.num_rows),
+            "mapping": _repeated(mapping, positions.num_rows),
+            **columns,
+            "place": pa.array(place, pa.int32(), safe=False),
+        }
     )
 
 
@@ -223,7 +365,7 @@ def _as_declared(tables: list[pa.Table], declared: Table) -> pa.Table:
     return pa.concat_tables([t.select(schema.names).cast(schema) for t in tables])
 
 
-def _repeated(text: str, times: int) -> pa.Array:
+def _repeated(text: str | None, times: int) -> pa.Array:
     return pa.array([text] * times, pa.string())
 
 
@@ -254,7 +396,7 @@ def _outside(unit: str, positions: pa.Table, polygons: Any, inside: int) -> list
     return told
 
 
-def _read(
+def read_rows(
     file: Path, table: Table, columns: Mapping[str, str], needed: tuple[str, ...]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a CSV as the table's types, each with its line number under `line`."""
@@ -352,7 +494,8 @@ _NOUN = {
 }
 
 
-def _check_places(rows: list[dict[str, Any]]) -> None:
+def check_places(rows: list[dict[str, Any]]) -> None:
+    """Raise LakeError where longitude and latitude are not on earth, or only one of them is given."""
     for row in rows:
         for name, limit in (("longitude", 180), ("latitude", 90)):
             value = row[name]
@@ -373,7 +516,8 @@ def _check_dates(rows: list[dict[str, Any]]) -> None:
             raise LakeError(f"{row['where']}: date_of_last_service {last} is before date_of_first_service {first}.")
 
 
-def _check_once(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+def check_once(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+    """Raise LakeError where two rows have the same values of these columns."""
     seen: dict[tuple[Any, ...], int] = {}
     for row in rows:
         values = tuple(row[n] for n in names)

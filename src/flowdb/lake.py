@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
@@ -25,12 +25,16 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import AddAction
 
-from flowdb.tables import EVENTS, REFERENCE, Column, stored_columns
+from flowdb import visits
+from flowdb.tables import DAILY, REFERENCE, Column, stored_columns
+
+if TYPE_CHECKING:
+    import duckdb
 
 MARKER = "flowdb.json"
 FORMAT = 1
 
-TOGETHER = ("places", "cell_units", "cell_positions")
+TOGETHER = ("places", "cell_units", "cell_positions", "unit_edges")
 """Reference tables that are settled from one state of cells and boundaries, and read as one."""
 _SET = "set-"
 _PATIENCE = 10.0
@@ -75,6 +79,11 @@ class StoredDay:
     def version(self) -> str:
         """What changes when the day is corrected."""
         return self.file.name
+
+    @property
+    def visits(self) -> Path | None:
+        """The file of the day's settled visits; None where there is none that is whole, as of an older lake."""
+        return visits.visits_file(self.file) if visits.is_settled(self.file, self.rows) else None
 
 
 @dataclass(frozen=True)
@@ -149,6 +158,10 @@ class Lake:
         """Where the Delta table of an event type lies."""
         return self.path / "events" / event_type
 
+    def visits_path(self, event_type: str) -> Path:
+        """Where the settled visits of an event type lie, by day."""
+        return self.path / "visits" / event_type
+
     def reference_path(self, name: str) -> Path:
         """Where the Delta table of a reference table lies."""
         return self.path / "reference" / name
@@ -156,7 +169,7 @@ class Lake:
     def snapshot(self) -> Snapshot:
         """What the lake holds now."""
         days = {}
-        for event_type in EVENTS:
+        for event_type in DAILY:
             if held := {s.day: s for s in self._stored(event_type)}:
                 days[event_type] = held
         return Snapshot(days, self._reference())
@@ -193,14 +206,23 @@ class Lake:
         directory.mkdir(parents=True, exist_ok=True)
         return directory / f"{uuid.uuid4().hex}.parquet"
 
-    def commit_day(self, event_type: str, day: dt.date, staged: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def commit_day(
+        self,
+        event_type: str,
+        day: dt.date,
+        staged: Path,
+        facts: Mapping[str, Any],
+        connection: "duckdb.DuckDBPyConnection | None" = None,
+    ) -> dict[str, Any]:
         """Make a staged day the day that is in, in place of any former one: wholly, or not at all.
 
-        `facts` (sources, counts, checks; JSON) are kept with the commit and read back by `facts`. Returns what the
-        commit says, as `history` tells it.
+        Its visits are settled first, with `connection` and its memory limit where one is given. `facts` (sources,
+        counts, checks; JSON) are kept with the commit and read back by `facts`. Returns what the commit says, as
+        `history` tells it.
         """
         told = _told(day, "ingested", facts)
         _sync(staged)
+        visits.settle(event_type, staged, connection)
         schema = arrow_schema(stored_columns(event_type))
         table = self._events_table(event_type, schema)
         stat = staged.stat()
@@ -295,17 +317,41 @@ class Lake:
         told = next((c["flowdb"] for c in commits if "flowdb" in c), None)
         return json.loads(told)["facts"] if told else None
 
-    def sweep(self, older_than: dt.timedelta = dt.timedelta(days=1)) -> int:
-        """Delete staged files that no commit of any version names, left by a killed load; returns how many."""
+    def discard(self, staged: Path) -> None:
+        """Delete a staged day that was not committed, and its visits."""
+        visits.discard(staged)
+        staged.unlink(missing_ok=True)
+
+    def settle_visits(self) -> int:
+        """Settle the visits of days that have none, as those of a lake of an older FlowKit; returns of how many."""
+        settled = 0
+        for event_type, held in self.snapshot().days.items():
+            for stored in held.values():
+                if stored.visits is None and visits.settle(event_type, stored.file):
+                    settled += 1
+        return settled
+
+    def sweep(self, older_than: dt.timedelta = dt.timedelta(days=1), event_type: str | None = None) -> int:
+        """Delete what nobody reads any more, of one event type or of all; returns how many files.
+
+        Staged days that no commit of any version names, left by a killed load; and visits of days that are not in, or
+        were replaced or withdrawn long enough ago for no question to read them still.
+        """
         swept = 0
-        for event_type in EVENTS:
-            root = self.events_path(event_type)
-            named = _ever_named(root)
-            for file in root.glob("day=*/*.parquet"):
-                late = time.time() - file.stat().st_mtime > older_than.total_seconds()
-                if late and f"{file.parent.name}/{file.name}" not in named:
-                    file.unlink()
-                    swept += 1
+        for each in [event_type] if event_type else DAILY:
+            root = self.events_path(each)
+            named, removed = _ever_named(root)
+            held = [(file, False) for file in root.glob("day=*/*.parquet")]
+            held += [(file, True) for file in self.visits_path(each).glob("day=*/*.parquet*")]
+            for file, derived in held:
+                path = f"{file.parent.name}/{visits.events_name(file)}"
+                unread = path not in named or (derived and (path in removed or file.suffix != ".parquet"))
+                # Another process may be sweeping too.
+                with suppress(FileNotFoundError):
+                    since = max(file.stat().st_mtime, removed.get(path, 0))
+                    if unread and time.time() - since > older_than.total_seconds():
+                        file.unlink()
+                        swept += 1
         return swept
 
     def _events_table(self, event_type: str, schema: pa.Schema) -> DeltaTable:
@@ -362,13 +408,20 @@ def _files_of(path: Path, *log: object) -> tuple[_File, ...]:
     return tuple((path / a["path"], a["num_records"], a.get("partition") or {}) for a in actions.to_pylist())
 
 
-def _ever_named(path: Path) -> set[str]:
-    named = set()
-    for log in (path / "_delta_log").glob("*.json"):
+def _ever_named(path: Path) -> tuple[set[str], dict[str, float]]:
+    """The files that any commit of a Delta table names, and when those that are not in any more were taken out."""
+    named: set[str] = set()
+    removed: dict[str, float] = {}
+    for log in sorted((path / "_delta_log").glob("*.json")):
         for line in log.read_text().splitlines():
             with suppress(ValueError):
-                named.add(json.loads(line).get("add", {}).get("path"))
-    return named
+                action = json.loads(line)
+                if "add" in action:
+                    named.add(action["add"]["path"])
+                    removed.pop(action["add"]["path"], None)
+                elif "remove" in action:
+                    removed[action["remove"]["path"]] = action["remove"].get("deletionTimestamp", 0) / 1000
+    return named, removed
 
 
 def _told(day: dt.date, state: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from flowdb.tables import EVENTS, Column, stored_columns
+from flowdb.tables import DAILY, Column, stored_columns
 from flowetl import pseudonyms, zones
 
 _NO_VALUE = "('NULL', 'null', 'None', 'none', 'NaN', 'nan', '\\N')"
@@ -65,7 +65,7 @@ def cleaned(
     are passed on. The result has the stored columns, `day` being NULL on bad rows, and their `reason` and `form`; no
     delivered text is in it but cells, networks and kinds of good rows.
     """
-    table = EVENTS[event_type]
+    table = DAILY[event_type]
     texts = ", ".join(f"{_text(values[c.name])} AS {c.name}_text" for c in table if c.name in values)
     until = today + dt.timedelta(days=1)
     naive_us, absolute = "epoch_us(naive)", "absolute_us"
@@ -168,11 +168,13 @@ def _reason(event_type: str, values: Mapping[str, str], earliest: int, latest: i
             f"local_us < {earliest} OR local_us >= {latest}",
             f"concat_ws(': ', 'datetime is before 1990 or after tomorrow', {shown})",
         ),
-        ("msisdn IS NULL", "'msisdn is empty'"),
+    ]
+    cases += [
+        (f"{c.name} IS NULL", f"'{c.name} is empty'") for c in DAILY[event_type] if c.required and c.name != "datetime"
     ]
     cases += [
         (_misread(c), f"'{c.name} is not {_NOUN[c.type]}'")
-        for c in EVENTS[event_type]
+        for c in DAILY[event_type]
         if c.name in values and c.type in _NOUN and not c.identifies
     ]
     return "CASE " + " ".join(f"WHEN {when} THEN {then}" for when, then in cases) + " END"

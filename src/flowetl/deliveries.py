@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flowdb.tables import EVENTS, Table
+from flowdb.tables import DAILY, Table
 from flowetl.errors import IngestError
 
 _CHUNK = 1 << 20
@@ -37,9 +37,11 @@ _ALSO_CALLED = {
     "datetime": ("start_time", "timestamp", "call_datetime", "event_time", "date_time", "time"),
     "msisdn": ("a_number", "caller", "calling_number", "subscriber", "subscriber_id", "anumber"),
     "msisdn_counterpart": ("b_number", "callee", "called_number", "bnumber", "counterpart"),
+    "outgoing": ("is_outgoing",),
+    "cell_version": ("version",),
     "location_id": ("cell_id", "cell", "cellid", "cgi", "site_id"),
     "duration": ("call_duration", "duration_seconds"),
-    "id": ("call_id", "event_id", "record_id"),
+    "id": ("call_id", "event_id", "record_id", "transaction_id"),
 }
 _ALIKE = 0.8
 
@@ -229,7 +231,7 @@ def meanings(delivery: Delivery, event_type: str, columns: Mapping[str, str]) ->
     `columns` gives a source column for a target one where the names differ; an empty source leaves the target out.
     Raises IngestError where a column is missing, or one is unknown that may be meant for a missing one.
     """
-    table, header = EVENTS[event_type], delivery.header
+    table, header = DAILY[event_type], delivery.header
     for target, source in columns.items():
         if target not in table:
             raise IngestError(f"{event_type} has no column {target!r}; it has: {', '.join(table.names)}.")

@@ -26,7 +26,7 @@ from flowdb import catalogue as books
 from flowdb import cells
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake, day_lock
-from flowdb.tables import EVENT_TYPES, stored_columns
+from flowdb.tables import DAILY, stored_columns
 from flowetl import deliveries, pseudonyms, quality
 from flowetl.deliveries import Delivery, Encoding
 from flowetl.errors import IngestError
@@ -96,8 +96,8 @@ def ingest(
     """
     tell = progress or (lambda *_: None)
     paths = list(files)
-    if event_type not in EVENT_TYPES:
-        raise IngestError(f"{event_type!r} is no event type; there are: {', '.join(EVENT_TYPES)}.")
+    if event_type not in DAILY:
+        raise IngestError(f"{event_type!r} is no event type; there are: {', '.join(DAILY)}.")
     if not paths:
         raise IngestError("No file is given.")
     source_zone = timezone_of_source or lake.timezone
@@ -122,8 +122,8 @@ def withdraw(lake: Lake, catalogue: Catalogue, event_type: str, day: dt.date, re
 
     Raises IngestError for an unknown event type, LakeError where the day is not in.
     """
-    if event_type not in EVENT_TYPES:
-        raise IngestError(f"{event_type!r} is no event type; there are: {', '.join(EVENT_TYPES)}.")
+    if event_type not in DAILY:
+        raise IngestError(f"{event_type!r} is no event type; there are: {', '.join(DAILY)}.")
     with day_lock(lake, event_type, day):
         books.record_commit(catalogue, event_type, lake.withdraw_day(event_type, day, reason))
 
@@ -153,6 +153,7 @@ def _load(run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rul
     other_key = sorted(d for d, facts in former.items() if d not in to_load and facts.get("key") != run.fingerprint)
     added = _refuse_losses(run, staged, to_load, former, rules)
     books.record_states(catalogue, run.event_type, to_load, "found")
+    run.lake.sweep(event_type=run.event_type)
     for number, day in enumerate(to_load):
         run.progress("loading days", number, len(to_load))
         with day_lock(run.lake, run.event_type, day):
@@ -266,11 +267,11 @@ def _load_day(
     file = run.lake.stage(run.event_type, day)
     try:
         report, facts = _write_day(run, staged, day, added_to, file=file, folders=rules.checks)
-        told = run.lake.commit_day(run.event_type, day, file, facts)
+        told = run.lake.commit_day(run.event_type, day, file, facts, run.connection)
     except BaseException as error:
         # Not if the commit did go through: then the file is the day.
         if file not in {s.file for s in run.lake.snapshot().days.get(run.event_type, {}).values()}:
-            file.unlink(missing_ok=True)
+            run.lake.discard(file)
         with suppress(SQLAlchemyError):
             books.record_state(catalogue, run.event_type, day, "failed", sentence(run.lake, error))
         raise

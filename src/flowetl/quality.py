@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from flowdb.tables import EVENT_TYPES, EVENTS
+from flowdb.tables import DAILY, EVENT_TYPES
 from flowetl.errors import IngestError
 
 SHIPPED = Path(__file__).with_name("checks")
@@ -43,11 +43,11 @@ def _read(path: Path) -> QualityCheck:
     first, _, sql = path.read_text().partition("\n")
     types, colon, description = first.removeprefix("--").partition(":")
     names = tuple(t.strip() for t in types.split(","))
-    event_types = EVENT_TYPES if names == ("all",) else names
-    if not first.startswith("--") or not colon or not set(event_types) <= set(EVENT_TYPES):
+    event_types = tuple(t for n in names for t in (EVENT_TYPES if n == "all" else (n,)))
+    if not first.startswith("--") or not colon or not set(event_types) <= set(DAILY):
         raise IngestError(
             f"{path.name} must begin with a line such as `-- calls, sms: What it counts.`; "
-            f"the event types are all, {', '.join(EVENT_TYPES)}."
+            f"the event types are all (but mobile money), {', '.join(DAILY)}."
         )
     return QualityCheck(path.stem, event_types, description.strip(), sql.strip().rstrip(";"))
 
@@ -61,7 +61,7 @@ def named(event_type: str, folders: Sequence[Path] = (SHIPPED,)) -> dict[str, Qu
     everywhere = {
         stem
         for stem in {c.stem for c in checks}
-        if {t for c in checks if c.stem == stem for t in c.event_types} == set(EVENT_TYPES)
+        if {t for c in checks if c.stem == stem for t in c.event_types} >= set(EVENT_TYPES)
     }
     return {
         c.stem if c.stem in everywhere else f"{c.stem}.{event_type}": c for c in checks if event_type in c.event_types
@@ -76,7 +76,7 @@ def run(
     `rows` is an SQL relation with the stored columns; the connection holds a table `standing` of the cells
     (location_id) that stood at a known place that day.
     """
-    hashed = ", ".join(f"e.{c.name}" for c in EVENTS[event_type] if c.name != "id")
+    hashed = ", ".join(f"e.{c.name}" for c in DAILY[event_type] if c.name != "id")
     connection.execute(
         f"""CREATE OR REPLACE TEMP VIEW day AS
         SELECT e.*, s.location_id IS NOT NULL AS located, hash({hashed}) AS row_hash

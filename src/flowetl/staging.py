@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from flowdb.lake import Lake
-from flowdb.tables import EVENTS
+from flowdb.tables import DAILY
 from flowetl import cleaning, deliveries
 from flowetl.deliveries import Delivery
 from flowetl.errors import IngestError
@@ -172,7 +172,7 @@ def _parquet(run: Run, group: Sequence[Delivery], found: Mapping[str, int]) -> t
         source = group[0].header[at]
         quoted = '"' + source.replace('"', '""') + '"'
         values[name] = f"{quoted}::VARCHAR"
-        if types[source] in ("FLOAT", "DOUBLE") and EVENTS[run.event_type][name].identifies:
+        if types[source] in ("FLOAT", "DOUBLE") and DAILY[run.event_type][name].identifies:
             # Whole numbers that were floats for want of nulls: 9841.0 is the identifier 9841.
             whole = f"{quoted} = trunc({quoted}) AND abs({quoted}) < 1e18"
             values[name] = f"CASE WHEN {whole} THEN {quoted}::BIGINT::VARCHAR ELSE {quoted}::VARCHAR END"

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from flowkit.deployment import LEVELS, Deployment, running, valid_name
+from flowkit.deployment import Deployment, running, valid_name
 from flowkit.errors import DeploymentError
 from flowkit.terminal import counted, err, note, out, progress, show, table
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-geography = typer.Typer(help="Boundaries of administrative units.", no_args_is_help=True)
+geography = typer.Typer(help="Boundaries of units, grids, and points.", no_args_is_help=True)
 cells = typer.Typer(help="Cells of the network.", no_args_is_help=True)
 sites = typer.Typer(help="Sites of the network.", no_args_is_help=True)
 tacs = typer.Typer(help="Handset models.", no_args_is_help=True)
@@ -36,6 +36,9 @@ _place = Path()
 Map = Annotated[
     list[str],
     typer.Option("--map", metavar="TARGET=SOURCE", help="Read FlowKit's column TARGET from the file's column SOURCE."),
+]
+TableName = Annotated[
+    str, typer.Option("--table", metavar="SCHEMA.TABLE", help="What questions name it, such as geography.by_hand.")
 ]
 File = Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="A CSV file.")]
 
@@ -76,7 +79,7 @@ def load_geography(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="GeoJSON, GeoPackage, Shapefile or CSV with wkt.")
     ],
-    unit: Annotated[str, typer.Option(help="The level: admin0 to admin3.")],
+    unit: Annotated[str, typer.Option(help="The level: admin0 to admin3, or a name of your own.")],
     code: Annotated[str, typer.Option(metavar="FIELD", help="The field that holds a unit's code.")],
     name: Annotated[str | None, typer.Option(metavar="FIELD", help="The field that holds a unit's name.")] = None,
     layer: Annotated[str | None, typer.Option(help="The layer of a GeoPackage.")] = None,
@@ -86,9 +89,35 @@ def load_geography(
 
     deployment = _deployment()
     loaded = boundaries.load(deployment.lake, files, unit=unit, code=code, name=name, layer=layer)
-    if unit not in LEVELS:
-        note(f"Questions can name {', '.join(LEVELS)}; {unit} is kept, and can be exported, but not asked about.")
     _told(deployment, loaded, f"unit of {unit}", f"units of {unit}")
+
+
+@geography.command("grid")
+def make_grid(
+    km: Annotated[float, typer.Option(metavar="KM", help="How wide a square is, in km.")],
+    unit: Annotated[
+        str | None, typer.Option(help="The level's name, which begins with grid-; default: such as grid-10km.")
+    ] = None,
+) -> None:
+    """Make a level of equal squares that cover the country whose boundaries are loaded."""
+    from flowdb import geography as boundaries
+
+    deployment = _deployment()
+    _told(deployment, boundaries.grid(deployment.lake, km, unit=unit), "square")
+
+
+@geography.command("points")
+def load_points(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, GeoJSON, GeoPackage or Shapefile.")],
+    table: TableName,
+    columns: Map = [],  # noqa: B006
+) -> None:
+    """Load a table of points that questions of lon-lat can name as their geom_table."""
+    from flowdb import mappings
+
+    deployment = _deployment()
+    loaded = mappings.load_points(deployment.lake, file, table=table, columns=_mapping(columns))
+    _told(deployment, loaded, "point")
 
 
 @cells.command("load")
@@ -105,6 +134,16 @@ def load_cells(
     deployment = _deployment()
     loaded = network.load_cells(deployment.lake, file, _mapping(columns), overlaps=overlaps)  # type: ignore[arg-type]
     _told(deployment, loaded, "version of a cell", "versions of cells")
+
+
+@cells.command("map")
+def map_cells(file: File, table: TableName, columns: Map = []) -> None:  # noqa: B006
+    """Load a table of which unit each cell belongs to, that questions can name as their mapping_table."""
+    from flowdb import mappings
+
+    deployment = _deployment()
+    loaded = mappings.load_mapping(deployment.lake, file, table=table, columns=_mapping(columns))
+    _told(deployment, loaded, "cell")
 
 
 @sites.command("load")
@@ -135,7 +174,10 @@ def _told(deployment: Deployment, loaded: Any, *what: str) -> None:
 
 @app.command()
 def ingest(
-    event_type: Annotated[str, typer.Argument(metavar="EVENT_TYPE", help="calls, sms, mds, topups or forwards.")],
+    event_type: Annotated[
+        str,
+        typer.Argument(metavar="EVENT_TYPE", help="calls, sms, mds, topups, forwards, or transactions (mobile money)."),
+    ],
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, gzipped CSV or Parquet.")],
     columns: Map = [],  # noqa: B006
     timezone: Annotated[
@@ -244,6 +286,7 @@ def synth(
     start: Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day.")] = dt.datetime(2016, 1, 1),  # noqa: DTZ001
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
     events_per_day: Annotated[float, typer.Option(help="Mean rows of a subscriber a day.")] = 18.0,
+    mobile_money: Annotated[float, typer.Option(help="The share of people who have mobile money.")] = 0.0,
     calm: Annotated[bool, typer.Option("--calm", help="Without the flood that the country otherwise suffers.")] = False,
 ) -> None:
     """Write a synthetic country and its operator's daily deliveries as files."""
@@ -258,6 +301,7 @@ def synth(
             seed=seed,
             events_per_day=events_per_day,
             crisis=None if calm else flowsynth.Crisis(),
+            mobile_money=mobile_money,
             progress=tell,
         )
     out.print(f"Wrote {sum(made.rows.values()):,} events of {subscribers:,} subscribers on {days} days to {directory}.")

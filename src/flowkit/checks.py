@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 
+from flowdb.tables import POINTS
 from flowkit.deployment import Deployment
 from flowkit.errors import DeploymentError
 
@@ -63,7 +64,7 @@ def boundaries_and_cells_are_there(deployment: Deployment) -> str | None:
         return "There are no boundaries: flowkit geography load FILE --unit admin3 --code FIELD --name FIELD"
     if lake.reference("cells").num_rows == 0:
         return "There are no cells: flowkit cells load FILE"
-    units = set(lake.reference("cell_units")["unit"].to_pylist()) - {"lon-lat"}
+    units = set(lake.reference("cell_units")["unit"].to_pylist()) - {*POINTS}
     if not units:
         return "No cell lies in any unit: longitude and latitude may be swapped; see --map of flowkit cells load."
     return None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.text import Text
 
-from flowkit.deployment import LEVELS, SETTINGS, Deployment, running
+from flowdb.tables import LEVELS
+from flowkit.deployment import SETTINGS, Deployment, running
 from flowkit.errors import DeploymentError
 from flowkit.services import autoflow_environment, is_free, services
 from flowkit.terminal import counted, out, progress

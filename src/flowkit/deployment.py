@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 SETTINGS = "flowkit.toml"
 OWN = {"store", "name", "roles", "autoflow"}
 """Settings of the deployment itself; all others are the services' own, under their own names."""
-LEVELS = ("admin0", "admin1", "admin2", "admin3")
-"""The levels of administrative units that questions name."""
 PORTS = {"FLOWMACHINE_PORT": "5555", "FLOWAPI_PORT": "9090"}
 """The ports that a deployment listens on, and their defaults."""
 
@@ -194,6 +192,12 @@ class Deployment:
 
         return flowmachine.connect(self.store)
 
+    def units(self) -> tuple[str, ...]:
+        """The units that questions can name: those that have a meaning everywhere, and the deployment's own."""
+        from flowdb.tables import UNITS
+
+        return tuple(dict.fromkeys([*UNITS, *sorted(set(self.lake.reference("places")["unit"].to_pylist()))]))
+
     def token(self, user: str, roles: Sequence[str] = (), days: float = 1) -> str:
         """A token for this deployment's API; with no roles, one that allows everything.
 
@@ -203,7 +207,7 @@ class Deployment:
         from flowkit_jwt_generator import generate_token
         from flowmachine.catalogue import schemas
 
-        every = scopes_of_schemas(schemas())
+        every = scopes_of_schemas(schemas(self.units()))
         if unknown := [role for role in roles if role not in self.roles]:
             named = ", ".join(self.roles) or "none"
             raise DeploymentError(f"There is no role {unknown[0]!r} in {SETTINGS}; it names: {named}.")
@@ -324,7 +328,7 @@ flowmachine_port = 5555
 
 # Roles for `flowkit token USER --role NAME`: scopes, with * for any.
 [roles]
-viewer = ["get_result", "get_available_dates", "admin*:*"]
+viewer = ["get_result", "get_available_dates", "admin*:*", "nonspatial:subscriber_subset:*"]
 runner = ["run", "get_available_dates", "admin*:*", "nonspatial:*"]
 analyst = ["run", "get_result", "get_available_dates", "admin*:*", "nonspatial:*"]
 """

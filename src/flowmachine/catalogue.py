@@ -1,23 +1,37 @@
 """The catalogue: every kind described as data, for the API, the client's generator and the documentation."""
 
+import copy
 import inspect
 from functools import cache
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from flowmachine.query import SLOTS, UNITS, L, Query, kinds, slot_members
+from flowdb.tables import UNITS
+from flowmachine.query import SLOTS, L, Query, kinds, slot_members
 
 REF = "#/components/schemas/{model}"
 
 
-@cache
-def schemas() -> dict[str, Any]:
-    """The JSON Schemas of every kind, slot and block, by component name.
+def schemas(units: tuple[str, ...] = UNITS) -> dict[str, Any]:
+    """The JSON Schemas of every kind, slot and block, by component name, with the units that a store has.
 
     `FlowmachineQuerySchema` is the root: what may be run. A kind whose unit is that of a nested query has a read-only
     `aggregation_unit`, so that whoever lists permissions sees the units that it comes in.
     """
+    if units == UNITS:
+        return _schemas()
+    components = copy.deepcopy(_schemas())
+    own = [unit for unit in units if unit not in UNITS]
+    for cls in kinds().values():
+        unit = components[cls.__name__]["properties"].get("aggregation_unit")
+        if unit is not None:
+            unit["enum"] = [*(u for u in unit["enum"] if u in units), *own]
+    return components
+
+
+@cache
+def _schemas() -> dict[str, Any]:
     by_kind = kinds()
     _, definitions = models_json_schema([(cls, "validation") for cls in by_kind.values()], ref_template=REF)
     components: dict[str, Any] = definitions["$defs"]

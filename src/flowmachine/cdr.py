@@ -13,12 +13,15 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
-from flowdb.tables import MOST_PLACES
+from flowdb.tables import MOST_PLACES, POINTS
 from flowmachine.query import Query, location_columns
 from flowmachine.sampling import sampled
 
 Span = tuple[dt.date, dt.date]
 """Days from the first to the day after the last."""
+
+COUNTED = ("location_id", "day", "events", "first", "last")
+"""What is told of visits, beside the subscriber."""
 
 _LONGEST_PACKED = dt.timedelta(days=400)
 """Microseconds of a longer window and the number of a place no longer fit 63 bits together."""
@@ -27,6 +30,14 @@ _LONGEST_PACKED = dt.timedelta(days=400)
 @dataclass(frozen=True)
 class EventDays:
     """A table of the events of one type on certain days."""
+
+    event_type: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class VisitDays:
+    """A table of the visits that the events of one type on certain days make."""
 
     event_type: str
     spans: tuple[Span, ...]
@@ -46,20 +57,33 @@ class Stored:
     query: Query
 
 
-Source = EventDays | Reference | Stored
+Source = EventDays | VisitDays | Reference | Stored
 
 
 class Dialect(Protocol):
     """What differs between engines when a plan is built."""
 
     name: str
+    subscriber: str
+    """The type of subscribers, as Ibis names it."""
 
     def events(self, cdr: "Cdr", event_type: str, spans: tuple[Span, ...]) -> ir.Table:
         """Events of the days of `spans`, with msisdn, day, minute and datetime among their columns."""
         ...
 
+    def visits(self, cdr: "Cdr", event_type: str, spans: tuple[Span, ...]) -> ir.Table:
+        """The events of the days of `spans`, counted in rows of flowdb's table VISITS.
+
+        A row stands for one or more events of a subscriber, day and cell; some rows may be of the same.
+        """
+        ...
+
     def reference(self, cdr: "Cdr", name: str) -> ir.Table:
-        """A reference table."""
+        """A reference table; boundaries are asked for by level."""
+        ...
+
+    def boundaries(self, cdr: "Cdr", unit: str) -> ir.Table:
+        """The boundaries of a level: pcod, name, geom, longitude, latitude."""
         ...
 
     def stored(self, cdr: "Cdr", query: Query, schema: Mapping[str, str]) -> ir.Table:
@@ -70,8 +94,22 @@ class Dialect(Protocol):
         """Microseconds since 1970."""
         ...
 
+    def instant(self, microseconds: ir.IntegerValue) -> ir.TimestampValue:
+        """The instant so many microseconds after the beginning of 1970."""
+        ...
+
     def best(self, rows: ir.Table, by: Sequence[str], order: Sequence[str], keep: str) -> ir.Table:
         """For each `by`, the `keep` of the row whose `order` is greatest."""
+        ...
+
+    def clusters(self, sites: ir.Table, by: Sequence[str], radius: float) -> ir.Table:
+        """The sites of each `by`, a subscriber, drawn together to clusters, by Hartigan's leader algorithm.
+
+        `sites` has `by`, site, days, lon, lat, hour and weekday. A subscriber's sites come in turn, most days
+        first, then by their number; each joins the first of the clusters so far whose centre, the mean position of
+        its sites weighted by days, is nearer than `radius` in m, or founds one. Gives `by`, lon and lat of the
+        centre, and sums over the sites: days, hour, weekday, and `sites`, their number.
+        """
         ...
 
 
@@ -105,7 +143,7 @@ class Cdr:
         windows = list(windows if windows is not None else query.windows)
         spans = _merged([_span(w) for w in windows])
         self.reads.append((query, query.types, tuple(_span(w) for w in windows)))
-        whole = all(w.time() == dt.time() for window in windows for w in window)
+        whole = _whole(windows)
         direction = getattr(query, "direction", "both")
         hours = getattr(query, "hours", None)
         needed = dict.fromkeys(
@@ -125,56 +163,122 @@ class Cdr:
             kept.append(events.outgoing if direction == "out" else ~events.outgoing)
         events = events.filter(*kept) if kept else events
         events = events.select(subscriber=events.msisdn, **{c: events[c] for c in columns if c != "msisdn"})
-        if query.subscriber_subset is not None:
-            # A semi-join: a subscriber who is many times in the subset counts once.
-            subset = self.rows(query.subscriber_subset).select("subscriber").distinct()
-            events = events.semi_join(subset, "subscriber")
-        return events
+        return self._of_subset(events, query)
+
+    def visits(
+        self, query: Any, *columns: str, windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None
+    ) -> ir.Table:
+        """The events that a query looks at, counted: `subscriber` and, of COUNTED, the columns asked for, or all.
+
+        A row stands for one or more events of a subscriber, day and cell (`location_id`, null where it is not known):
+        `events`, and the instants of the `first` and the `last`. There may be several rows of the same. Settled visits
+        are read where they tell what is asked: of whole days, and with a direction where no instant is asked for.
+        """
+        columns = columns or COUNTED
+        windows = list(windows if windows is not None else query.windows)
+        direction = getattr(query, "direction", "both")
+        timed = "first" in columns or "last" in columns
+        settled = _whole(windows) and getattr(query, "hours", None) is None and (direction == "both" or not timed)
+        if not settled:
+            needed = [c for c in columns if c in ("location_id", "day")] + (["datetime"] if timed else [])
+            events = self.events(query, *needed, windows=windows)
+            one: dict[str, Any] = {"events": ibis.literal(1, "int32")}
+            one |= {"first": events.datetime, "last": events.datetime} if timed else {}
+            return events.select("subscriber", **{c: one[c] if c in one else events[c] for c in columns})
+        self.reads.append((query, query.types, tuple(_span(w) for w in windows)))
+        spans = _merged([_span(w) for w in windows])
+        # An incoming or outgoing event is one of a visit's `incoming` or `outgoing`.
+        events = {"both": "events", "out": "outgoing", "in": "incoming"}[direction]
+        tables = []
+        for event_type in query.types:
+            visits = self.dialect.visits(self, event_type, spans)
+            visits = visits.filter(visits[events] > 0) if direction != "both" else visits
+            told = {c: visits[events if c == "events" else c] for c in columns}
+            tables.append(visits.select(subscriber=visits.msisdn, **told))
+        return self._of_subset(ibis.union(*tables) if len(tables) > 1 else tables[0], query)
+
+    def _of_subset(self, rows: ir.Table, query: Any) -> ir.Table:
+        if (of := getattr(query, "subscriber_subset", None)) is None:
+            return rows
+        # A semi-join: a subscriber who is many times in the subset counts once.
+        subset = self.rows(of).select("subscriber").distinct()
+        return rows.semi_join(subset, "subscriber")
 
     def located(self, query: Any, *columns: str, unit: str | None = None, **options: Any) -> ir.Table:
         """The events that a query looks at, with `place`; events at no known place are left out."""
         events = self.events(query, *dict.fromkeys(["location_id", "day", *columns]), **options)
-        placed = self.placed(events, unit or query.aggregation_unit, options.get("windows", query.windows))
+        placed = self.placed(events, query, options.get("windows"), unit=unit)
         return placed.select("subscriber", *dict.fromkeys(columns), "place")
 
-    def placed(self, rows: ir.Table, unit: str, windows: Sequence[tuple[dt.datetime, dt.datetime]]) -> ir.Table:
-        """Rows with `location_id` and `day`, all of `windows`, with `place` added; rows at no known place go."""
-        cells = self.dialect.reference(self, "cell_units")
-        cells = cells.filter(cells.unit == unit)
+    def placed(
+        self,
+        rows: ir.Table,
+        query: Any,
+        windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None,
+        *,
+        unit: str | None = None,
+    ) -> ir.Table:
+        """Rows with `location_id` and `day`, all of `windows`, with `place` added; rows at no known place go.
+
+        `query` carries the block InUnit, and its unit and mapping say what a place is; or `unit` does, and cells are
+        where they stand. The windows are the query's unless given.
+        """
+        looked_at = query.windows if windows is None else windows
+        return self.at_cells(rows, self.cells(query, unit=unit), looked_at, "place")
+
+    def at_cells(
+        self, rows: ir.Table, cells: ir.Table, windows: Sequence[tuple[dt.datetime, dt.datetime]], *columns: str
+    ) -> ir.Table:
+        """Rows with `location_id` and `day`, all of `windows`, with columns of the cell's version of that day."""
         first, stop = min(a for a, _ in map(_span, windows)), max(b for _, b in map(_span, windows))
         if stop - first == dt.timedelta(days=1):
             # On one day a cell has one version: no event need be compared with its dates.
             there = cells.filter(cells.first_day <= first, cells.last_day >= first)
-            return rows.join(there.select("location_id", "place"), "location_id")
+            return rows.join(there.select("location_id", *columns), "location_id")
+        # Of a cell's versions in many years, the few of these days; most often there is one.
+        there = cells.filter(cells.first_day < stop, cells.last_day >= first)
         return rows.join(
-            cells,
+            there.select("location_id", *columns, "first_day", "last_day"),
             [
-                rows.location_id == cells.location_id,
-                rows.day >= cells.first_day,
-                rows.day <= cells.last_day,
+                rows.location_id == there.location_id,
+                rows.day >= there.first_day,
+                rows.day <= there.last_day,
             ],
         )
 
-    def visited(self, query: Any, *, unit: str | None = None, **options: Any) -> ir.Table:
+    def cells(self, query: Any, *, unit: str | None = None) -> ir.Table:
+        """The place of each version of a cell, as a query's unit and mapping have it, or in `unit` as it stands."""
+        mapping = None if unit else query.mapping
+        cells = self.dialect.reference(self, "cell_units")
+        by = cells.mapping.isnull() if mapping is None else cells.mapping == mapping
+        return cells.filter(cells.unit == (unit or query.aggregation_unit), by)
+
+    def visited(
+        self,
+        query: Any,
+        *columns: str,
+        unit: str | None = None,
+        windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None,
+    ) -> ir.Table:
         """The events that a query looks at, counted: subscriber, day, place, events, first, last.
 
-        A row for each subscriber, day and cell, with the number of events and the instants of the first and the last;
-        a place of several cells has several rows. Events at no known place are left out. What a question needs no
-        single event for is asked of these: they are far fewer.
+        Each row is one or more events of a subscriber at a cell on a day, with their number and the instants of the
+        first and the last: a subscriber, day and place may have several rows. Events at no known place are left out.
+        What a question needs no single event for is asked of these: they are far fewer, most often read and not
+        counted. `columns` names those that are needed of day, events, first and last, where that is not all; with a
+        direction, settled visits tell no `first` or `last`.
         """
-        events = self.events(query, "location_id", "day", "datetime", **options)
-        visits = events.group_by("subscriber", "day", "location_id").agg(
-            events=events.count(), first=events.datetime.min(), last=events.datetime.max()
-        )
-        placed = self.placed(visits, unit or query.aggregation_unit, options.get("windows", query.windows))
-        return placed.select("subscriber", "day", "place", "events", "first", "last")
+        columns = columns or tuple(c for c in COUNTED if c != "location_id")
+        visits = self.visits(query, *dict.fromkeys(["location_id", "day", *columns]), windows=windows)
+        placed = self.placed(visits, query, windows, unit=unit)
+        return placed.select("subscriber", "place", *columns)
 
     def rows(self, query: Query) -> ir.Table:
         """The rows of a nested query: stored ones where there are, else computed here, once a plan."""
         if query.id not in self._rows:
             stored = query.id in self.stored_parts
             self._rows[query.id] = (
-                self.dialect.stored(self, query, part_schema(query)) if stored else self.computed(query)
+                self.dialect.stored(self, query, stored_types(query, self.dialect)) if stored else self.computed(query)
             )
         return self._rows[query.id]
 
@@ -219,20 +323,19 @@ class Cdr:
             told = location_columns(unit, suffix)
             codes = places.select(
                 **{f"place{suffix}": places.place},
-                **{name: places[name.removesuffix(suffix) if suffix else name] for name in told},
+                **{name: places[name.removesuffix(suffix) if unit == "lon-lat" else "pcod"] for name in told},
             )
             rows = rows.left_join(codes, f"place{suffix}").drop(f"place{suffix}_right")
         return rows
 
-    def boundaries(self, unit: str) -> ir.Table:
-        """The boundaries of a unit's places: place, geom (WKB); points have none beside their position."""
+    def boundaries(self, query: Any) -> ir.Table:
+        """The boundaries of the places of a query's unit: place, geom (WKB); points have none beside their position."""
+        unit = query.aggregation_unit
+        if unit in POINTS:
+            return self.cells(query).select("place", geom=ibis.null("binary")).distinct()
         places = self.dialect.reference(self, "places")
-        places = places.filter(places.unit == unit)
-        if unit == "lon-lat":
-            return places.select("place", geom=ibis.null("binary"))
-        geography = self.dialect.reference(self, "geography")
-        level = geography.filter(geography.unit == unit).select("pcod", "geom")
-        return places.join(level, "pcod").select("place", "geom")
+        level = self.dialect.boundaries(self, unit).select("pcod", "geom")
+        return places.filter(places.unit == unit).join(level, "pcod").select("place", "geom")
 
     def _instant(self, local: dt.datetime) -> dt.datetime:
         return local.replace(tzinfo=ZoneInfo(self.timezone)).astimezone(dt.UTC)
@@ -244,15 +347,33 @@ class Cdr:
 
 def part_schema(query: Query) -> dict[str, str]:
     """Columns and types of a nested query's rows before places become codes."""
-    schema = {}
+    schema, told = {}, query.result_columns
     for name, kind in query.columns.items():
-        schema |= {f"place{name.removeprefix('location')}": "int32"} if kind == "location" else {name: kind}
+        if kind == "location":
+            schema[f"place{name.removeprefix('location')}"] = "int32"
+        elif name in told:
+            schema[name] = kind
     return schema
+
+
+def stored_types(query: Query, dialect: Dialect) -> dict[str, str]:
+    """Columns of a nested query's rows and their types, as an engine stores them."""
+    own = {"subscriber": dialect.subscriber}
+    return {name: own.get(name) or IBIS.get(kind, kind) for name, kind in part_schema(query).items()}
+
+
+IBIS = {"timestamp": "timestamp('UTC')", "periods": "array<timestamp>"}
+"""The types that Ibis has another name for: an instant is one in UTC; periods are told by local times."""
 
 
 def _within_hours(minute: ir.IntegerValue, start: int, stop: int) -> ir.BooleanValue:
     # Hours that wrap midnight are two slices of one calendar day, so they are joined by OR.
     return (minute >= start) & (minute < stop) if start < stop else (minute >= start) | (minute < stop)
+
+
+def _whole(windows: Iterable[tuple[dt.datetime, dt.datetime]]) -> bool:
+    """Whether windows begin and end with a day."""
+    return all(moment.time() == dt.time() for window in windows for moment in window)
 
 
 def _span(window: tuple[dt.datetime, dt.datetime]) -> Span:

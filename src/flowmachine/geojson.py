@@ -17,6 +17,7 @@ import pyarrow.compute
 import shapely
 
 from flowdb.lake import Snapshot
+from flowdb.tables import POINTS
 from flowmachine.cdr import Cdr
 from flowmachine.engines import Engine
 from flowmachine.plan import Plan
@@ -32,6 +33,8 @@ pc: Any = pyarrow.compute
 
 SCHEMA = pa.schema([("feature", pa.string())])
 _NULL = "null"
+LABEL = "value_label"
+"""The column that tells the flows between two locations apart."""
 
 
 @dataclass(frozen=True)
@@ -48,48 +51,36 @@ class Places:
 
 
 class Atlas:
-    """The levels of a store and their places; those of the latest versions of a level are kept."""
+    """The places of a store's levels; those of the latest versions of a level are kept."""
 
     def __init__(self, engine: Engine, timezone: str) -> None:
         self._engine = engine
         self._timezone = timezone
         self._lock = threading.Lock()
-        self._levels: tuple[str, list[str]] | None = None
-        self._places: dict[str, tuple[str, Places]] = {}
+        self._places: dict[tuple[str, bool], tuple[str, Places]] = {}
 
-    def levels(self, snapshot: Snapshot) -> list[str]:
-        """The levels that locations can be told by, in order."""
-        version = snapshot.reference_versions()
+    def places(self, unit: str, snapshot: Snapshot, *, own: bool = False) -> Places:
+        """The places of a level; of lon-lat with `own`, those alone where the network's own table has cells."""
+        version, wanted = snapshot.reference_versions(), (unit, own and unit == "lon-lat")
         with self._lock:
-            if self._levels is None or self._levels[0] != version:
-                cdr = Cdr(self._engine.dialect, self._timezone)
-                places = self._engine.dialect.reference(cdr, "places")
-                found = self._rows(cdr, places.select("unit").distinct(), {"unit": pa.string()}, snapshot)
-                self._levels = version, sorted(found["unit"].to_pylist())
-            return self._levels[1]
+            if wanted not in self._places or self._places[wanted][0] != version:
+                self._places[wanted] = version, self._read(*wanted, snapshot)
+            return self._places[wanted][1]
 
-    def places(self, unit: str, snapshot: Snapshot) -> Places:
-        """The places of a level."""
-        version = snapshot.reference_versions()
-        with self._lock:
-            if unit not in self._places or self._places[unit][0] != version:
-                self._places[unit] = version, self._read(unit, snapshot)
-            return self._places[unit][1]
-
-    def _read(self, unit: str, snapshot: Snapshot) -> Places:
+    def _read(self, unit: str, own: bool, snapshot: Snapshot) -> Places:
         cdr = Cdr(self._engine.dialect, self._timezone)
         places = self._engine.dialect.reference(cdr, "places")
         places = places.filter(places.unit == unit)
-        if unit == "lon-lat":
-            types = {"lon": pa.float64(), "lat": pa.float64()}
-            rows = self._rows(cdr, places.select(*types), types, snapshot).sort_by(
-                [("lon", "ascending"), ("lat", "ascending")]
-            )
-            rows = rows.append_column("name", pa.nulls(rows.num_rows, pa.string()))
+        if own:
+            places = places.semi_join(cdr.cells(None, unit=unit), "place")
+        if unit in POINTS:
+            types = {"place": pa.int32(), "pcod": pa.string(), "lon": pa.float64(), "lat": pa.float64()}
+            rows = self._rows(cdr, places.select(*types), types, snapshot).sort_by("place")
             points = _points(rows, "lon", "lat")
-            return Places(rows, _keys(rows, unit), points, points)
-        units = self._engine.dialect.reference(cdr, "geography")
-        units = units.filter(units.unit == unit).drop("unit", "gid")
+            (code, *_), name = location_columns(unit), pa.nulls(rows.num_rows, pa.string())
+            told = rows.select(["lon", "lat"]) if unit == "lon-lat" else rows.select(["pcod"]).rename_columns([code])
+            return Places(told.append_column("name", name), _keys(told, unit), points, points)
+        units = self._engine.dialect.boundaries(cdr, unit)
         types = {
             "pcod": pa.string(),
             "name": pa.string(),
@@ -165,7 +156,8 @@ def features(rows: pa.Table, query: Query, places: Places, *, first: int = 0) ->
 def flow_features(rows: pa.Table, query: Query, places: Places, *, start: int, stop: int) -> pa.RecordBatch:
     """One feature a location, of those from `start` to before `stop`: `inflows` and `outflows` as {other: value}.
 
-    The other location is named by its code, or by `lon,lat`; one that is missing by an empty text.
+    The other location is named by its code, or by `lon,lat`; one that is missing by an empty text. Of labelled flows
+    they are {label: {other: value}}, with a missing label an empty text.
     """
     every, _ = meeting_points(rows, query)
     points = every.slice(start, stop - start)
@@ -205,14 +197,24 @@ def meeting_points(rows: pa.Table, query: Query) -> tuple[pa.Table, list[str]]:
 
 
 def _objects(rows: pa.Table, unit: str | None, keys: pa.StringArray, own: str, other: str) -> pa.StringArray:
-    """For each key, the JSON object of the other ends of its flows and their values."""
+    """For each key, the JSON object of the other ends of its flows and their values; by label, where they have one."""
+    levels = {"other": _keys(rows, unit, other)}
+    if LABEL in rows.column_names:
+        levels = {"label": pc.fill_null(_one(rows[LABEL]), ""), **levels}
     index = pc.index_in(_keys(rows, unit, own), value_set=keys)
-    mine = pa.table(
-        {"index": index, "other": _keys(rows, unit, other), "value": rows["value"].combine_chunks()}
-    ).filter(pc.is_valid(index))
-    mine = mine.sort_by([("index", "ascending"), ("other", "ascending")]).combine_chunks()
+    mine = pa.table({"index": index, **levels, "value": rows["value"].combine_chunks()}).filter(pc.is_valid(index))
+    mine = mine.sort_by([(name, "ascending") for name in ("index", *levels)]).combine_chunks()
     entries = pc.binary_join_element_wise(_quoted(mine["other"]), _json(mine["value"]), ":")
-    counts = np.bincount(mine["index"].to_numpy(), minlength=len(keys))
+    if LABEL in rows.column_names:
+        labelled = mine.select(["index", "label"])
+        mine = labelled.group_by(["index", "label"], use_threads=False).aggregate([([], "count_all")])
+        inner = _wrapped(entries, mine["count_all"].to_numpy())
+        entries = pc.binary_join_element_wise(_quoted(mine["label"]), inner, ":")
+    return _wrapped(entries, np.bincount(mine["index"].to_numpy(), minlength=len(keys)))
+
+
+def _wrapped(entries: pa.StringArray | pa.ChunkedArray, counts: np.ndarray) -> pa.StringArray:
+    """JSON objects of so many entries each, taken in turn."""
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     lists = pa.ListArray.from_arrays(offsets, _one(entries))
     return pc.binary_join_element_wise("{", pc.binary_join(lists, ","), "}", "")
@@ -258,13 +260,23 @@ def _json(column: pa.ChunkedArray | pa.Array) -> pa.StringArray:
         values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
     if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
         return pc.fill_null(values.cast(pa.string()), _NULL)
+    if pa.types.is_list(values.type):
+        return pc.fill_null(_list(values), _NULL)
     return pc.fill_null(_quoted(values), _NULL)
+
+
+def _list(values: pa.ListArray) -> pa.StringArray:
+    """Lists of times as JSON."""
+    texts = [None if v is None else json.dumps([time.isoformat() for time in v]) for v in values.to_pylist()]
+    return _texts(texts)
 
 
 def _quoted(column: pa.ChunkedArray | pa.Array) -> pa.StringArray:
     # Codes and dates come again and again: each distinct one is written once.
-    coded = _one(column).cast(pa.string()).dictionary_encode()
-    return _texts([json.dumps(value) for value in coded.dictionary.to_pylist()]).take(coded.indices)
+    values = _one(column)
+    coded = (values if pa.types.is_temporal(values.type) else values.cast(pa.string())).dictionary_encode()
+    told = (v.isoformat() if hasattr(v, "isoformat") else v for v in coded.dictionary.to_pylist())
+    return _texts([json.dumps(value) for value in told]).take(coded.indices)
 
 
 def _texts(values: Sequence[str | None]) -> pa.StringArray:

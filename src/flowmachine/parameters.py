@@ -1,7 +1,8 @@
 """Blocks of parameters that many kinds share."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from flowdb.tables import EVENTS
+from flowdb.tables import EVENTS, is_column_name, is_table_name, mapping_key
 from flowmachine.query import Query, Unit
 from flowmachine.sampling import RandomSample
 
@@ -75,6 +76,47 @@ class Window(Query):
         return ((self.start_date, self.end_date),)
 
 
+MOST_PERIODS = 100_000
+"""The most periods that one question is asked of."""
+LONGEST = dt.timedelta(days=36_525)
+"""The longest time that periods may span together: a hundred years."""
+LATEST = 9899
+"""The year before which periods begin, so that the calendar does not end before they do."""
+
+
+class Periods(Query):
+    """Consecutive periods of equal length, in local wall-clock time."""
+
+    start_date: Annotated[Moment, Field(description="When the first period begins, to the minute.")]
+    total_periods: Annotated[int, Field(ge=1, le=MOST_PERIODS, description="How many periods there are.")]
+    period_length: Annotated[int, Field(ge=1, description="How many units long a period is.")] = 1
+    period_unit: Annotated[
+        Literal["days", "hours", "minutes"], Field(description="What period_length is counted in.")
+    ] = "days"
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> Self:
+        if self.start_date.second:
+            raise ValueError(f"start_date ({_written(self.start_date)}) must be a whole minute.")
+        units = self.total_periods * self.period_length
+        if units > LONGEST // dt.timedelta(**{self.period_unit: 1}) or self.start_date.year >= LATEST:
+            raise ValueError(
+                f"{units:,} {self.period_unit} from {_written(self.start_date)} reach too far: "
+                f"periods may span a hundred years, and begin before the year {LATEST}."
+            )
+        return self
+
+    @property
+    def minutes(self) -> int:
+        """How many minutes long a period is."""
+        return dt.timedelta(**{self.period_unit: self.period_length}) // dt.timedelta(minutes=1)
+
+    @property
+    def windows(self) -> tuple[tuple[dt.datetime, dt.datetime], ...]:
+        """The half-open stretch of local time that the periods are of."""
+        return ((self.start_date, self.start_date + self.total_periods * dt.timedelta(minutes=self.minutes)),)
+
+
 class Hours(BaseModel):
     """Hours of the day, from the start of one to the start of another; 20 to 4 wraps midnight within each day."""
 
@@ -104,14 +146,9 @@ def _or_an_id(schema: dict[str, Any]) -> None:
     schema["anyOf"].insert(1, {"type": "string"})
 
 
-class OfEvents(Query):
-    """Which events are looked at."""
+class OfSubset(Query):
+    """Which subscribers are looked at."""
 
-    event_types: Annotated[
-        Annotated[tuple[EventType, ...], Field(min_length=1)] | None,
-        AfterValidator(_distinct),
-        Field(description="The event types to look at; left out: those with two parties, calls and sms."),
-    ] = None
     subscriber_subset: Annotated[
         "SubscriberQuery | None",
         BeforeValidator(_subset),
@@ -121,10 +158,46 @@ class OfEvents(Query):
         ),
     ] = None
 
+
+class OfTypes(Query):
+    """Which types of events are looked at."""
+
+    event_types: Annotated[
+        Annotated[tuple[EventType, ...], Field(min_length=1)] | None,
+        AfterValidator(_distinct),
+        Field(description="The event types to look at; left out: those with two parties, calls and sms."),
+    ] = None
+
     @property
     def types(self) -> tuple[EventType, ...]:
         """The event types to look at."""
         return self.event_types or TWO_PARTY
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """The columns that not every event type has, and what to tell whoever asks of `{types}` without one."""
+        return {}
+
+    @model_validator(mode="after")
+    def _have_what_is_needed(self) -> Self:
+        for column, sentence in self.needs.items():
+            lack = [t for t in self.types if column not in EVENTS[t]]
+            if lack:
+                raise ValueError(sentence.format(types=" and ".join(lack)))
+        return self
+
+
+class OfEvents(OfSubset, OfTypes):
+    """Which events are looked at."""
+
+
+class OfTopups(OfSubset):
+    """Recharges are looked at."""
+
+    @property
+    def types(self) -> tuple[EventType, ...]:
+        """The one event type to look at."""
+        return ("topups",)
 
 
 class AtHours(Query):
@@ -151,30 +224,84 @@ class Directed(OfEvents):
         Literal["in", "out", "both"], Field(description="Incoming events, outgoing ones, or both.")
     ] = "both"
 
-    @model_validator(mode="after")
-    def _has_direction(self) -> Self:
-        lack = [t for t in self.types if self.direction != "both" and "outgoing" not in EVENTS[t]]
-        if lack:
-            raise ValueError(f"direction must be both: {' and '.join(lack)} have no direction.")
-        return self
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """A direction, where one is asked for."""
+        asked = {"outgoing": "direction must be both: {types} have no direction."} if self.direction != "both" else {}
+        return {**super().needs, **asked}
 
 
-def _none_offered(value: Any) -> Any:
-    if value is not None:
-        raise ValueError("This deployment offers no such table; leave it out.")
+class Contacts(OfEvents):
+    """Events with another party are looked at."""
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """A counterpart."""
+        asked = {"msisdn_counterpart": "Leave {types} out of event_types: they have no counterpart."}
+        return {**super().needs, **asked}
+
+
+def _table_name(value: str) -> str:
+    if not is_table_name(value):
+        raise ValueError(f"It is {value!r}. Tables are named as schema.table, such as geography.cells_by_hand.")
     return value
 
 
-_NoTable = Annotated[None, BeforeValidator(_none_offered), WithJsonSchema({"type": "null"})]
+def _column_name(value: str) -> str:
+    if not is_column_name(value):
+        raise ValueError(f"It is {value!r}, which cannot name a column.")
+    return value
 
 
-class InUnit(Query):
-    """Which level locations are told by."""
+_TableName = Annotated[str, AfterValidator(_table_name)]
+_ColumnName = Annotated[str, AfterValidator(_column_name)]
+
+
+class ByUnit(Query):
+    """Which level locations are told by; cells are where they stand."""
+
+    anywhere: ClassVar[bool] = False
+    """True of a kind that takes any unit, whether the store has it or not, as it looks at no place."""
 
     aggregation_unit: Annotated[Unit, Field(description="The level to tell locations by.")]
-    mapping_table: Annotated[_NoTable, Field(description="A table of cells and units; none is offered.")] = None
-    geom_table: Annotated[_NoTable, Field(description="A table of positions; none is offered.")] = None
-    geom_table_join_column: Annotated[_NoTable, Field(description="A column of geom_table; none is offered.")] = None
+
+    @property
+    def mapping(self) -> str | None:
+        """How cells are placed, as `cell_units.mapping` has it; None for by their own position."""
+        return None
+
+
+class InUnit(ByUnit):
+    """Which level locations are told by, and which table says where cells are."""
+
+    mapping_table: Annotated[
+        _TableName | None,
+        Field(
+            description="A table of the deployment's that says which unit each cell belongs to; left out: the one that "
+            "it stands in. Cells that are not in the table are left out."
+        ),
+    ] = None
+    geom_table: Annotated[
+        _TableName | None,
+        Field(
+            description="With lon-lat, a table of the deployment's that says where cells stand; left out: where the "
+            "network's own table says. Other units do not look at it."
+        ),
+    ] = None
+    geom_table_join_column: Annotated[
+        _ColumnName | None,
+        Field(
+            description="The column of geom_table that names cells, or that is also a column of mapping_table; left "
+            "out: id."
+        ),
+    ] = None
+
+    @property
+    def mapping(self) -> str | None:
+        """How cells are placed, as `cell_units.mapping` has it; None for by their own position."""
+        if self.aggregation_unit != "lon-lat":
+            return self.mapping_table
+        return mapping_key(self.mapping_table, self.geom_table, self.geom_table_join_column)
 
 
 Statistic = Literal["count", "sum", "avg", "max", "min", "median", "stddev", "variance", "mode"]

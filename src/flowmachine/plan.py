@@ -1,6 +1,6 @@
 """A query made ready for an engine: its SQL, and what the tables in it stand for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,9 +8,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from flowdb.lake import ARROW
-from flowmachine.cdr import Cdr, Dialect, Source, Span, part_schema
+from flowmachine.cdr import IBIS, Cdr, Dialect, Reference, Source, Span, part_schema, stored_types
+from flowmachine.errors import FlowMachineError
 from flowmachine.query import ONE_ROW_EACH, L, Query
 from flowmachine.release import Rule, released
+
+PERIODS = pa.list_(pa.timestamp("us"))
+"""The type of a column of lists of local times, which tell when each of several periods begins."""
 
 REMEMBERED = 128
 """Plans that are remembered: building one takes longer than a small question takes to run."""
@@ -38,26 +42,54 @@ def plan(
 @lru_cache(maxsize=REMEMBERED)
 def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stored_parts: frozenset[str]) -> Plan:
     cdr = Cdr(dialect, timezone, rule.smallest if rule else None, stored_parts)
-    rows = cdr.computed(query)
-    if rule is not None:
-        rows = released(rows, query, rule)
+    # What is published is computed under the rule: stored rows of the whole query were not.
+    if rule is None:
+        rows = _built(cdr.rows, query)
+    else:
+        rows = released(_built(cdr.computed, query, published=True), query, rule)
+    if rule is not None and query.counts is None and _is_of_people(cdr):
+        raise FlowMachineError(
+            f"{query.kind} is not published: it reads events of people, and its declaration counts none of them."
+        )
     suffixes = [name.removeprefix("location") for name, kind in query.columns.items() if kind == L]
     if suffixes:
         rows = cdr.coded(rows, query.unit, suffixes)
     return _finished(query, cdr, rows, query.result_columns)
 
 
+def _built(build: Callable[[Query], ir.Table], query: Query, *, published: bool = False) -> ir.Table:
+    """The expression of a query; that of a plugin may fail, and is then told by its name."""
+    try:
+        rows = build(query)
+        needed = [*part_schema(query)]
+        if published:
+            # The people may be left out where nobody asks for them.
+            needed += [*([query.counts] if query.counts else []), *(query.contributions or ())]
+        missing = [c for c in needed if c not in rows.columns]
+    except FlowMachineError:
+        raise
+    except Exception as problem:
+        told = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+        raise FlowMachineError(f"{query.kind} cannot be computed: its expression fails with {told}") from problem
+    if missing:
+        raise FlowMachineError(f"{query.kind} cannot be computed: its expression lacks {' and '.join(missing)}.")
+    return rows
+
+
+def _is_of_people(cdr: Cdr) -> bool:
+    return bool(cdr.reads) or any(not isinstance(source, Reference) for source in cdr.sources.values())
+
+
 def plan_part(query: Query, dialect: Dialect, timezone: str, *, stored_parts: Iterable[str] = ()) -> Plan:
     """The plan of a nested query's rows as they are stored for reuse: locations are numbers still."""
     cdr = Cdr(dialect, timezone, stored_parts=frozenset(stored_parts) - {query.id})
-    rows = cdr.computed(query)
-    schema = part_schema(query)
-    rows = rows.select(**{name: rows[name].cast(kind) for name, kind in schema.items()})
-    return Plan(query, rows, _arrow(schema), cdr.sources, tuple(cdr.reads))
+    rows = _built(cdr.computed, query)
+    rows = rows.select(**{name: rows[name].cast(kind) for name, kind in stored_types(query, dialect).items()})
+    return Plan(query, rows, _arrow(part_schema(query)), cdr.sources, tuple(cdr.reads))
 
 
 def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]) -> Plan:
-    rows = rows.select(**{name: rows[name].cast(kind) for name, kind in columns.items()})
+    rows = rows.select(**{name: rows[name].cast(IBIS.get(kind, kind)) for name, kind in columns.items()})
     # Everything but the value identifies a row, so the order is total; values come last and need no sorting.
     keys = [name for name in columns if name not in ("value", "geom")] or list(columns)
     if query.role in ONE_ROW_EACH:
@@ -66,5 +98,8 @@ def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]
     return Plan(query, rows, _arrow(columns), cdr.sources, tuple(cdr.reads))
 
 
+_ARROW = {**ARROW, "periods": PERIODS}
+
+
 def _arrow(columns: Mapping[str, str]) -> pa.Schema:
-    return pa.schema([(name, ARROW[kind]) for name, kind in columns.items()])
+    return pa.schema([(name, _ARROW[kind]) for name, kind in columns.items()])

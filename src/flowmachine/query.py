@@ -5,6 +5,7 @@ docstring is the documentation, its `columns` are the result's schema, its `coun
 class registers it; an incomplete declaration does not import.
 """
 
+import datetime as dt
 import hashlib
 import importlib
 import json
@@ -17,8 +18,9 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from flowdb.tables import UNITS, is_unit_name
 from flowmachine.errors import InvalidQuery
 
 if TYPE_CHECKING:
@@ -36,9 +38,18 @@ if TYPE_CHECKING:
     HistogrammableMetrics: TypeAlias = "Query"
     SubscriberQuery: TypeAlias = "Query"
 
-Unit = Literal["admin0", "admin1", "admin2", "admin3", "lon-lat"]
-"""The levels that locations are counted by."""
-UNITS: tuple[str, ...] = typing.get_args(Unit)
+
+def _unit(name: str) -> str:
+    if not is_unit_name(name):
+        raise ValueError(
+            f"It is {name!r}. Must be one of: {', '.join(UNITS)}; or a unit of the deployment's own, named in small "
+            "letters, digits, - and _."
+        )
+    return name
+
+
+Unit = Annotated[str, AfterValidator(_unit), WithJsonSchema({"type": "string", "enum": list(UNITS)}, mode="validation")]
+"""What locations are told by: one of UNITS, or a level of a deployment's own; which there are, its store knows."""
 
 Role = Literal[
     "Aggregate",
@@ -93,9 +104,12 @@ class Query(BaseModel):
     """Result columns and their types, in order; the type `L` stands for the location columns of the unit."""
     counts: ClassVar[str | None] = None
     """The column of the expression that counts the people behind a row; None where the rows are of nobody."""
+    contributions: ClassVar[tuple[str, str] | None] = None
+    """Of kinds whose value is a sum of amounts, such as money: the columns of the expression with what the greatest
+    contributor contributes to a row, and what all but the two greatest do, as `release.contributed` makes them."""
     withheld_together: ClassVar[tuple[str, ...] | None] = None
-    """The columns of the expression that rows share which are withheld together where one stands for too few people;
-    () for all rows, None where each row is withheld by itself."""
+    """The columns of the expression that rows share which are withheld together where one stands for too few people, or
+    where such a column is empty; () for all rows, None where each row is withheld by itself."""
     example: ClassVar[Mapping[str, Any]] = {}
     """A full spec: tested, documented and shown with its result."""
 
@@ -114,8 +128,19 @@ class Query(BaseModel):
         lacks += [what for what, there in {"columns": cls.columns, "an example": cls.example}.items() if not there]
         if not any("counts" in base.__dict__ for base in cls.__mro__ if base is not Query):
             lacks.append("counts, the column that counts the people behind a row, or None where it tells of nobody")
+        if cls.expression is Query.expression:
+            lacks.append("an expression")
+        if typing.get_args(cls.model_fields["query_kind"].annotation) != (name,):
+            lacks.append("query_kind as a Literal of its name")
         if lacks:
             raise TypeError(f"The query kind {name} cannot be registered: it lacks {', '.join(lacks)}.")
+        if not re.fullmatch("[a-z][a-z0-9_]*", name):
+            raise TypeError(f"The query kind {name!r} cannot be registered: names are of small letters, digits and _.")
+        if cls.role == "Aggregate" and "subscriber" in cls.columns:
+            raise TypeError(f"The query kind {name} cannot be registered: an aggregate has no column of subscribers.")
+        twin = next((c for n, c in REGISTRY.items() if c.__name__ == cls.__name__ and n != name), None)
+        if twin is not None:
+            raise TypeError(f"The query kind {name} cannot be registered: {twin.kind} is a class {cls.__name__} too.")
         former = REGISTRY.get(name)
         if former is not None and (former.__module__, former.__qualname__) != (cls.__module__, cls.__qualname__):
             raise TypeError(f"The query kind {name} is declared twice: in {former.__module__} and {cls.__module__}.")
@@ -138,9 +163,12 @@ class Query(BaseModel):
 
     @property
     def unit(self) -> str | None:
-        """The level that the result's locations are of; None where it has none."""
+        """The level that the result's locations are of; None where it has none.
+
+        Of nested queries, the first field that has locations tells it: labels and metrics may be of another level.
+        """
         own = getattr(self, "aggregation_unit", None)
-        if own:
+        if own or L not in self.columns.values():
             return own
         located = (child for child in self.children() if child is not getattr(self, "subscriber_subset", None))
         return next((u for child in located if (u := child.unit)), None)
@@ -156,13 +184,22 @@ class Query(BaseModel):
                 if isinstance(item, Query):
                     yield item
 
+    def named_children(self) -> Iterator[tuple[str, "Query"]]:
+        """The queries that this one is directly made of, each with its field's name, and its number in a list."""
+        for name, value in self._fields():
+            if isinstance(value, Query):
+                yield name, value
+            elif isinstance(value, tuple):
+                yield from ((f"{name}[{n}]", item) for n, item in enumerate(value) if isinstance(item, Query))
+
     def parts(self) -> Iterator["Query"]:
         """The children whose rows this query reads, each a table that may be stored and reused.
 
-        Children in a list are none: their parent reads their events itself, in one scan.
+        Children in a list are none: their parent reads their events itself, in one scan. Nor is an aggregate: what
+        is stored of one is what may be published of it, and not what its parent needs.
         """
         for _, value in self._fields():
-            if isinstance(value, Query):
+            if isinstance(value, Query) and value.role != "Aggregate":
                 yield value
 
     def walk(self) -> Iterator["Query"]:
@@ -179,6 +216,17 @@ class Query(BaseModel):
             columns |= location_columns(self.unit, name.removeprefix("location")) if kind == L else {name: kind}
         return columns
 
+    def plainly(self) -> str:
+        """The kind and its parameters on one line, without those that are as by default and without nested queries."""
+        nested = {name.partition("[")[0] for name, _ in self.named_children()}
+        told = [f"{name}={value!r}" for name, value in self.__repr_args__() if name not in nested]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        for name, value in self._fields():
+            if name != "query_kind" and value != type(self).model_fields[name].get_default(call_default_factory=True):
+                yield name, str(value).removesuffix(" 00:00:00") if isinstance(value, dt.date) else value
+
     def expression(self, cdr: "Cdr") -> "ir.Table":
         """The query as an Ibis expression: its `columns`, and `counts` where that is not one of them.
 
@@ -191,7 +239,10 @@ def location_columns(unit: str | None, suffix: str = "") -> dict[str, str]:
     """The columns that tell a location of a unit, and their types."""
     if unit == "lon-lat":
         return {f"lon{suffix}": "float64", f"lat{suffix}": "float64"}
-    return {f"pcod{suffix}": "string"}
+    return {f"{_CODES.get(unit or '', 'pcod')}{suffix}": "string"}
+
+
+_CODES = {"cell": "location_id", "site": "site_id"}
 
 
 @cache
@@ -201,18 +252,32 @@ def kinds() -> Mapping[str, type[Query]]:
 
     for module in sorted(m.name for m in pkgutil.iter_modules(queries.__path__)):
         importlib.import_module(f"{queries.__name__}.{module}")
+    _make_ready()
     for plugin in sorted(entry_points(group="flowmachine.queries"), key=lambda e: e.name):
-        ours = dict(REGISTRY)
+        former = dict(REGISTRY)
         try:
             plugin.load()
-        except Exception as problem:
-            REGISTRY.clear()
-            REGISTRY.update(ours)
-            warnings.warn(f"The plugin {plugin.name} is left out: {problem}", stacklevel=2)
+            _make_ready()
+            for name in REGISTRY.keys() - former.keys():
+                REGISTRY[name].model_validate(REGISTRY[name].example)
+                REGISTRY[name].model_json_schema()
+        except (Exception, SystemExit) as problem:
+            told = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+            warnings.warn(f"The plugin {plugin.name} ({plugin.value}) is left out: {told}", stacklevel=2)
+            package = plugin.module.partition(".")[0]
+            for name, cls in list(REGISTRY.items()):
+                # What it imported of another plugin stays: that one's own import would not declare it again.
+                if former.get(name) is not cls and cls.__module__.partition(".")[0] == package:
+                    del REGISTRY[name]
+            REGISTRY.update(former)
+            _make_ready()
+    return dict(sorted(REGISTRY.items()))
+
+
+def _make_ready() -> None:
     namespace = {slot: _one_of(slot_members(slot)) for slot in SLOTS}
     for cls in REGISTRY.values():
         cls.model_rebuild(force=True, _types_namespace=namespace)
-    return dict(sorted(REGISTRY.items()))
 
 
 def slot_members(slot: str) -> list[str]:
@@ -247,6 +312,10 @@ def parse(spec: Any) -> Query:
         raise InvalidQuery(problems) from None
 
 
+_TAGS = ("query_kind", "sampling_method", "type")
+"""The fields that tell which member of a union a value is."""
+
+
 def _locate(spec: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
     """The path of an error as its reader writes it, and the value there.
 
@@ -257,7 +326,7 @@ def _locate(spec: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
         if isinstance(step, int):
             path, entered = f"{path}[{step}]", True
             value = value[step] if isinstance(value, list | tuple) and step < len(value) else None
-        elif entered and isinstance(value, Mapping) and step in (value.get("query_kind"), value.get("sampling_method")):
+        elif entered and isinstance(value, Mapping) and step in [value.get(tag) for tag in _TAGS]:
             entered = False
         else:
             path, entered = f"{path}.{step}" if path else step, True

@@ -72,8 +72,9 @@ def sampled(rows: ir.Table, sampling: RandomSample) -> ir.Table:
         if sampling.size is not None:
             kept = drawn.filter(drawn.place_in_draw < sampling.size)
         else:
-            people = drawn.place_in_draw.max().over() + 1
-            kept = drawn.filter(drawn.place_in_draw < (people * sampling.fraction).floor())
+            # In a column of its own: a filter by a window is SQL that PostgreSQL does not take.
+            drawn = drawn.mutate(people=drawn.place_in_draw.max().over() + 1)
+            kept = drawn.filter(drawn.place_in_draw < (drawn.people * sampling.fraction).floor()).drop("people")
         kept = kept.drop("place_in_draw")
     return kept.drop("draw")
 

@@ -5,21 +5,25 @@
 """
 
 import datetime as dt
-import hashlib
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from flowdb.lake import Snapshot
+from flowdb.tables import EVENT_TYPES
 from flowmachine.engines import Engine, engine_for
 from flowmachine.errors import MissingDates
-from flowmachine.plan import Plan, plan
+from flowmachine.parts import StoredQuery, nested, record, result_id
+from flowmachine.plan import Plan, plan, plan_part
 from flowmachine.query import Query, parse
 from flowmachine.release import Rule
+from flowmachine.units import Offered, offered, require_offered
 
 log = logging.getLogger("flowmachine")
 
@@ -31,22 +35,78 @@ class Session:
     engine: Engine
     timezone: str
     rule: Rule = field(default_factory=Rule)
+    name: str = ""
+    """The store's, as it may be shown."""
+    _offered: tuple[str, Offered] | None = field(default=None, init=False, repr=False)
 
     def run(self, query: Query | Mapping[str, Any], *, release: bool = False) -> pa.Table:
         """The rows of a query, sorted; with `release`, only what a server would publish.
 
-        Raises MissingDates where there is no data on the days that the query reads.
+        Rows that are stored are read, of the query itself (without `release`) and of its parts. Raises MissingDates
+        where there is no data on the days that the query reads, InvalidQuery where the store has no such unit or table
+        of places.
         """
-        query = query if isinstance(query, Query) else parse(query)
-        snapshot = self.engine.snapshot()
-        made = plan(query, self.engine.dialect, self.timezone, rule=self.rule if release else None)
-        require_dates(made, snapshot)
-        return self.engine.run(made, snapshot)
+        with self._ready(query, release) as (made, snapshot, found):
+            return self.engine.run(made, snapshot, found)
+
+    def head(self, query: Query | Mapping[str, Any], rows: int = 5) -> pa.Table:
+        """The first rows of a query, in the result's order; the others do not leave the engine."""
+        with self._ready(query) as (made, snapshot, found):
+            return self.engine.run(replace(made, expression=made.expression.limit(rows)), snapshot, found)
+
+    def count(self, query: Query | Mapping[str, Any]) -> int:
+        """How many rows a query has."""
+        with self._ready(query) as (made, snapshot, found):
+            counted = made.expression.aggregate(rows=made.expression.count().cast("int64"))
+            only = replace(made, expression=counted, schema=pa.schema([("rows", pa.int64())]))
+            return self.engine.run(only, snapshot, found)["rows"][0].as_py()
 
     def explain(self, query: Query | Mapping[str, Any], *, release: bool = False) -> str:
-        """The SQL of a query."""
-        query = query if isinstance(query, Query) else parse(query)
-        return self.engine.sql(plan(query, self.engine.dialect, self.timezone, rule=self.rule if release else None))
+        """The SQL of a query; comments before it tell which stored rows it reads."""
+        query = _query(query)
+        found = self._stored_of(query, self.engine.snapshot(), release)
+        rule = self.rule if release else None
+        made = plan(query, self.engine.dialect, self.timezone, rule=rule, stored_parts=found)
+        used = {f"part_{i}" for i in found} & set(made.sources)
+        told = [f"-- {name} is stored: {_told(found[name.removeprefix('part_')])}\n" for name in sorted(used)]
+        return "".join(told) + self.engine.sql(made)
+
+    def tree(self, query: Query | Mapping[str, Any]) -> str:
+        """A query and all that it is made of, indented, and which of them are stored."""
+        query = _query(query)
+        return "\n".join(_branches(query, self._stored_of(query, self.engine.snapshot())))
+
+    def store(self, query: Query | Mapping[str, Any], *, parts: bool = False) -> StoredQuery:
+        """Keep the rows of a query in the store, for all sessions over it; with `parts`, those of its parts too.
+
+        They are read by later runs of it, and of queries that it is a part of, until a day or place that it reads is
+        corrected. Storing again what is stored does nothing.
+        """
+        query = _query(query)
+        snapshot = self.engine.snapshot()
+        for part in nested(query) if parts else ():
+            self._store(part, snapshot)
+        return self._store(query, snapshot)
+
+    def stored(self) -> list[StoredQuery]:
+        """What is stored, the oldest first; what is stale is of no use any more and may be forgotten."""
+        snapshot = self.engine.snapshot()
+        return [entry.seen_from(snapshot) for entry in self.engine.storage.entries()]
+
+    def forget(self, query: Query | Mapping[str, Any] | StoredQuery) -> int:
+        """Delete the stored rows of a query, stale ones too, or just those of one item of `stored()`; how many went.
+
+        Raises FlowMachineError while they are read.
+        """
+        entries = self.engine.storage.entries()
+        if isinstance(query, StoredQuery):
+            gone = [entry for entry in entries if entry.id == query.id]
+        else:
+            query = _query(query)
+            gone = [entry for entry in entries if entry.query_id == query.id]
+        for entry in gone:
+            self.engine.storage.forget(entry)
+        return len(gone)
 
     def result_id(self, query: Query, snapshot: Snapshot | None = None) -> str:
         """The identity of a query's result: of the question, and of the versions of the days and places it reads."""
@@ -54,23 +114,70 @@ class Session:
         made = plan(query, self.engine.dialect, self.timezone)
         return result_id(made, snapshot)
 
+    def offered(self, snapshot: Snapshot) -> Offered:
+        """The units, and the tables of places, that the store has; those of the latest version are kept."""
+        version = snapshot.reference_versions()
+        if self._offered is None or self._offered[0] != version:
+            self._offered = version, offered(self.engine, self.timezone, snapshot)
+        return self._offered[1]
+
     def close(self) -> None:
         """Let go of the engine."""
         self.engine.close()
 
+    def __repr__(self) -> str:
+        snapshot = self.engine.snapshot()
+        days = [
+            f"  {event_type}: {len(there)} {'day' if len(there) == 1 else 'days'}, {there[0]} to {there[-1]}"
+            for event_type in EVENT_TYPES
+            if (there := snapshot.dates(event_type))
+        ]
+        head = (
+            f"FlowMachine session on {self.name or 'a store'} with {self.engine.dialect.name}, days of {self.timezone}"
+        )
+        return "\n".join([head, *(days or ["  no data"])])
 
-def result_id(made: Plan, snapshot: Snapshot) -> str:
-    """The identity of a plan's result over a snapshot, in 32 hexadecimal digits."""
-    read = sorted(
-        {
-            (event_type, str(start), str(stop), snapshot.versions([event_type], start, stop))
-            for _, types, spans in made.reads
-            for event_type in types
-            for start, stop in spans
-        }
-    )
-    told = f"{made.query.id} {read} {snapshot.reference_versions()}"
-    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
+    @contextmanager
+    def _ready(
+        self, query: Query | Mapping[str, Any], release: bool = False
+    ) -> Iterator[tuple[Plan, Snapshot, dict[str, Any]]]:
+        """A plan over what is there now, and the stored rows that it reads, which stay for the time of the block."""
+        query = _query(query)
+        snapshot = self.engine.snapshot()
+        rule = self.rule if release else None
+        require_offered(query, lambda: self.offered(snapshot))
+        made = plan(query, self.engine.dialect, self.timezone, rule=rule)
+        require_dates(made, snapshot)
+        with self.engine.storage.reading(self._stored_of(query, snapshot, release).values()) as found:
+            if found:
+                made = plan(query, self.engine.dialect, self.timezone, rule=rule, stored_parts=found)
+            yield made, snapshot, found
+
+    def _store(self, query: Query, snapshot: Snapshot) -> StoredQuery:
+        require_offered(query, lambda: self.offered(snapshot))
+        whole = plan_part(query, self.engine.dialect, self.timezone)
+        require_dates(whole, snapshot)
+        entry = record(whole, snapshot)
+        storage = self.engine.storage
+        stored = self._stored_of(query, snapshot)
+        if query.id in stored:
+            with storage.reading([stored[query.id]]) as found:
+                if found:
+                    return stored[query.id]
+            # What was cut short is written anew.
+            storage.forget(stored.pop(query.id))
+        with storage.reading(stored.values()) as found:
+            made = plan_part(query, self.engine.dialect, self.timezone, stored_parts=found)
+            return storage.write(entry, made, snapshot, found)
+
+    def _stored_of(self, query: Query, snapshot: Snapshot, release: bool = False) -> dict[str, StoredQuery]:
+        """What is stored of a query and of all that it is made of, and not stale, by the query's id."""
+        entries = self.engine.storage.entries()
+        if not entries:
+            return {}
+        wanted = {part.id for part in query.walk()} - ({query.id} if release else set())
+        seen = (entry.seen_from(snapshot) for entry in entries if entry.query_id in wanted)
+        return {entry.query_id: entry for entry in seen if not entry.stale}
 
 
 def require_dates(made: Plan, snapshot: Snapshot) -> None:
@@ -91,6 +198,25 @@ def require_dates(made: Plan, snapshot: Snapshot) -> None:
                 )
 
 
+def _query(query: Query | Mapping[str, Any]) -> Query:
+    return query if isinstance(query, Query) else parse(query)
+
+
+def _told(entry: StoredQuery) -> str:
+    return f"{entry.kind}, {entry.rows:,} rows of {entry.when:%Y-%m-%d %H:%M} UTC"
+
+
+def _branches(query: Query, stored: Mapping[str, StoredQuery]) -> Iterator[str]:
+    entry = stored.get(query.id)
+    yield query.plainly() + (f"  [stored: {entry.rows:,} rows]" if entry else "")
+    below = list(query.named_children())
+    for number, (name, child) in enumerate(below, 1):
+        joint, rail = ("└─ ", "   ") if number == len(below) else ("├─ ", "│  ")
+        first, *others = _branches(child, stored)
+        yield f"{joint}{name}: {first}"
+        yield from (rail + line for line in others)
+
+
 def _days(start: dt.date, stop: dt.date) -> str:
     last = stop - dt.timedelta(days=1)
     return str(start) if start == last else f"{start} to {last}"
@@ -103,4 +229,10 @@ def connect(store: str | Path, *, engine: str | None = None, rule: Rule | None =
     where the directory is no lake, FlowMachineError where the engine is not installed.
     """
     made, timezone = engine_for(store, engine, options)
-    return Session(made, timezone, rule or Rule())
+    return Session(made, timezone, rule or Rule(), _shown(store))
+
+
+def _shown(store: str | Path) -> str:
+    """A store's directory or URL, without the password that the URL may hold."""
+    _, scheme, rest = str(store).rpartition("://")
+    return re.sub(r"^.*@", "", rest) if scheme else str(store)

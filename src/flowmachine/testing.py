@@ -9,17 +9,21 @@
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import shapely
 
+from flowdb.cells import sited
+from flowdb.edges import unit_edges
 from flowdb.lake import Lake, arrow_schema
-from flowdb.tables import EVENTS, REFERENCE, stored_columns
+from flowdb.tables import CELL_POSITIONS, DAILY, POINTS, REFERENCE, SITES, TACS, stored_columns
 from flowmachine.session import Session, connect
 
 EVER = dt.date(1, 1, 1), dt.date(9999, 12, 31)
@@ -56,6 +60,18 @@ class Cell:
     pcods: Mapping[str, str] = field(default_factory=dict)
     first_day: dt.date = EVER[0]
     last_day: dt.date = EVER[1]
+    site: str | None = None
+    mapped: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
+    """By mapping, as `cell_units` names it, and unit: the place that tables of the deployment's own give it."""
+
+    def place(self, unit: str, mapping: str | None = None) -> tuple[Any, ...] | None:
+        """What tells the cell's place in a unit: (pcod,), (location_id,), (site_id,) or (lon, lat); None for none."""
+        if mapping is not None:
+            return self.mapped.get(mapping, {}).get(unit)
+        if unit == "lon-lat":
+            return self.lon, self.lat
+        code = {"cell": self.id, "site": self.site}.get(unit, self.pcods.get(unit))
+        return None if code is None else (code,)
 
 
 @dataclass(frozen=True)
@@ -67,12 +83,15 @@ class World:
     timezone: str = "UTC"
     empty_days: Sequence[tuple[str, dt.date]] = ()
     """Days that were delivered, without an event."""
+    tacs: Sequence[Mapping[str, Any]] = ()
+    """Handset models: columns of `tacs` by name, `id` among them."""
+    boundaries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By level and code: the polygon of a unit, as well-known text; only centres of clusters are placed by it."""
 
     def places(self, unit: str) -> list[tuple[Any, ...]]:
-        """The places of a unit, in the order of their numbers: (pcod,) or (lon, lat)."""
-        if unit == "lon-lat":
-            return sorted({(c.lon, c.lat) for c in self.cells})
-        return sorted({(c.pcods[unit],) for c in self.cells if unit in c.pcods})
+        """The places of a unit, in the order of their numbers: (pcod,), (location_id,), (site_id,) or (lon, lat)."""
+        told = {p for c in self.cells for m in (None, *c.mapped) if (p := c.place(unit, m)) is not None}
+        return sorted(told | {(code,) for code in self.boundaries.get(unit, ())})
 
     def lake(self, path: Path) -> Lake:
         """The world as a lake in a new directory."""
@@ -80,12 +99,14 @@ class World:
         days: dict[tuple[str, dt.date], list[Event]] = {(t, d): [] for t, d in self.empty_days}
         for event in self.events:
             days.setdefault((event.event_type, event.local.date()), []).append(event)
-        for (event_type, day), events in sorted(days.items()):
-            staged = lake.stage(event_type, day)
-            rows = [self._row(e) for e in sorted(events, key=lambda e: (e.subscriber, self._instant(e)))]
-            schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), staged)
-            lake.commit_day(event_type, day, staged, {"rows": len(rows)})
+        # One engine settles all days: starting one takes longer than a day.
+        with duckdb.connect(config={"threads": 1}) as settling:
+            for (event_type, day), events in sorted(days.items()):
+                staged = lake.stage(event_type, day)
+                rows = [self._row(e) for e in sorted(events, key=lambda e: (e.subscriber, self._instant(e)))]
+                schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
+                pq.write_table(pa.Table.from_pylist(rows, schema=schema), staged)
+                lake.commit_day(event_type, day, staged, {"rows": len(rows)}, settling)
         for name, rows in self._reference().items():
             schema = arrow_schema(REFERENCE[name].columns)
             lake.replace_reference(name, pa.Table.from_pylist(rows, schema=schema))
@@ -110,28 +131,40 @@ class World:
             "minute": local.hour * 60 + local.minute,
             **event.values,
         }
-        return {c.name: row.get(c.name) for c in (*EVENTS[event.event_type], *stored_columns(event.event_type)[-2:-1])}
+        return {c.name: row.get(c.name) for c in (*DAILY[event.event_type], *stored_columns(event.event_type)[-2:-1])}
 
     def _reference(self) -> dict[str, list[dict[str, Any]]]:
-        units = sorted({u for c in self.cells for u in c.pcods})
-        numbers = {u: {place: n for n, place in enumerate(self.places(u))} for u in [*units, "lon-lat"]}
-        places = [{"unit": unit, "place": n, "pcod": place[0]} for unit in units for place, n in numbers[unit].items()]
+        in_levels = (u for c in self.cells for at in (c.pcods, *c.mapped.values()) for u in at)
+        units = sorted({*POINTS, *in_levels, *self.boundaries})
+        numbers = {u: {place: n for n, place in enumerate(self.places(u))} for u in units}
+        stands = {(unit, c.place(unit)): {"lon": c.lon, "lat": c.lat} for unit in POINTS for c in self.cells}
+        places = [
+            {"unit": unit, "place": n, "pcod": place[0]} | stands.get((unit, place), {})
+            for unit in units
+            for place, n in numbers[unit].items()
+            if unit != "lon-lat"
+        ]
         places += [{"unit": "lon-lat", "place": n, "lon": p[0], "lat": p[1]} for p, n in numbers["lon-lat"].items()]
         versions = [
             (c, {"location_id": c.id, "version": c.version, "first_day": c.first_day, "last_day": c.last_day})
             for c in self.cells
         ]
         cell_units = [
-            {"unit": unit, "place": numbers[unit][(pcod,)], **told}
+            {"unit": unit, "mapping": mapping, "place": numbers[unit][place], **told}
             for c, told in versions
-            for unit, pcod in c.pcods.items()
+            for unit in units
+            for mapping in (None, *c.mapped)
+            if (place := c.place(unit, mapping)) is not None
         ]
-        cell_units += [{"unit": "lon-lat", "place": numbers["lon-lat"][(c.lon, c.lat)], **told} for c, told in versions]
-        positions = [{"site_id": c.id, "lon": c.lon, "lat": c.lat, **told} for c, told in versions]
+        positions = [{**told, "site_id": c.site, "lon": c.lon, "lat": c.lat} for c, told in versions]
+        positions.sort(key=lambda p: (p["location_id"], p["version"]))
+        schema = arrow_schema(tuple(c for c in CELL_POSITIONS if not c.name.startswith("site") or c.name == "site_id"))
+        positions = sited(pa.Table.from_pylist(positions, schema), arrow_schema(SITES.columns).empty_table())
         cells = [
             {
                 "id": c.id,
                 "version": c.version,
+                "site_id": c.site,
                 "longitude": c.lon,
                 "latitude": c.lat,
                 "date_of_first_service": None if c.first_day == EVER[0] else c.first_day,
@@ -139,9 +172,26 @@ class World:
             }
             for c in self.cells
         ]
-        return {"places": places, "cell_units": cell_units, "cell_positions": positions, "cells": cells}
+        return {
+            "places": places,
+            "cell_units": cell_units,
+            "cell_positions": positions.to_pylist(),
+            "unit_edges": [edge for unit in self.boundaries for edge in self._edges(unit, numbers[unit])],
+            "cells": cells,
+            "tacs": [{**dict.fromkeys(TACS.names), **row} for row in self.tacs],
+        }
+
+    def _edges(self, unit: str, numbers: Mapping[tuple[Any, ...], int]) -> Iterator[dict[str, Any]]:
+        codes = sorted(self.boundaries[unit])
+        shapes = [shapely.from_wkt(self.boundaries[unit][code]).wkb for code in codes]
+        for edge in unit_edges(pa.table({"unit": [unit] * len(codes), "pcod": codes, "geom": shapes})).to_pylist():
+            yield {**edge, "place": numbers[codes[edge["place"]],]}
 
 
 def rows(table: pa.Table) -> list[tuple[Any, ...]]:
-    """A result's rows as tuples."""
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else []
+    """A result's rows as tuples, lists in them too."""
+    columns = [column.to_pylist() for column in table.columns]
+    for n, column in enumerate(columns):
+        if pa.types.is_list(table.schema.types[n]):
+            columns[n] = [None if value is None else tuple(value) for value in column]
+    return list(zip(*columns, strict=True))

@@ -10,7 +10,7 @@ from flowsynth.country import ADMIN1, ADMIN2, ADMIN3, write_boundaries
 from flowsynth.events import event_path, write_day
 from flowsynth.handsets import write_tacs
 from flowsynth.network import write_cells, write_sites
-from flowsynth.parameters import EVENT_TYPES, Crisis, Parameters, Summary, SynthesisError, check
+from flowsynth.parameters import Crisis, Parameters, Summary, SynthesisError, check
 from flowsynth.truth import write_truth
 from flowsynth.world import World, make_world
 
@@ -25,6 +25,7 @@ def synthesise(
     events_per_day: float = 18.0,
     sites: int = 300,
     crisis: Crisis | None = Crisis(),  # noqa: B008 - frozen
+    mobile_money: float = 0.0,
     progress: Callable[[str, int, int], None] | None = None,
     threads: int | None = None,
 ) -> Summary:
@@ -33,6 +34,8 @@ def synthesise(
     The files: `boundaries.geojson`, `sites.csv`, `cells.csv`, `tacs.csv`, one `calls/calls_<YYYYMMDD>.csv` a
     day and likewise `sms`, `mds` and `topups`, and in `truth/` what is true of the people. Times are naive
     local times, durations seconds, volumes MB. `events_per_day` is the mean number of rows of a subscriber a day.
+    `mobile_money` is the share of subscribers who have an account of mobile money; where there are any, there is one
+    more file a day, `transactions/transactions_<YYYYMMDD>.csv`, and the others stay as they are without.
 
     The same parameters give the same bytes, whatever `threads` (days made at the same time; None: one a core,
     at most 4). A longer period begins with the same event files as a shorter one. `progress` is called with
@@ -40,7 +43,7 @@ def synthesise(
 
     Raises `SynthesisError` with one sentence if a parameter or the directory will not do.
     """
-    parameters = Parameters(subscribers, days, start, seed, events_per_day, sites, crisis)
+    parameters = Parameters(subscribers, days, start, seed, events_per_day, sites, crisis, mobile_money)
     check(parameters)
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise SynthesisError(f"threads must be a whole number from 1 on, not {threads!r}.")
@@ -64,7 +67,7 @@ def _silent(_step: str, _done: int, _total: int) -> None:
 def _write(parameters: Parameters, directory: Path, tell: Callable[[str, int, int], None], threads: int) -> Summary:
     tell("country", 0, 1)
     world = make_world(parameters)
-    for name in (*EVENT_TYPES, "truth"):
+    for name in (*parameters.event_types, "truth"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     paths = {name: directory / name for name in ("boundaries.geojson", "sites.csv", "cells.csv", "tacs.csv", "truth")}
     write_boundaries(world.country, paths["boundaries.geojson"])
@@ -95,14 +98,14 @@ def _write(parameters: Parameters, directory: Path, tell: Callable[[str, int, in
         sites_file=paths["sites.csv"],
         cells_file=paths["cells.csv"],
         tacs_file=paths["tacs.csv"],
-        events={kind: tuple(event_path(directory, kind, date) for date in dates) for kind in EVENT_TYPES},
+        events={kind: tuple(event_path(directory, kind, date) for date in dates) for kind in parameters.event_types},
         truth=paths["truth"],
     )
 
 
 def _write_days(world: World, directory: Path, tell: Callable[[str, int, int], None], threads: int) -> dict[str, int]:
     days = world.parameters.days
-    rows: dict[str, int] = dict.fromkeys(EVENT_TYPES, 0)
+    rows: dict[str, int] = dict.fromkeys(world.parameters.event_types, 0)
     tell("days", 0, days)
     with ThreadPoolExecutor(threads) as pool:
         waiting = [pool.submit(write_day, world, day, directory) for day in range(days)]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from flowsynth.csvfile import csv_writer
-from flowsynth.parameters import EVENT_TYPES
+from flowsynth.parameters import EVENT_TYPES, MONEY
 from flowsynth.people import other_network
 from flowsynth.rhythm import Clock, clock, day_factor
 from flowsynth.streams import Purpose, stream
@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 # Part of all rows that are of each type.
 _ROW_SHARE = {"calls": 0.42, "sms": 0.22, "mds": 0.33, "topups": 0.03}
 _PURPOSE = {"calls": Purpose.CALLS, "sms": Purpose.SMS, "mds": Purpose.MDS, "topups": Purpose.TOPUPS}
+_PURPOSE |= {MONEY: Purpose.MONEY}
 _OTHER_NETWORK = 0.25
 _OTHER_CONTACTS = 5
 _BLOCK_ROWS = 1_500_000
@@ -34,6 +35,9 @@ _ERRAND_HOURS = (8 * 3600, 20 * 3600)
 _USUAL_SECTOR = 0.8
 # People near a flood call more, on its first day and less so on the next two.
 _ALARM = (1.8, 1.4, 1.2)
+# Transactions that an account begins on a day, and what they are for.
+_PAYMENTS = 0.8
+_PAID_FOR = np.array(["transfer", "payment", "cash out", "cash in"])
 _RECHARGES = np.array([10.0, 20.0, 50.0, 100.0, 200.0, 500.0])
 
 _WHO = [
@@ -64,6 +68,19 @@ _SCHEMAS = {
             ("volume_upload", pa.float64()),
             ("volume_download", pa.float64()),
             *_WHO,
+        ]
+    ),
+    MONEY: pa.schema(
+        [
+            ("id", pa.int64()),
+            ("outgoing", pa.bool_()),
+            ("datetime", pa.timestamp("s")),
+            ("amount", pa.float64()),
+            ("discount", pa.float64()),
+            ("fee", pa.float64()),
+            ("commission", pa.float64()),
+            ("type", pa.string()),
+            *_WHO[:2],
         ]
     ),
     "topups": pa.schema(
@@ -142,17 +159,17 @@ def write_day(world: World, number: int, directory: Path) -> dict[str, int]:
     day = _Day(world, number, world.parameters.date(number), where, *world.network.cells_by_site(number))
     return {
         event_type: _write_events(day, event_type, event_path(directory, event_type, day.date))
-        for event_type in EVENT_TYPES
+        for event_type in world.parameters.event_types
     }
 
 
 def _write_events(day: _Day, event_type: str, path: Path) -> int:
     random = stream(day.world.parameters.seed, _PURPOSE[event_type], day.number)
     rates = _rates(day, event_type, random)
-    times = clock(event_type, day.date.weekday() >= 5)
+    times = clock("topups" if event_type == MONEY else event_type, day.date.weekday() >= 5)
     schema = _SCHEMAS[event_type]
     rows = 0
-    number = (int(f"{day.date:%Y%m%d}") * 10 + EVENT_TYPES.index(event_type) + 1) * 1_000_000_000
+    number = (int(f"{day.date:%Y%m%d}") * 10 + (*EVENT_TYPES, MONEY).index(event_type) + 1) * 1_000_000_000
     with csv_writer(path, schema) as writer:
         for begin, end in _hours(float(rates.sum())):
             who, seconds = _moments(rates, times, begin, end, random)
@@ -178,6 +195,10 @@ def _hours(events: float) -> list[tuple[int, int]]:
 def _rates(day: _Day, event_type: str, random: np.random.Generator) -> Floats:
     """Expected events (calls and messages begun) of each subscriber on the day."""
     parameters, people = day.world.parameters, day.world.people
+    if event_type == MONEY:
+        rates = np.zeros(len(people))
+        rates[_wallets(day.world)] = _PAYMENTS
+        return rates * people.activity**0.5
     rows_an_event = 2 - _OTHER_NETWORK if event_type in ("calls", "sms") else 1
     each = parameters.events_per_day * _ROW_SHARE[event_type] / rows_an_event
     if event_type == "topups":
@@ -279,9 +300,42 @@ def _topups(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.G
     }
 
 
+def _wallets(world: World) -> Longs:
+    """The subscribers who have an account of mobile money: a larger share holds the smaller one."""
+    count = len(world.people)
+    drawn = stream(world.parameters.seed, Purpose.WALLETS).random(count)
+    # One alone could pay nobody.
+    return np.sort(np.argsort(drawn, kind="stable")[: max(2, round(count * world.parameters.mobile_money))])
+
+
+def _transactions(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator) -> dict[str, object]:
+    wallets = _wallets(day.world)
+    payee = wallets[(np.searchsorted(wallets, who) + random.integers(1, len(wallets), len(who))) % len(wallets)]
+    # Counted in hundredths, so that no sum is off by a fraction of one.
+    amount = np.ceil(np.exp(3.2 + 1.0 * random.standard_normal(len(who))).clip(0.5, 5000) * 100)
+    reduced = random.random(len(who)) < 0.1
+    kind = _PAID_FOR[np.searchsorted([0.5, 0.8, 0.9], random.random(len(who)))]
+    event = np.repeat(np.arange(len(who)), 2)
+    pays = np.arange(len(event)) % 2 == 0
+    party = np.where(pays, who[event], payee[event]).astype(np.int32)
+    return {
+        "id": ids[event],
+        "outgoing": pays,
+        "datetime": day.datetimes(seconds[event]),
+        "amount": amount[event] / 100,
+        "discount": np.where(reduced, np.floor(amount * 0.02), 0)[event] / 100,
+        "fee": np.ceil(amount * 0.01)[event] / 100,
+        "commission": np.floor(amount * 0.004)[event] / 100,
+        "type": kind[event],
+        "msisdn": day.world.people.msisdn[party],
+        "location_id": day.cells_of(party, seconds[event], random),
+    }
+
+
 _COLUMNS: dict[str, Callable[[_Day, Longs, Ints, Ints, np.random.Generator], dict[str, object]]] = {
     "calls": _calls,
     "sms": _sms,
     "mds": _mds,
     "topups": _topups,
+    MONEY: _transactions,
 }

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 EVENT_TYPES = ("calls", "sms", "mds", "topups")
+MONEY = "transactions"
+"""Mobile money, which is made only when it is asked for."""
 
 
 class SynthesisError(ValueError):
@@ -39,6 +41,12 @@ class Parameters:
     events_per_day: float = 18.0
     sites: int = 300
     crisis: Crisis | None = Crisis()
+    mobile_money: float = 0.0
+
+    @property
+    def event_types(self) -> tuple[str, ...]:
+        """What is delivered each day."""
+        return (*EVENT_TYPES, MONEY) if self.mobile_money else EVENT_TYPES
 
     def date(self, day: int) -> date:
         """Date of a day that is counted from 0."""
@@ -89,6 +97,7 @@ def check(parameters: Parameters) -> None:
     for name, (low, high) in BOUNDS.items():
         _whole(name, getattr(parameters, name), low, high)
     _real("events_per_day", parameters.events_per_day, 0.1, 1000)
+    _real("mobile_money", parameters.mobile_money, 0, 1)
     # A datetime is a date to Python, but its files would carry a time of day.
     if type(parameters.start) is not date:
         raise SynthesisError(f"start must be a date such as 2016-01-01, not {parameters.start!r}.")

@@ -22,6 +22,8 @@ class Purpose(IntEnum):
     SMS = 12
     MDS = 13
     TOPUPS = 14
+    MONEY = 15
+    WALLETS = 16
 
 
 def stream(seed: int, purpose: Purpose, day: int = 0) -> np.random.Generator:

@@ -74,7 +74,11 @@ def store_reference(lake: Lake) -> None:
     ever = {"version": 0, "first_day": EVER, "last_day": STILL}
     _replace(lake, PLACES, [{"unit": "admin1", "place": n, "pcod": pcod} for n, pcod in enumerate("EW")])
     _replace(lake, CELL_UNITS, [{"unit": "admin1", "location_id": "cell0", "place": 1, **ever}])
-    _replace(lake, CELL_POSITIONS, [{"location_id": "cell0", "lon": 82.5, "lat": 25.0, **ever}])
+    _replace(
+        lake,
+        CELL_POSITIONS,
+        [{"location_id": "cell0", "lon": 82.5, "lat": 25.0, "site": 0, "site_lon": 82.5, "site_lat": 25.0, **ever}],
+    )
 
 
 def small_lake(path: Path, timezone: str = "Asia/Kathmandu", days: int = 2, rows: int = 40) -> Lake:

@@ -1,4 +1,7 @@
-"""A Spark session on this machine for the length of a test run: two threads, loopback only, nothing left behind."""
+"""A Spark session on this machine for the length of a test run: two threads, loopback only, nothing left behind.
+
+A test run that FLOWKIT_SPARK_MASTER gives a cluster's address computes there (see spark_cluster).
+"""
 
 import importlib.util
 import os
@@ -30,6 +33,9 @@ SETTINGS = {
 }
 
 
+MASTER = "FLOWKIT_SPARK_MASTER"
+
+
 class NoSparkError(Exception):
     """Says what this machine lacks to start Spark."""
 
@@ -48,7 +54,7 @@ def spark_session() -> Iterator["SparkSession"]:
     # Spark looks up the machine's own name and warns, or fails, where that is no address.
     former = os.environ.get("SPARK_LOCAL_IP")
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    builder = SparkSession.builder.master("local[2]").appName("flowkit-tests")
+    builder = SparkSession.builder.master(os.environ.get(MASTER, "local[2]")).appName("flowkit-tests")
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
     builder = builder.config("spark.sql.warehouse.dir", str(scratch / "warehouse"))

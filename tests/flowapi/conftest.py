@@ -69,13 +69,15 @@ SCHEMAS = {
 }
 
 
-def kinds_in(spec):
-    if isinstance(spec, dict):
-        own = [spec["query_kind"]] if "query_kind" in spec else []
-        return own + [kind for value in spec.values() for kind in kinds_in(value)]
-    if isinstance(spec, list):
-        return [kind for value in spec for kind in kinds_in(value)]
-    return []
+def kinds_in(spec, where="query_kinds"):
+    found = {"query_kinds": [], "subset_kinds": []}
+    if isinstance(spec, dict) and "query_kind" in spec:
+        found[where].append(spec["query_kind"])
+    for name, value in spec.items() if isinstance(spec, dict) else ((None, v) for v in spec):
+        if isinstance(value, dict | list):
+            inner = kinds_in(value, "subset_kinds" if name == "subscriber_subset" else where)
+            found = {key: [*found[key], *inner[key]] for key in found}
+    return found
 
 
 def unit_of(spec):
@@ -193,7 +195,7 @@ class FakeFlowMachine(threading.Thread):
         return [error({"params": spec, "validation_error_messages": fields}, " ".join(texts))]
 
     def do_get_aggregation_unit(self, spec):
-        return self.invalid(spec) or [ok({"aggregation_unit": unit_of(spec), "query_kinds": kinds_in(spec)})]
+        return self.invalid(spec) or [ok({"aggregation_unit": unit_of(spec), **kinds_in(spec)})]
 
     def do_run_query(self, spec):
         query_id = hashlib.md5(json.dumps(spec, sort_keys=True).encode()).hexdigest()
@@ -231,7 +233,7 @@ class FakeFlowMachine(threading.Thread):
                     "query_id": query_id,
                     "query_params": query.spec,
                     "aggregation_unit": unit_of(query.spec),
-                    "query_kinds": kinds_in(query.spec),
+                    **kinds_in(query.spec),
                 }
             )
         ]

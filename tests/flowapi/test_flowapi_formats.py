@@ -65,6 +65,24 @@ def test_json_holds_every_type():
     assert (fourth["count"], fourth["value"], fourth["pcod"]) == (2**53 + 1, "0.30000000000000004", "ü\x01")
 
 
+def test_periods_are_lists_of_times():
+    """A set of periods is a list of their starts, which have no zone; in CSV it is that list as JSON, in one field."""
+    told = ["2016-01-01T00:00:00", "2016-01-02T06:30:00"]
+    starts = [datetime.datetime.fromisoformat(text) for text in told]
+    groups = pa.array([starts, None], pa.list_(pa.timestamp("us")))
+    batch = pa.record_batch({"grp": groups, "value": pa.array([20, 16])})
+
+    assert json.loads(written("json", [batch]))["query_result"] == [
+        {"grp": told, "value": 20},
+        {"grp": None, "value": 16},
+    ]
+    assert list(csv.reader(written("csv", [batch]).decode().splitlines())) == [
+        ["grp", "value"],
+        [json.dumps(told), "20"],
+        ["", "16"],
+    ]
+
+
 def test_boundaries_as_text_are_hexadecimal():
     """A binary column is told in hexadecimal digits, as PostGIS tells a geometry."""
     batch = pa.record_batch({"geom": pa.array([b"\x01\xab", None], pa.binary())})

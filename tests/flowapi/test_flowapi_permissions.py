@@ -113,10 +113,10 @@ def test_nothing_is_said_of_a_spec_before_its_kinds_are_allowed(call, fake, spec
 
 
 def test_kinds_hidden_deep_in_a_spec_count(call, spec):
-    """A kind in a subset inside a list inside a query needs its scope too."""
+    """A kind in a subset inside a list inside a query needs its scope too, which is one for all units and queries."""
     spec["locations"]["subscriber_subset"] = [{"x": {"query_kind": "flows"}}]
     body = _refused(call("POST", "/api/0/run", {"r": ["run", *ALL]}, json=spec))
-    assert body["missing_scopes"] == ["*:spatial_aggregate:flows"]
+    assert body["missing_scopes"] == ["nonspatial:subscriber_subset:flows"]
 
 
 def test_the_unit_is_the_servers_not_the_callers(call, fake, spec):

@@ -28,8 +28,10 @@ def test_the_description_lists_scopes_and_name(call):
         "admin3:geography:geography",
     ):
         assert expected in scopes
-    # Two kinds with four kinds inside each (circles included), one alone: by five units; two nonspatial; four simple.
-    assert len(scopes) == 5 * (3 + 3 + 1) + 2 + 4
+    # Two kinds with four kinds inside each (circles included), one alone: by five units; two nonspatial; two that
+    # choose subscribers, of no unit; four simple.
+    assert len(scopes) == 5 * (3 + 3 + 1) + 2 + 2 + 4
+    assert "nonspatial:subscriber_subset:daily_location" in scopes
     assert document["components"]["schemas"]["FlowmachineQuerySchema"]["discriminator"] == {
         "propertyName": "query_kind"
     }

@@ -12,7 +12,7 @@ import shapely
 from flowdb import cells, geography
 from flowdb.cells import SINCE_EVER, STILL
 from flowdb.lake import LakeError
-from flowdb.tables import CELLS
+from flowdb.tables import CELLS, POINTS
 
 HEADER = "id,version,site_id,longitude,latitude,date_of_first_service,date_of_last_service\n"
 
@@ -23,7 +23,7 @@ def _units(lake):
     return sorted(
         (c["unit"], c["location_id"], c["version"], codes[c["unit"], c["place"]])
         for c in lake.reference("cell_units").to_pylist()
-        if c["unit"] != "lon-lat"
+        if c["unit"] not in POINTS
     )
 
 
@@ -42,6 +42,9 @@ def test_positions_hold_for_the_days_of_service(lake, write):
             "last_day": last,
             "lon": lon,
             "lat": 27.5,
+            "site": version,
+            "site_lon": lon,
+            "site_lat": 27.5,
         }
         for version, first, last, lon in [
             (0, SINCE_EVER, dt.date(2016, 1, 5), 85.5),
@@ -63,6 +66,10 @@ def test_places_are_numbered_in_order(lake, write, squares):
         ("admin3", 0, "B", None, None),
         ("admin3", 1, "a", None, None),
         ("admin3", 2, "b", None, None),
+        ("cell", 0, "w", 0.5, 0.25),
+        ("cell", 1, "x", 1.5, 0.5),
+        ("cell", 2, "y", 0.5, 0.5),
+        ("cell", 3, "z", 0.5, 0.5),
     ]
     points = {c["location_id"]: c["place"] for c in lake.reference("cell_units").to_pylist() if c["unit"] == "lon-lat"}
     assert points == {"w": 0, "x": 2, "y": 1, "z": 1}

@@ -42,11 +42,12 @@ def _start(deployment, files, limit=0):
 
 
 def _whole(deployment, rows):
-    """Every day that is in has all its rows, and its file is readable."""
+    """Every day that is in has all its rows, its file is readable, and so are its visits, which count all of them."""
     days = deployment.lake.snapshot().days.get("calls", {})
     for day, stored in days.items():
         assert stored.rows == rows[day]
         assert pq.read_table(stored.file, partitioning=None).num_rows == rows[day]
+        assert sum(pq.read_table(stored.visits, partitioning=None)["events"].to_pylist()) == rows[day]
     return set(days)
 
 
@@ -77,6 +78,10 @@ def test_a_killed_load_leaves_nothing_half_done(deployment, delivered):
     assert available_dates(deployment.catalogue) == {"calls": DAYS}
     assert {s.state for s in latest_states(deployment.catalogue)} == {"ingested"}
     assert not list((deployment.lake.path / "tmp").iterdir())
+    # What the kills left is swept up, and nothing of the days that are in.
+    deployment.lake.sweep(dt.timedelta(0))
+    days = deployment.lake.snapshot().days["calls"].values()
+    assert set((deployment.lake.path / "visits").rglob("*.parquet*")) == {stored.visits for stored in days}
     assert mend(deployment.catalogue, deployment.lake) == 0
 
 
@@ -109,7 +114,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_half_done(deployment, delivered):
     assert _whole(deployment, rows) == set()
     deployment.load(*files)
     assert _whole(deployment, rows) == set(DAYS)
-    assert not [p for p in deployment.lake.path.rglob("*.parquet") if p.stat().st_size == 0]
+    assert not [p for p in deployment.lake.path.rglob("*.parquet*") if p.stat().st_size == 0]
 
 
 def test_loads_of_different_days_run_beside_each_other(deployment, delivered):

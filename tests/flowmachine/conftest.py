@@ -1,7 +1,7 @@
 """The engines that every kind is tested on."""
 
 import itertools
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 
 import pytest
@@ -31,6 +31,13 @@ def ask_spark(new_directory, spark):
 @pytest.fixture(scope="session")
 def ask_postgres(new_directory, postgres):
     """A session on PostgreSQL over a world."""
+    with postgres_worlds(postgres, new_directory) as open_world, ExitStack() as kept:
+        yield lambda world: kept.enter_context(open_world(world))
+
+
+@contextmanager
+def postgres_worlds(postgres, new_directory):
+    """What opens a session on PostgreSQL over a world, in a database that is dropped afterwards."""
     import psycopg
 
     from flowdb.postgres import copy_from_lake, create
@@ -39,15 +46,16 @@ def ask_postgres(new_directory, postgres):
         # The schema takes longer to make than a world to load: one empty FlowDB a zone is the template of all.
         template = cache(lambda zone: _empty(kept, postgres, create, zone))
 
-        def open_session(world):
-            url = kept.enter_context(postgres.database(template=template(world.timezone)))
-            with psycopg.connect(url, autocommit=True) as connection:
-                # A template does not hand down its settings.
-                connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET timezone = '{world.timezone}'")
-            copy_from_lake(world.lake(new_directory()), url)
-            return connect(url)
+        @contextmanager
+        def open_world(world):
+            with postgres.database(template=template(world.timezone)) as url:
+                with psycopg.connect(url, autocommit=True) as connection:
+                    # A template does not hand down its settings.
+                    connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET timezone = '{world.timezone}'")
+                copy_from_lake(world.lake(new_directory()), url)
+                yield connect(url)
 
-        yield open_session
+        yield open_world
 
 
 def _empty(kept, postgres, create, zone):

@@ -1,15 +1,17 @@
 """Nothing that stands for too few people is published."""
 
+import datetime as dt
 import random
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.flowmachine import reference
-from tests.flowmachine.worlds import START, questions
+from tests.flowmachine.reference.money import contributions
+from tests.flowmachine.worlds import START, TACS, questions
 
 from flowmachine.query import Query, kinds, parse
-from flowmachine.release import SMALLEST, Rule
+from flowmachine.release import PERCENT, SMALLEST, Rule
 from flowmachine.testing import Cell, Event, World, rows
 
 AGGREGATES = sorted(k for k, cls in kinds().items() if cls.role == "Aggregate" and cls.counts is not None)
@@ -27,12 +29,38 @@ def crowd(size):
             n,
             f"2016-03-{25 + day}T{where.randrange(3, 23):02}:00",
             "c" if n < 3 else where.choice("ab"),
+            counterpart=where.randrange(size),
             outgoing=True,
+            values={"tac": where.choice([1, 1, 1, 2, 3])},
         )
         for n in range(size + 3)
         for day in range(5)
     ]
-    return World(events, CROWDED)
+    events += [
+        Event(
+            "topups",
+            n,
+            f"2016-03-{25 + n % 5}T12:00",
+            None,
+            values={"recharge_amount": 5.0 * (n % 2), "pre_event_balance": 0.0, "post_event_balance": 5.0 * (n % 2)},
+        )
+        for n in range(size + 3)
+    ]
+    events += [
+        Event(
+            "transactions",
+            n,
+            f"2016-03-{25 + day}T12:00",
+            "c" if n < 3 else where.choice("ab"),
+            id=n,
+            # Now and then somebody moves more than all the others together.
+            values={"amount": where.choice([10.0, 10.0, 20.0, 10.0 ** where.randrange(1, 6)]), "fee": 0.0},
+        )
+        for n in range(size + 3)
+        for day in range(5)
+    ]
+    empty = [(name, dt.date(2016, 3, 25 + n)) for name in ("topups", "transactions") for n in range(5)]
+    return World(events, CROWDED, empty_days=empty, tacs=TACS)
 
 
 @pytest.mark.parametrize(("people", "published"), [(SMALLEST - 1, []), (SMALLEST, [("N", SMALLEST)])])
@@ -65,11 +93,25 @@ def test_no_published_row_stands_for_too_few(ask_duckdb, data):
             assert all(n is not None and n >= SMALLEST for n in counts) or counts == [None]
             continue
         behind = reference.people(query, world)
-        enough = {key for key, n in behind.items() if n >= SMALLEST}
-        told = {row[:-1] for row in published}
-        # A mode that too few share is withheld, however many are behind the row.
-        assert told <= enough if getattr(query, "method", "") == "mode" else told == enough, query.spec
+        enough = publishable(query, behind)
+        if query.contributions is not None:
+            parts = contributions(query, world)
+            enough = {key for key in enough if sum(parts[key][2:]) * 100 >= parts[key][0] * PERCENT}
+        told = {tuple(v for n, v in zip(query.result_columns, row, strict=True) if n != "value") for row in published}
+        # A mode that too few share is withheld, however many are behind the row; shares have a rule of their own.
+        fewer = getattr(query, "method", "") in ("mode", "distr")
+        assert told <= enough if fewer else told == enough, query.spec
     session.close()
+
+
+def publishable(query, behind):
+    """The rows that stand for enough people, of locations none of whose rows is withheld where a kind says so."""
+    enough = {key for key, n in behind.items() if n >= SMALLEST}
+    if query.withheld_together is None:
+        return enough
+    places = len(query.result_columns.keys() - query.columns.keys())
+    short = {key[:places] for key in behind if key not in enough or None in key[:places]}
+    return {key for key in enough if key[:places] not in short}
 
 
 @pytest.mark.parametrize("kind", sorted(k for k, cls in kinds().items() if cls.role != "Aggregate"))
@@ -105,6 +147,9 @@ def test_a_deployment_can_ask_for_more_people_but_not_for_fewer():
     assert Rule(30).smallest == 30
     with pytest.raises(ValueError, match="at least 16"):
         Rule(15)
+    assert Rule(percent=20).percent == 20
+    with pytest.raises(ValueError, match="at least 10"):
+        Rule(percent=9)
 
 
 def test_a_kind_must_say_how_its_people_are_counted():

@@ -13,13 +13,23 @@ COUNTS = {
     "end_date": "2016-01-02",
     "aggregation_unit": "admin3",
 }
+WINDOW = {"start_date": "2016-01-01", "end_date": "2016-01-02"}
+HANDSET = {**WINDOW, "query_kind": "handset", "characteristic": "brand", "method": "last"}
+CALENDAR = {"query_kind": "calendar_activity", "start_date": "2016-01-01", "total_periods": 3}
 MODAL = {"query_kind": "modal_location", "locations": [DAILY, DAILY, {**DAILY, "date": "2016-02-30"}]}
+MONEY = {**COUNTS, "query_kind": "dfs_metric_total_amount", "metric": "amount"}
+DUMMY = {"query_kind": "dummy_query", "dummy_param": "a test", "aggregation_unit": "admin3"}
 
 WRONG = {
-    "an unknown kind": ({"query_kind": "flaws"}, "query_kind", "Must be one of: daily_location"),
+    "an unknown kind": ({"query_kind": "flaws"}, "query_kind", "Must be one of: active_at_reference_location_counts"),
     "no kind": ({}, "query_kind", "is missing"),
     "an unknown field": ({**DAILY, "colour": 1}, "colour", "There is no such parameter."),
-    "an unknown unit": ({**DAILY, "aggregation_unit": "admin9"}, "aggregation_unit", "Must be one of: admin0, admin1"),
+    "a unit that nobody has": (
+        {**DAILY, "aggregation_unit": "Admin 3"},
+        "aggregation_unit",
+        "Must be one of: admin0, admin1, admin2, admin3, lon-lat, cell, site; or a unit of the deployment's own",
+    ),
+    "the word for no unit": ({**DAILY, "aggregation_unit": "nonspatial"}, "aggregation_unit", "Must be one of"),
     "an unknown date, deep inside": (
         {"query_kind": "spatial_aggregate", "locations": MODAL},
         "locations.locations[2].date",
@@ -42,11 +52,11 @@ WRONG = {
     ),
     "hours that hold none": ({**DAILY, "hours": {"start_hour": 8, "end_hour": 8}}, "hours", "no hour"),
     "an unknown subset": ({**DAILY, "subscriber_subset": "abc"}, "subscriber_subset", "'abc'"),
-    "a table that is not offered": ({**DAILY, "mapping_table": "geography.x"}, "mapping_table", "no such table"),
+    "a table without its schema": ({**DAILY, "mapping_table": "x; DROP"}, "mapping_table", "named as schema.table"),
     "a kind that does not fit": (
         {"query_kind": "spatial_aggregate", "locations": COUNTS},
         "locations",
-        "Must be one of: daily_location, modal_location, most_frequent_location.",
+        "Must be one of: coalesced_location, daily_location, majority_location, modal_location, most_frequent_location",
     ),
     "units that do not match": (
         {"query_kind": "flows", "from_location": DAILY, "to_location": {**DAILY, "aggregation_unit": "admin1"}},
@@ -63,6 +73,93 @@ WRONG = {
         },
         "",
         "mds have no direction",
+    ),
+    "hours of which days are to be told": (
+        {
+            "query_kind": "aggregate_network_objects",
+            "total_network_objects": {**COUNTS, "query_kind": "total_network_objects", "total_by": "day"},
+            "statistic": "avg",
+            "aggregate_by": "hour",
+        },
+        "",
+        "aggregate_by is hour, which is finer than the day of total_by",
+    ),
+    "money at a point": ({**MONEY, "aggregation_unit": "lon-lat"}, "aggregation_unit", "amounts are told by areas"),
+    "money of a table of places": ({**MONEY, "mapping_table": None}, "mapping_table", "There is no such parameter."),
+    "money of reversed days": ({**MONEY, "end_date": "2015-12-31"}, "", "must not be after end_date"),
+    "money of no known kind": ({**MONEY, "metric": "tax"}, "metric", "amount, commission, fee, discount"),
+    "a day's delay": ({**DUMMY, "dummy_delay": 86_400}, "dummy_delay", "less than or equal to 3600"),
+    "a delay into the past": ({**DUMMY, "dummy_delay": -1}, "dummy_delay", "greater than or equal to 0"),
+    "contacts of events without a counterpart": (
+        {
+            "query_kind": "joined_spatial_aggregate",
+            "locations": DAILY,
+            "metric": {**WINDOW, "query_kind": "subscriber_degree", "event_types": ["calls", "mds", "topups"]},
+            "method": "avg",
+        },
+        "metric",
+        "Leave mds and topups out of event_types: they have no counterpart.",
+    ),
+    "most of the events of no contact": (
+        {**WINDOW, "query_kind": "pareto_interactions", "proportion": 0.8, "event_types": ["mds"]},
+        "",
+        "Leave mds out of event_types",
+    ),
+    "a proportion of all": (
+        {**WINDOW, "query_kind": "pareto_interactions", "proportion": 1},
+        "proportion",
+        "less than 1",
+    ),
+    "a proportion of nothing": (
+        {**WINDOW, "query_kind": "pareto_interactions", "proportion": 0},
+        "proportion",
+        "greater than 0",
+    ),
+    "a night of no hour": (
+        {**WINDOW, "query_kind": "nocturnal_events", "night_hours": {"start_hour": 4, "end_hour": 4}},
+        "night_hours",
+        "no hour",
+    ),
+    "distances from districts": (
+        {**WINDOW, "query_kind": "displacement", "statistic": "avg", "reference_location": DAILY},
+        "",
+        "reference_location is of admin3: distances are between points",
+    ),
+    "an average handset": (
+        {"query_kind": "joined_spatial_aggregate", "locations": DAILY, "metric": HANDSET, "method": "avg"},
+        "",
+        "handset is no number: it must be distr or mode",
+    ),
+    "shares of a number": (
+        {
+            "query_kind": "joined_spatial_aggregate",
+            "locations": DAILY,
+            "metric": {**WINDOW, "query_kind": "event_count"},
+            "method": "distr",
+        },
+        "",
+        "event_count is a number: it must be mode or one of count",
+    ),
+    "a histogram of handsets": (
+        {"query_kind": "histogram_aggregate", "metric": HANDSET, "bins": {"n_bins": 2}},
+        "metric",
+        "Its query_kind is 'handset'. Must be one of: displacement",
+    ),
+    "no periods": ({**CALENDAR, "total_periods": 0}, "total_periods", "greater than or equal to 1"),
+    "empty periods": ({**CALENDAR, "period_length": 0}, "period_length", "greater than or equal to 1"),
+    "too many periods": ({**CALENDAR, "total_periods": 100_001}, "total_periods", "less than or equal to 100000"),
+    "periods of centuries": (
+        {**CALENDAR, "period_length": 10**12},
+        "",
+        "3,000,000,000,000 days from 2016-01-01 reach too far",
+    ),
+    "periods past the calendar": ({**CALENDAR, "start_date": "9999-12-31"}, "", "from 9999-12-31 reach too far"),
+    "periods from a second on": ({**CALENDAR, "start_date": "2016-01-01T00:00:30"}, "", "must be a whole minute"),
+    "periods of weeks": ({**CALENDAR, "period_unit": "weeks"}, "period_unit", "Must be one of: days, hours, minutes"),
+    "activity at no location": (
+        {**CALENDAR, "query_kind": "localised_calendar_activity"},
+        "reference_location",
+        "It is missing.",
     ),
     "both forms of bins": (
         {

@@ -19,7 +19,7 @@ import zmq
 
 from flowdb.cells import settle
 from flowdb.lake import Lake, arrow_schema
-from flowdb.tables import CELLS, EVENTS, GEOGRAPHY, MINUTE
+from flowdb.tables import CELLS, DAILY, GEOGRAPHY, MINUTE
 
 ZONE = "Asia/Kathmandu"
 FIRST = dt.date(2016, 1, 1)
@@ -38,7 +38,7 @@ def cell_of(subscriber: int, day: int) -> str:
 
 def store_day(lake: Lake, day: dt.date, rows: list[tuple[int, int, str]], event_type: str = "calls") -> None:
     """Store events of a day: subscriber, local hour and cell of each."""
-    columns = (*EVENTS[event_type].columns, MINUTE)
+    columns = (*DAILY[event_type].columns, MINUTE)
     zone = ZoneInfo(lake.timezone)
     events = [
         {
@@ -48,6 +48,7 @@ def store_day(lake: Lake, day: dt.date, rows: list[tuple[int, int, str]], event_
             "datetime": dt.datetime.combine(day, dt.time(hour), zone),
             "minute": hour * 60,
             "location_id": cell,
+            "amount": 10.0,
         }
         for n, (subscriber, hour, cell) in enumerate(rows)
     ]
@@ -71,7 +72,7 @@ def replace_cells(lake: Lake, cells: dict[str, tuple[float, float]]) -> None:
 
 
 def make_lake(path: Path) -> Lake:
-    """A lake with four days of calls and one of texts, and levels admin1 (one unit) and admin3 (four)."""
+    """A lake with four days of calls and of money and one of texts, and levels admin1 (one unit) and admin3 (four)."""
     lake = Lake.create(path, ZONE)
     shapes = {("admin3", code): shapely.box(x, y, x + 1, y + 1) for code, (x, y) in UNITS.items()}
     shapes["admin1", "N"] = shapely.box(80, 26, 84, 27)
@@ -91,6 +92,7 @@ def make_lake(path: Path) -> Lake:
     replace_cells(lake, {code.lower(): (x + 0.5, y + 0.25) for code, (x, y) in UNITS.items()})
     for n in range(DAYS):
         store_day(lake, FIRST + dt.timedelta(days=n), usual_day(n))
+        store_day(lake, FIRST + dt.timedelta(days=n), usual_day(n), "transactions")
     store_day(lake, FIRST, [(s, 12, cell_of(s, 0)) for s in range(30)], "sms")
     return lake
 
@@ -168,6 +170,7 @@ class ServerProcess:
 
     def __init__(self, directory: Path, lake: Path, **settings: object) -> None:
         self.port = int(settings.pop("FLOWMACHINE_PORT", 0) or free_port())
+        self.python = str(settings.pop("python", sys.executable))
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.environment = {
@@ -184,7 +187,7 @@ class ServerProcess:
         """Start it, and wait until it answers."""
         with (self.directory / "out.log").open("ab") as out, (self.directory / "err.log").open("ab") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flowmachine.server"], env=self.environment, stdout=out, stderr=err
+                [self.python, "-m", "flowmachine.server"], env=self.environment, stdout=out, stderr=err
             )
         if wait:
             self.wait_until_up()

@@ -13,6 +13,7 @@ from tests.flowmachine_server.living_server import moves, people
 import flowmachine
 from flowmachine import geojson
 from flowmachine.geojson import Places
+from flowmachine.queries.labelled_flows import LabelledFlows
 
 CODES = ['A "quoted"', "B\\é", "C\n,", "D"]
 NAN = float("nan")
@@ -33,6 +34,7 @@ def places_of(codes):
 
 PLACES = places_of(CODES)
 AGGREGATE, FLOWS = flowmachine.parse(people()), flowmachine.parse(moves())
+LABELLED = flowmachine.parse(LabelledFlows.example)
 
 
 def written(rows, query, places=PLACES):
@@ -106,6 +108,40 @@ def test_a_feature_a_location_of_flows(pairs, size):
             inflows={a or "": v for (a, b), v in pairs.items() if b == code},
             outflows={b or "": v for (a, b), v in pairs.items() if a == code},
         )
+        for n, code in enumerate(touched)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    found=st.dictionaries(
+        st.tuples(*[st.sampled_from([*CODES[:3], None])] * 2, st.sampled_from(["stable", 'a "label"', None])),
+        st.integers(16, 99),
+        max_size=24,
+    ),
+    size=st.sampled_from([1, 700, 10**6]),
+)
+def test_labelled_flows_are_told_by_label(found, size):
+    """The flows of each label stand apart, so that none of them hides another between the same locations."""
+    table = pa.table(
+        {
+            "pcod_from": pa.array([a for a, _, _ in found], pa.string()),
+            "pcod_to": pa.array([b for _, b, _ in found], pa.string()),
+            "value_label": pa.array([label for _, _, label in found], pa.string()),
+            "value": pa.array(found.values(), pa.int64()),
+        }
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(geojson, "BATCH_BYTES", size)
+        told = written(table, LABELLED)
+    flows = {"inflows": {}, "outflows": {}}
+    for (a, b, label), value in found.items():
+        flows["inflows"].setdefault(b, {}).setdefault(label or "", {})[a or ""] = value
+        flows["outflows"].setdefault(a, {}).setdefault(label or "", {})[b or ""] = value
+    touched = sorted({code for pair in found for code in pair[:2] if code is not None}, key=str.encode)
+    touched += [None] * any(None in pair[:2] for pair in found)
+    assert told == [
+        expected(code, n + 1, **{name: at.get(code, {}) for name, at in flows.items()})
         for n, code in enumerate(touched)
     ]
 

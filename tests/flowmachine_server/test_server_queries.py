@@ -134,7 +134,7 @@ def test_a_wrong_spec_is_told_where_it_is_wrong(wire):
         "query_kind": "spatial_aggregate",
         "locations": {
             "query_kind": "modal_location",
-            "locations": [daily(), daily("2016-13-01"), daily(unit="admin9")],
+            "locations": [daily(), daily("2016-13-01"), daily(unit="Admin 9")],
         },
     }
     for action in ("run_query", "get_aggregation_unit"):
@@ -174,7 +174,11 @@ def test_a_subset_may_be_named_by_its_id(wire):
         "aggregation_unit": "admin3",
     }
     told = wire.ask("get_aggregation_unit", spec | {"subscriber_subset": subset})["payload"]
-    assert told == {"aggregation_unit": "admin3", "query_kinds": ["unique_subscriber_counts", "daily_location"]}
+    assert told == {
+        "aggregation_unit": "admin3",
+        "query_kinds": ["unique_subscriber_counts"],
+        "subset_kinds": ["daily_location"],
+    }
     assert wire.result(spec | {"subscriber_subset": subset}) == [{"pcod": "A", "value": 40}, {"pcod": "C", "value": 20}]
     for wrong in ("0" * 32, flows):
         reply = wire.ask("run_query", spec | {"subscriber_subset": wrong})
@@ -195,7 +199,8 @@ def test_the_unit_and_kinds_of_a_spec_are_told(wire):
     }
     assert wire.ask("get_aggregation_unit", spec)["payload"] == {
         "aggregation_unit": None,
-        "query_kinds": ["histogram_aggregate", "event_count", "modal_location", "daily_location"],
+        "query_kinds": ["histogram_aggregate", "event_count"],
+        "subset_kinds": ["modal_location", "daily_location"],
     }
     assert wire.ask("get_aggregation_unit", moves(unit="admin1"))["payload"]["aggregation_unit"] == "admin1"
 
@@ -212,7 +217,8 @@ def test_a_level_that_is_not_loaded_is_told(wire):
     """A unit that the kinds know but this deployment has not loaded names those that are."""
     reply = wire.ask("run_query", people(unit="admin2"))
     assert reply["status"] == "error"
-    assert "admin1, admin3, lon-lat" in reply["msg"]
+    assert "Must be one of: admin1, admin3, cell, lon-lat." in reply["msg"]
+    assert list(reply["payload"]["validation_error_messages"]) == ["locations.aggregation_unit"]
 
 
 def test_a_spec_that_is_nested_without_end_is_refused(wire):
@@ -310,7 +316,7 @@ def test_boundaries_are_told(wire):
     assert points[0]["properties"]["lon"] == points[0]["geometry"]["coordinates"][0] == 80.5
     wrong = wire.ask("get_geography", {"aggregation_unit": "admin2"})
     assert wrong["status"] == "error"
-    assert wrong["payload"] == {"aggregation_unit": ["Must be one of: admin1, admin3, lon-lat."]}
+    assert wrong["payload"] == {"aggregation_unit": ["Must be one of: admin1, admin3, cell, lon-lat."]}
 
 
 def test_thirty_questions_of_ten_clients_are_all_answered(shared_server, lake):

@@ -14,7 +14,6 @@ from tests.flowmachine_server.living_server import moves, people
 import flowmachine
 from flowdb.catalogue import queries
 from flowmachine.errors import FlowMachineError
-from flowmachine.geojson import Atlas
 from flowmachine.server.questions import ask
 from flowmachine.server.store import ROWS_AT_ONCE, Limits, batch_count, open_store, read_rows
 from flowmachine.server.workers import Workers
@@ -69,16 +68,13 @@ class Bench:
     def __init__(self, lake, directory, limits=ALL, smallest=16, number=1):
         self.session = flowmachine.connect(lake.path, rule=flowmachine.release.Rule(smallest))
         self.engine = self.session.engine = Held(self.session.engine)
-        self.atlas = Atlas(self.session.engine, self.session.timezone)
         self.store = open_store(directory / "cache", f"sqlite:///{directory / 'catalogue.db'}", limits, smallest)
         self.run_log, self.debug_log = Silent(), Silent()
-        self.workers = Workers(
-            self.session, self.atlas, self.store, number=number, run_log=self.run_log, debug_log=self.debug_log
-        )
+        self.workers = Workers(self.session, self.store, number=number, run_log=self.run_log, debug_log=self.debug_log)
 
     def submit(self, spec):
         query = flowmachine.parse(spec)
-        question = ask(self.session, self.atlas, query, self.session.engine.snapshot())
+        question = ask(self.session, query, self.session.engine.snapshot())
         self.workers.submit(question, "r")
         return question.query_id
 

@@ -16,12 +16,23 @@ from psycopg import sql
 
 from flowdb.lake import Lake, Snapshot, StoredDay
 from flowdb.postgres.database import Connection, PostgresError, connected, day_bounds, require_flowdb, timezone_of
-from flowdb.tables import CELL_POSITIONS, CELL_UNITS, CELLS, EVENTS, PLACES, SITES, TACS, Table
+from flowdb.tables import (
+    CELL_POSITIONS,
+    CELL_UNITS,
+    CELLS,
+    DAILY,
+    EVENTS,
+    LEVELS,
+    PLACES,
+    SITES,
+    TACS,
+    TRANSACTIONS,
+    UNIT_EDGES,
+    Table,
+)
 
 INDEXED = ("msisdn", "msisdn_counterpart", "location_id", "datetime", "tac")
 """Each day has an index on each of these columns that it has."""
-LEVELS = ("admin0", "admin1", "admin2", "admin3")
-"""The levels that FlowKit has a table of; a level of the deployment's own gets one when it is copied."""
 PATIENCE = "60s"
 """How long to wait for queries that hold a table before a copy gives up."""
 
@@ -54,13 +65,14 @@ def copy_from_lake(
 ) -> Copied:
     """Make a FlowDB in PostgreSQL hold what a lake holds: every day, cells, sites, handset models, boundaries.
 
-    Each day comes in whole or not at all, as a partition sorted by subscriber and time. A copy can be repeated at
-    any time: days that have not changed are left alone, corrected ones are replaced, and days that were copied and
-    have been withdrawn since are taken out. Pseudonyms become decimal text. Raises PostgresError.
+    Each day comes in whole or not at all, as a partition sorted by subscriber and time; mobile money comes into
+    FlowKit's schema `dfs`. A copy can be repeated at any time: days that have not changed are left alone, corrected
+    ones are replaced, and days that were copied and have been withdrawn since are taken out. Pseudonyms become decimal
+    text. Raises PostgresError.
     """
-    wanted = tuple(event_types if event_types is not None else EVENTS)
-    if unknown := [t for t in wanted if t not in EVENTS]:
-        raise PostgresError(f"There is no event type {unknown[0]!r}: the event types are {', '.join(EVENTS)}.")
+    wanted = tuple(event_types if event_types is not None else DAILY)
+    if unknown := [t for t in wanted if t not in DAILY]:
+        raise PostgresError(f"There is no event type {unknown[0]!r}: the event types are {', '.join(DAILY)}.")
     with connected(url) as connection:
         require_flowdb(connection)
         if (zone := timezone_of(connection)) != lake.timezone:
@@ -96,11 +108,12 @@ def _copy_type(
     for day in sorted(stored_days):
         stored = stored_days[day]
         with _copying(url) as connection:
-            held = _held(connection, event_type, day)
+            money = event_type == TRANSACTIONS.name
+            held = _held_money(connection, day) if money else _held(connection, event_type, day)
             if held == stored.version:
                 already += 1
                 continue
-            _copy_day(connection, reader, lake, stored)
+            (_copy_money if money else _copy_day)(connection, reader, lake, stored)
         replaced |= held is not None
         days += 1
         rows += stored.rows
@@ -112,12 +125,16 @@ def _copy_type(
         for day in gone:
             _withdraw_day(connection, event_type, day)
         withdrawn += len(gone)
-        if replaced or gone:
+        if (replaced or gone) and event_type in EVENTS:
             _recount_location_ids(connection, event_type)
+        elif replaced or gone:
+            connection.execute(_NO_MORE)
     if (days, withdrawn) != before:
         # Its own transaction: statistics of the whole table may take a while and must not hold back the days.
+        tables = [("events", event_type)] if event_type in EVENTS else [("dfs", name) for name in _MONEY]
         with connected(url) as connection:
-            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("events", event_type)))
+            for table in tables:
+                connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(*table)))
     return Copied(days, already, withdrawn, rows)
 
 
@@ -206,13 +223,7 @@ def _copy_day(connection: Connection, reader: duckdb.DuckDBPyConnection, lake: L
 
 def _record_day(connection: Connection, final: sql.Identifier, stored: StoredDay) -> None:
     table, event_type, day = EVENTS[stored.event_type], stored.event_type, stored.day
-    _record_state(connection, event_type, day, "ingested")
-    connection.execute(
-        "INSERT INTO flowdb.copied_days (event_type, day, version, row_count) VALUES (%s, %s, %s, %s) "
-        "ON CONFLICT (event_type, day) DO UPDATE SET version = excluded.version, row_count = excluded.row_count, "
-        "copied = now()",
-        [event_type, day, stored.version, stored.rows],
-    )
+    _record_copy(connection, stored)
     connection.execute(
         "INSERT INTO public.available_tables VALUES (%s, %s, %s, %s) ON CONFLICT (table_name) DO UPDATE SET "
         "has_locations = excluded.has_locations, has_subscribers = excluded.has_subscribers, "
@@ -230,6 +241,16 @@ def _record_day(connection: Connection, final: sql.Identifier, stored: StoredDay
     )
 
 
+def _record_copy(connection: Connection, stored: StoredDay) -> None:
+    _record_state(connection, stored.event_type, stored.day, "ingested")
+    connection.execute(
+        "INSERT INTO flowdb.copied_days (event_type, day, version, row_count) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (event_type, day) DO UPDATE SET version = excluded.version, row_count = excluded.row_count, "
+        "copied = now()",
+        [stored.event_type, stored.day, stored.version, stored.rows],
+    )
+
+
 def _record_state(connection: Connection, event_type: str, day: dt.date, state: str) -> None:
     connection.execute(
         "INSERT INTO etl.etl_records (cdr_type, cdr_date, state) VALUES (%s, %s, %s)", [event_type, day, state]
@@ -237,10 +258,84 @@ def _record_state(connection: Connection, event_type: str, day: dt.date, state: 
 
 
 def _withdraw_day(connection: Connection, event_type: str, day: dt.date) -> None:
-    partition = sql.Identifier("events", _partition(event_type, day))
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(partition))
+    if event_type in EVENTS:
+        partition = sql.Identifier("events", _partition(event_type, day))
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(partition))
+    else:
+        _drop_money(connection, day)
     connection.execute("DELETE FROM flowdb.copied_days WHERE event_type = %s AND day = %s", [event_type, day])
     _record_state(connection, event_type, day, "withdrawn")
+
+
+_MONEY = ("transactions", "transactions_metadata", "subscribers", "transaction_types")
+"""The tables of schema `dfs` that mobile money is copied into."""
+_NO_MORE = (
+    "DELETE FROM dfs.subscribers AS s "
+    "WHERE NOT EXISTS (SELECT FROM dfs.transactions_metadata AS m WHERE m.subscriber_id = s.id)"
+)
+_TOLD_BY = ("id", "datetime", "amount", "discount", "fee", "commission", "type")
+"""Rows of one day that agree in all of these are the parties of one transaction. FlowKit's tables hold its amounts
+once; parties whose rows differ become transactions of their own, so that sums are those of the lake."""
+
+
+def _held_money(connection: Connection, day: dt.date) -> str | None:
+    """What `_held` tells, of a day of mobile money."""
+    row = connection.execute(
+        "SELECT version FROM flowdb.copied_days WHERE event_type = %s AND day = %s", [TRANSACTIONS.name, day]
+    ).fetchone()
+    found = "SELECT EXISTS (SELECT FROM dfs.transactions WHERE timestamp >= %s AND timestamp < %s)"
+    bounds = day_bounds(timezone_of(connection), day)
+    if row is None and connection.execute(found, bounds).fetchone() == (True,):
+        raise PostgresError(
+            f"dfs.transactions has transactions of {day} that were not copied from a lake: delete them first, so that "
+            "nothing is lost unseen."
+        )
+    return row[0] if row else None
+
+
+def _copy_money(connection: Connection, reader: duckdb.DuckDBPyConnection, lake: Lake, stored: StoredDay) -> None:
+    """Load one day of mobile money into FlowKit's tables, in place of any former one."""
+    types = {**_STAGED_TYPES, "int64": "BIGINT", "timestamp": "TIMESTAMPTZ", "float64": "NUMERIC"}
+    made = ", ".join(f"{_quoted([c.name])} {types[c.type]}" for c in TRANSACTIONS)
+    connection.execute(f"CREATE TEMP TABLE staged_money (number BIGINT, {made}) ON COMMIT DROP")  # type: ignore[arg-type]
+    told = ", ".join(f"coalesce(CAST({_quoted([name])} AS VARCHAR), '')" for name in _TOLD_BY)
+    number = f"('0x' || left(md5(concat_ws('|', '{stored.day}', {told})), 16))::UBIGINT & 9223372036854775807"
+    columns = [
+        f'make_timestamp(epoch_us("{c.name}"))' if c.type == "timestamp" else f'"{c.name}"' for c in TRANSACTIONS
+    ]
+    select = _select(", ".join([number, *columns]), (stored.file,))
+    rows = _pour(connection, reader, select, sql.SQL("COPY staged_money FROM STDIN (FORMAT csv)"))
+    if rows != stored.rows:
+        raise PostgresError(f"{stored.file} holds {rows} rows where the lake says {stored.rows}: the lake is damaged.")
+    connection.execute("ANALYZE staged_money")
+    _drop_money(connection, stored.day)
+    for statement in _INTO_DFS:
+        connection.execute(statement)
+    _record_copy(connection, stored)
+
+
+def _drop_money(connection: Connection, day: dt.date) -> None:
+    bounds = day_bounds(timezone_of(connection), day)
+    connection.execute(
+        "DELETE FROM dfs.transactions_metadata AS m USING dfs.transactions AS t "
+        "WHERE t.id = m.transaction_id AND t.timestamp >= %s AND t.timestamp < %s",
+        bounds,
+    )
+    connection.execute("DELETE FROM dfs.transactions WHERE timestamp >= %s AND timestamp < %s", bounds)
+
+
+_INTO_DFS: tuple[LiteralString, ...] = (
+    """INSERT INTO dfs.subscribers (id, msisdn)
+    SELECT DISTINCT msisdn, msisdn::text FROM staged_money ON CONFLICT (id) DO NOTHING""",
+    """INSERT INTO dfs.transaction_types (descr)
+    SELECT DISTINCT type FROM staged_money AS s WHERE type IS NOT NULL
+    AND NOT EXISTS (SELECT FROM dfs.transaction_types AS t WHERE t.descr = s.type) ORDER BY type""",
+    """INSERT INTO dfs.transactions (id, amount, discount, fee, commission, transtype_id, timestamp)
+    SELECT DISTINCT ON (number) number, amount, discount, fee, commission,
+    (SELECT min(t.id) FROM dfs.transaction_types AS t WHERE t.descr = s.type), datetime FROM staged_money AS s""",
+    """INSERT INTO dfs.transactions_metadata (transaction_id, subscriber_id, cell_id, cell_version, is_outgoing)
+    SELECT number, msisdn, location_id, cell_version, outgoing FROM staged_money ORDER BY number, outgoing DESC""",
+)
 
 
 def _recount_location_ids(connection: Connection, event_type: str) -> None:
@@ -336,6 +431,7 @@ def _copy_geography(connection: Connection, reader: duckdb.DuckDBPyConnection, f
         sql.SQL("COPY staged_geography FROM STDIN (FORMAT csv)"),
     )
     units = [row[0] for row in connection.execute("SELECT DISTINCT unit FROM staged_geography ORDER BY 1")]
+    # FlowKit has a table of each of LEVELS; a level of the deployment's own gets one when it is copied.
     for unit in dict.fromkeys([*LEVELS, *units]):
         names = {
             "level": sql.Identifier("geography", unit),
@@ -363,7 +459,7 @@ _REFERENCE_COPIES: dict[str, Callable[[Connection, duckdb.DuckDBPyConnection, tu
     "cells": _copy_infrastructure(CELLS),
     "tacs": _copy_infrastructure(TACS),
     "geography": _copy_geography,
-    **{t.name: _copy_settled(t) for t in (PLACES, CELL_UNITS, CELL_POSITIONS)},
+    **{t.name: _copy_settled(t) for t in (PLACES, CELL_UNITS, CELL_POSITIONS, UNIT_EDGES)},
 }
 
 

@@ -1,2 +1,2 @@
--- all: Rows stored.
+-- all, transactions: Rows stored.
 count(*)

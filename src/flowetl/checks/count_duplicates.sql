@@ -1,2 +1,2 @@
--- all: Rows too many: further occurrences of a row, whatever their id.
+-- all, transactions: Rows too many: further occurrences of a row, whatever their id.
 count(*) - count(DISTINCT row_hash)

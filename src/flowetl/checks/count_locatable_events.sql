@@ -1,2 +1,2 @@
--- all: Rows at a cell that stood at a known place that day.
+-- all, transactions: Rows at a cell that stood at a known place that day.
 count(*) FILTER (located)

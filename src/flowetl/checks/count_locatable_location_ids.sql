@@ -1,2 +1,2 @@
--- all: Different cells that stood at a known place that day.
+-- all, transactions: Different cells that stood at a known place that day.
 count(DISTINCT location_id) FILTER (located)

@@ -1,2 +1,2 @@
--- mds, topups: Different subscribers.
+-- mds, topups, transactions: Different subscribers.
 count(DISTINCT msisdn)

@@ -1,2 +1,2 @@
--- all: Rows without a cell.
+-- all, transactions: Rows without a cell.
 count(*) - count(location_id)

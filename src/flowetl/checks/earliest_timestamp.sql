@@ -1,2 +1,2 @@
--- all: The earliest event.
+-- all, transactions: The earliest event.
 min(datetime)

@@ -1,2 +1,2 @@
--- all: The latest event.
+-- all, transactions: The latest event.
 max(datetime)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from flowdb.lake import Lake, Snapshot
 from flowmachine.cdr import Dialect
 from flowmachine.errors import FlowMachineError
+from flowmachine.parts import Storage
 from flowmachine.plan import Plan
 
 
@@ -25,6 +26,11 @@ class Engine(Protocol):
         """True where rows stored as Parquet can stand for a nested query."""
         ...
 
+    @property
+    def storage(self) -> Storage:
+        """Where rows lie that analysts store."""
+        ...
+
     def snapshot(self) -> Snapshot:
         """What the store holds now."""
         ...
@@ -33,12 +39,12 @@ class Engine(Protocol):
         """The SQL of a plan."""
         ...
 
-    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
-        """The rows of a plan."""
+    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Any] | None = None) -> pa.Table:
+        """The rows of a plan; `parts` are the stored rows that it reads, by the query's id."""
         ...
 
-    def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
-        """Write the rows of a plan to a Parquet file."""
+    def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Any] | None = None) -> None:
+        """Write the rows of a plan to a Parquet file, or a directory of them; what is there is replaced."""
         ...
 
     def interrupt(self, path: Path) -> None:

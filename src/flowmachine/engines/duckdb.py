@@ -2,22 +2,27 @@
 
 import datetime as dt
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.datatypes as dtypes
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.sql.compilers import DuckDBCompiler
+from sqlglot import exp
 
-from flowdb.lake import ARROW, Lake, Snapshot, arrow_schema
-from flowdb.tables import REFERENCE, stored_columns
-from flowmachine.cdr import EventDays, Reference, Source, Stored
-from flowmachine.engines.lake import LakeDialect
-from flowmachine.plan import REMEMBERED, Plan
+from flowdb.lake import ARROW, Lake, Snapshot
+from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
+from flowdb.visits import one_each
+from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
+from flowmachine.engines.clustering import duckdb_macro
+from flowmachine.engines.lake import LakeDialect, held_days
+from flowmachine.parts import StoredFiles, parquet_files
+from flowmachine.plan import PERIODS, REMEMBERED, Plan
 
 ROWS_AT_ONCE = 49_152
 """Rows of a row group of stored rows: what is read of them at once."""
@@ -28,6 +33,11 @@ def _epoch_us(instant: dt.datetime) -> int:  # type: ignore[empty-body]
     """Microseconds since 1970."""
 
 
+@ibis.udf.scalar.builtin(name="make_timestamptz", signature=((dtypes.int64,), dtypes.Timestamp(timezone="UTC")))
+def _make_timestamptz(microseconds: int) -> dt.datetime:  # type: ignore[empty-body]
+    """The instant so many microseconds after the beginning of 1970."""
+
+
 class DuckDBDialect(LakeDialect):
     """What is DuckDB's own when a plan is built."""
 
@@ -36,6 +46,10 @@ class DuckDBDialect(LakeDialect):
     def microseconds(self, instant: ir.TimestampValue) -> ir.IntegerValue:
         """Microseconds since 1970."""
         return _epoch_us(instant)
+
+    def instant(self, microseconds: ir.IntegerValue) -> ir.TimestampValue:
+        """The instant so many microseconds after the beginning of 1970."""
+        return _make_timestamptz(microseconds)
 
 
 class DuckDB:
@@ -59,8 +73,10 @@ class DuckDB:
         self._database.execute("SET GLOBAL TimeZone = 'UTC'")
         # A day's file is its version, so what is known of it stays true.
         self._database.execute("SET GLOBAL parquet_metadata_cache = true")
+        self._database.execute(duckdb_macro())
         self._interrupting = threading.Lock()
         self._writing: dict[Path, duckdb.DuckDBPyConnection] = {}
+        self.storage = StoredFiles(lake.path / "stored", self.store)
         self._loading = threading.Lock()
         self._loaded: set[str] = set()
 
@@ -115,16 +131,21 @@ class DuckDB:
     def _relation(self, source: Source, snapshot: Snapshot, parts: Mapping[str, Path]) -> str:
         match source:
             case EventDays(event_type, spans):
-                held = snapshot.days.get(event_type, {})
-                files = [str(held[d].file) for d in sorted(held) if any(a <= d < b for a, b in spans)]
-                if not files:
-                    columns = ", ".join(f"CAST(NULL AS {_SQL[c.type]}) AS {c.name}" for c in stored_columns(event_type))
-                    return f"SELECT {columns} WHERE false"
-                return f"SELECT * FROM read_parquet({files}, hive_partitioning=true, hive_types={{'day': DATE}})"
+                files = [stored.file for stored in held_days(snapshot, event_type, spans)]
+                return f"SELECT * FROM {_read(files)}" if files else _no_rows(stored_columns(event_type))
+            case VisitDays(event_type, spans):
+                days = [(stored.visits, stored.file) for stored in held_days(snapshot, event_type, spans)]
+                settled = [visits for visits, _ in days if visits]
+                others = [events for visits, events in days if not visits]
+                each = ", ".join(f"{sql} AS {name}" for name, sql in one_each(event_type).items())
+                told = ", ".join(c.name for c in VISITS)
+                selected = [f"SELECT {told} FROM {_read(settled)}"] if settled else []
+                selected += [f"SELECT {each} FROM {_read(others)}"] if others else []
+                return " UNION ALL ".join(selected) or _no_rows(VISITS.columns)
             case Reference(name):
                 return f'SELECT * FROM "{self._reference(name, snapshot)}"'
             case Stored(query):
-                return f"SELECT * FROM read_parquet('{parts[query.id]}')"
+                return f"SELECT * FROM read_parquet({[str(file) for file in parquet_files(parts[query.id])]})"
 
     def _reference(self, name: str, snapshot: Snapshot) -> str:
         """A reference table in memory, named by its version; it is small, and every query joins it."""
@@ -132,20 +153,32 @@ class DuckDB:
         table = f"{name}_{'_'.join(f.stem for f in files) or 'empty'}"
         with self._loading:
             if table not in self._loaded:
-                schema = arrow_schema(REFERENCE[name].columns)
+                # By name, for a file that was written before a column was declared holds nothing of it.
+                columns = ", ".join(f"{c.name} {_SQL[c.type]}" for c in REFERENCE[name])
+                self._database.execute(f'CREATE TABLE "{table}" ({columns})')
                 if files:
                     source = f"SELECT * FROM read_parquet({[str(f) for f in files]})"
-                    self._database.execute(f'CREATE TABLE "{table}" AS {source}')
-                else:
-                    empty = schema.empty_table()  # noqa: F841 - DuckDB reads the local by its name
-                    self._database.execute(f'CREATE TABLE "{table}" AS SELECT * FROM empty')
+                    self._database.execute(f'INSERT INTO "{table}" BY NAME {source}')
                 self._loaded.add(table)
         return table
 
 
+def _read(files: Sequence[Path]) -> str:
+    """The files of days as a relation, with `day`."""
+    return f"read_parquet({[str(file) for file in files]}, hive_partitioning=true, hive_types={{'day': DATE}})"
+
+
+def _no_rows(columns: Sequence[Column]) -> str:
+    return f"SELECT {', '.join(f'CAST(NULL AS {_SQL[c.type]}) AS {c.name}' for c in columns)} WHERE false"
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _sql(plan: Plan) -> str:
-    return DuckDBCompiler().to_sqlglot(plan.expression).sql("duckdb", pretty=True)
+    tree = DuckDBCompiler().to_sqlglot(plan.expression)
+    for function in tree.find_all(exp.Lambda):
+        # Ibis writes x -> y, which DuckDB 2 takes for JSON; it wants lambda x: y.
+        function.set("colon", True)
+    return tree.sql("duckdb", pretty=True)
 
 
 _SQL = {
@@ -159,4 +192,4 @@ _SQL = {
     "timestamp": "TIMESTAMPTZ",
     "binary": "BLOB",
 }
-_DECLARED = {ARROW[kind]: sql for kind, sql in _SQL.items()}
+_DECLARED = {**{ARROW[kind]: sql for kind, sql in _SQL.items()}, PERIODS: "TIMESTAMP[]"}

@@ -1,13 +1,20 @@
 """Reading the lake: what DuckDB and Spark have in common."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import ibis
+import ibis.expr.datatypes as dtypes
 import ibis.expr.types as ir
 
-from flowdb.tables import REFERENCE, Column, stored_columns
-from flowmachine.cdr import Cdr, EventDays, Reference, Span, Stored
+from flowdb.lake import Snapshot, StoredDay
+from flowdb.tables import GEOGRAPHY, REFERENCE, VISITS, Column, stored_columns
+from flowmachine.cdr import Cdr, EventDays, Reference, Span, Stored, VisitDays
+from flowmachine.engines.clustering import CLUSTER, SITE
 from flowmachine.query import Query
+
+_MOST_TOLD = 3
+"""The most stretches of days that a table's name tells one by one."""
 
 _TYPES = {"timestamp": "timestamp('UTC')"}
 
@@ -17,22 +24,41 @@ def ibis_schema(columns: Sequence[Column]) -> dict[str, str]:
     return {c.name: _TYPES.get(c.type, ("" if not c.required else "!") + c.type) for c in columns}
 
 
+@ibis.udf.scalar.builtin(
+    name="hartigan",
+    signature=((dtypes.Array(dtypes.Struct(SITE)), dtypes.float64), dtypes.Array(dtypes.Struct(CLUSTER))),
+)
+def _hartigan(sites: list[dict[str, float]], radius: float) -> list[dict[str, float]]:  # type: ignore[empty-body]
+    """The clusters of a subscriber's sites."""
+
+
 class LakeDialect:
     """Plans over a lake: every table is unbound, and named for the files that it will stand for."""
 
     name = "lake"
+    subscriber = "int64"
 
     def events(self, cdr: Cdr, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
         """The files of these days alone: a day that is not asked for is never opened."""
-        days = "_".join(f"{start:%Y%m%d}_{stop:%Y%m%d}" for start, stop in spans)
-        name = f"{event_type}_{days}"
+        name = f"{event_type}_{_days(spans)}"
         cdr.sources[name] = EventDays(event_type, spans)
         return ibis.table(ibis_schema(stored_columns(event_type)), name=name)
+
+    def visits(self, cdr: Cdr, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
+        """The settled visits of these days, and the events of those that have none, each a visit of its own."""
+        name = f"visits_{event_type}_{_days(spans)}"
+        cdr.sources[name] = VisitDays(event_type, spans)
+        return ibis.table(ibis_schema(VISITS.columns), name=name)
 
     def reference(self, cdr: Cdr, name: str) -> ir.Table:
         """A reference table."""
         cdr.sources[name] = Reference(name)
         return ibis.table(ibis_schema(REFERENCE[name].columns), name=name)
+
+    def boundaries(self, cdr: Cdr, unit: str) -> ir.Table:
+        """The boundaries of a level."""
+        geography = self.reference(cdr, GEOGRAPHY.name)
+        return geography.filter(geography.unit == unit).select("pcod", "name", "geom", "longitude", "latitude")
 
     def stored(self, cdr: Cdr, query: Query, schema: Mapping[str, str]) -> ir.Table:
         """The stored rows of a query."""
@@ -44,3 +70,23 @@ class LakeDialect:
         """The greatest by a struct: a third of the time that a window takes on DuckDB, and no sort on Spark."""
         key = ibis.struct({column: rows[column] for column in order})
         return rows.group_by(list(by)).agg(**{keep: rows[keep].argmax(key)})
+
+    def clusters(self, sites: ir.Table, by: Sequence[str], radius: float) -> ir.Table:
+        """By a fold over a list a subscriber, which is a function of the engine's: see `engines.clustering`."""
+        told = ibis.struct({"lighter": -sites.days, **{name: sites[name] for name in SITE if name != "lighter"}})
+        # With the aggregate, for Spark allows no function of SQL beside the step that makes lists rows.
+        lists = sites.group_by(list(by)).agg(clusters=_hartigan(told.collect().sort(), radius))
+        each = lists.select(*by, cluster=lists.clusters.unnest())
+        return each.select(*by, **{name: each.cluster[name] for name in CLUSTER})
+
+
+def held_days(snapshot: Snapshot, event_type: str, spans: Sequence[Span]) -> list[StoredDay]:
+    """The days of `spans` that are in, in order."""
+    held = snapshot.days.get(event_type, {})
+    return [held[day] for day in sorted(held) if any(start <= day < stop for start, stop in spans)]
+
+
+def _days(spans: Sequence[Span]) -> str:
+    told = "_".join(f"{start:%Y%m%d}_{stop:%Y%m%d}" for start, stop in spans)
+    # Days here and there of a long time: a name may not grow with their number.
+    return told if len(spans) <= _MOST_TOLD else hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()

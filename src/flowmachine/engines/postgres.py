@@ -1,23 +1,29 @@
 """PostgreSQL: FlowDB in FlowKit's schema."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import adbc_driver_postgresql.dbapi as adbc
 import ibis
+import ibis.expr.datatypes as dtypes
 import ibis.expr.types as ir
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.sql.compilers import PostgresCompiler
+from sqlglot import exp
 
 from flowdb.lake import Snapshot, StoredDay
-from flowdb.tables import EVENTS, GEOGRAPHY, REFERENCE
-from flowmachine.cdr import Cdr, Span
+from flowdb.tables import EVENTS, REFERENCE, TACS, TRANSACTIONS, VISITS, Table
+from flowmachine.cdr import Cdr, Span, Stored
 from flowmachine.engines.lake import ibis_schema
 from flowmachine.errors import FlowMachineError
+from flowmachine.parts import StoredQuery
 from flowmachine.plan import Plan
 from flowmachine.query import Query
 
@@ -25,6 +31,11 @@ from flowmachine.query import Query
 @ibis.udf.scalar.builtin(name="date_part")
 def _date_part(part: str, instant: dt.datetime) -> float:  # type: ignore[empty-body]
     """A part of an instant."""
+
+
+@ibis.udf.scalar.builtin(name="to_timestamp", signature=((dtypes.float64,), dtypes.Timestamp(timezone="UTC")))
+def _to_timestamp(seconds: float) -> dt.datetime:  # type: ignore[empty-body]
+    """The instant so many seconds after the beginning of 1970."""
 
 
 @ibis.udf.scalar.builtin(name="st_asbinary")
@@ -47,21 +58,21 @@ def _y(point: bytes) -> float:  # type: ignore[empty-body]
     """A point's latitude."""
 
 
-_LEVELS = ("admin0", "admin1", "admin2", "admin3")
+@ibis.udf.agg.builtin(name="hartigan", database="flowdb")
+def _hartigan(days: int, lon: float, lat: float, radius: float) -> int:  # type: ignore[empty-body]
+    """The number of the cluster that a subscriber's last site joins."""
 
 
 class PostgresDialect:
     """What is PostgreSQL's own when a plan is built."""
 
     name = "postgres"
+    # FlowKit keeps pseudonyms as text.
+    subscriber = "string"
 
     def events(self, cdr: Cdr, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
         """FlowKit's table, cut by `datetime`, which its partitions are cut by; local day and minute are computed."""
-        table = EVENTS[event_type]
-        schema = {
-            name: "string" if table[name].identifies else kind for name, kind in ibis_schema(table.columns).items()
-        }
-        events = ibis.table(schema, name=event_type, database="events")
+        events = _transactions() if event_type == TRANSACTIONS.name else _table_of(EVENTS[event_type], "events")
         zone = ZoneInfo(cdr.timezone)
         within = [
             (events.datetime >= _midnight(start, zone)) & (events.datetime < _midnight(stop, zone))
@@ -74,19 +85,50 @@ class PostgresDialect:
             minute=(_date_part("hour", local) * 60 + _date_part("minute", local)).cast("int32"),
         )
 
+    def visits(self, cdr: Cdr, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
+        """Each event for a visit of its own: FlowKit's schema has no table of visits."""
+        events = self.events(cdr, event_type, spans)
+        outgoing = events.outgoing if "outgoing" in EVENTS[event_type] else ibis.literal(None, "boolean")
+        counted = events.mutate(
+            events=ibis.literal(1, "int32"),
+            outgoing=ibis.ifelse(outgoing, 1, 0).cast("int32"),
+            incoming=ibis.ifelse(~outgoing, 1, 0).cast("int32"),
+            first=events.datetime,
+            last=events.datetime,
+        )
+        return counted.select(*VISITS.names)
+
     def reference(self, cdr: Cdr, name: str) -> ir.Table:
-        """A settled reference table; boundaries lie in FlowKit's own tables, one a level."""
-        if name == GEOGRAPHY.name:
-            return ibis.union(*(_boundaries(unit) for unit in _LEVELS))
+        """A settled reference table, or FlowKit's own table of handsets."""
+        if name == TACS.name:
+            return _table_of(TACS, "infrastructure")
         return ibis.table(ibis_schema(REFERENCE[name].columns), name=name, database="flowdb")
 
+    def boundaries(self, cdr: Cdr, unit: str) -> ir.Table:
+        """The boundaries of a level, which has a table of its own."""
+        types = {f"{unit}pcod": "string", f"{unit}name": "string", "geom": "binary"}
+        level = ibis.table(types, name=unit, database="geography")
+        return level.select(
+            pcod=level[f"{unit}pcod"],
+            name=level[f"{unit}name"],
+            geom=_wkb(level.geom),
+            longitude=_x(_inside(level.geom)),
+            latitude=_y(_inside(level.geom)),
+        )
+
     def stored(self, cdr: Cdr, query: Query, schema: Mapping[str, str]) -> ir.Table:
-        """Never: this engine computes nested queries in place."""
-        raise NotImplementedError
+        """The stored rows of a query: a table of schema `cache`, whose name is put in when the plan runs."""
+        name = f"part_{query.id}"
+        cdr.sources[name] = Stored(query)
+        return ibis.table(schema, name=name)
 
     def microseconds(self, instant: ir.TimestampValue) -> ir.IntegerValue:
         """Microseconds since 1970; a double holds them exactly until the year 2255."""
         return (_date_part("epoch", instant) * 1_000_000.0).round().cast("int64")
+
+    def instant(self, microseconds: ir.IntegerValue) -> ir.TimestampValue:
+        """The instant so many microseconds after the beginning of 1970; a double holds them until the year 2255."""
+        return _to_timestamp(microseconds / 1_000_000)
 
     def best(self, rows: ir.Table, by: Sequence[str], order: Sequence[str], keep: str) -> ir.Table:
         """By a window: PostgreSQL has no greatest by a row."""
@@ -94,15 +136,58 @@ class PostgresDialect:
         ranked = rows.mutate(rank=ibis.row_number().over(group_by=list(by), order_by=descending))
         return ranked.filter(ranked["rank"] == 0).select(*by, keep)
 
+    def clusters(self, sites: ir.Table, by: Sequence[str], radius: float) -> ir.Table:
+        """By an aggregate of FlowDB's own over a window, which tells the cluster that each site joins."""
+        heaviest_first = ibis.cumulative_window(group_by=list(by), order_by=[sites.days.desc(), sites.site])
+        joins = _hartigan(sites.days, sites.lon, sites.lat, ibis.literal(radius, "float64")).over(heaviest_first)
+        joined = sites.mutate(cluster=joins)
+        return joined.group_by(*by, "cluster").agg(
+            days=joined.days.sum().cast("int64"),
+            lon=(joined.lon * joined.days).sum() / joined.days.sum().cast("float64"),
+            lat=(joined.lat * joined.days).sum() / joined.days.sum().cast("float64"),
+            hour=joined.hour.sum(),
+            weekday=joined.weekday.sum(),
+            sites=joined.count(),
+        )
+
+
+def _transactions() -> ir.Table:
+    """Mobile money, a row a party, of FlowKit's tables in `dfs`; a subscriber goes by his number there."""
+    amounts = dict.fromkeys(("amount", "discount", "fee", "commission"), "decimal")
+    whole = ibis.table({"id": "int64", **amounts, "timestamp": "timestamp('UTC')"}, name="transactions", database="dfs")
+    party = {"transaction_id": "int64", "subscriber_id": "int64", "cell_id": "string", "cell_version": "int32"}
+    parties = ibis.table({**party, "is_outgoing": "boolean"}, name="transactions_metadata", database="dfs")
+    rows = whole.join(parties, whole.id == parties.transaction_id)
+    return rows.select(
+        id=rows.id,
+        outgoing=rows.is_outgoing,
+        datetime=rows.timestamp,
+        **{name: rows[name].cast("float64") for name in amounts},
+        msisdn=rows.subscriber_id,
+        location_id=rows.cell_id,
+        cell_version=rows.cell_version,
+    )
+
+
+def _table_of(table: Table, schema: str) -> ir.Table:
+    """A table of FlowKit's, with the types that are declared: it holds identifiers as text and numbers as NUMERIC."""
+    held = ibis_schema(table.columns)
+    numbers = {c.name: held[c.name] for c in table if c.type in ("int32", "float64")}
+    texts = {c.name: "string" for c in table if c.identifies}
+    rows = ibis.table({**held, **dict.fromkeys(numbers, "decimal"), **texts}, name=table.name, database=schema)
+    return rows.mutate(**{name: rows[name].cast(kind) for name, kind in numbers.items()})
+
 
 class Postgres:
     """Runs plans on a PostgreSQL FlowDB."""
 
     dialect = PostgresDialect()
+    # The server stores parts as Parquet files, which the database cannot read.
     reads_stored_parts = False
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.storage = StoredTables(url)
         self._writing: dict[Path, adbc.Cursor] = {}
         try:
             with psycopg.connect(url) as connection:
@@ -127,20 +212,20 @@ class Postgres:
 
     def sql(self, plan: Plan) -> str:
         """The SQL of a plan."""
-        return PostgresCompiler().to_sqlglot(plan.expression).sql("postgres", pretty=True)
+        return _sql(plan)
 
-    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
+    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, str] | None = None) -> pa.Table:
         """The rows of a plan."""
         with adbc.connect(self.url) as connection, connection.cursor() as cursor:
-            cursor.execute(self.sql(plan))
+            cursor.execute(_sql(plan, parts))
             return cursor.fetch_arrow_table().cast(plan.schema)
 
-    def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
+    def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, str] | None = None) -> None:
         """Write the rows of a plan to a Parquet file."""
         with adbc.connect(self.url) as connection, connection.cursor() as cursor:
             self._writing[path] = cursor
             try:
-                cursor.execute(self.sql(plan))
+                cursor.execute(_sql(plan, parts))
                 rows = cursor.fetch_arrow_table().cast(plan.schema)
             finally:
                 del self._writing[path]
@@ -155,18 +240,97 @@ class Postgres:
         """Nothing is held between runs."""
 
 
-def _boundaries(unit: str) -> ir.Table:
-    types = {"gid": "int32", f"{unit}pcod": "string", f"{unit}name": "string", "geom": "binary"}
-    level = ibis.table(types, name=unit, database="geography")
-    return level.select(
-        gid=level.gid,
-        unit=ibis.literal(unit),
-        pcod=level[f"{unit}pcod"],
-        name=level[f"{unit}name"],
-        geom=_wkb(level.geom),
-        longitude=_x(_inside(level.geom)),
-        latitude=_y(_inside(level.geom)),
-    )
+class StoredTables:
+    """Rows stored in schema `cache` of a database: a table for each, whose comment is its record.
+
+    A transaction makes table and record together, so that they are there whole or not at all.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def entries(self) -> list[StoredQuery]:
+        """What is stored, the oldest first."""
+        with psycopg.connect(self.url) as connection:
+            told = connection.execute(
+                "SELECT obj_description(c.oid, 'pg_class'), pg_total_relation_size(c.oid) FROM pg_class c "
+                "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                r"WHERE n.nspname = 'cache' AND c.relkind = 'r' AND c.relname LIKE 'rows\_%'"
+            ).fetchall()
+        found = []
+        for text, taken in told:
+            # A table of somebody else's may have such a name.
+            with suppress(ValueError):
+                found.append(replace(StoredQuery.from_json(text or ""), bytes=taken))
+        return sorted(found, key=lambda entry: (entry.when, entry.id))
+
+    @contextmanager
+    def reading(self, entries: Iterable[StoredQuery]) -> Iterator[dict[str, str]]:
+        """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
+        if not (wanted := list(entries)):
+            yield {}
+            return
+        # The locks are the outer transaction's; the inner ones are savepoints.
+        with psycopg.connect(self.url) as connection, connection.transaction():
+            found = {}
+            for entry in wanted:
+                with suppress(psycopg.errors.UndefinedTable), connection.transaction():
+                    connection.execute(_run(f"LOCK TABLE {_table(entry)} IN ACCESS SHARE MODE"))
+                    found[entry.query_id] = _table(entry)
+            yield found
+
+    def write(self, entry: StoredQuery, made: Plan, snapshot: Snapshot, parts: Mapping[str, Any]) -> StoredQuery:
+        """Store the rows of a plan; whoever stores the same at the same time finds them stored."""
+        table = _table(entry)
+        with psycopg.connect(self.url) as connection:
+            # One who stores the same waits here, and then finds it.
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table])
+            there = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
+            if there and there[0]:
+                return entry
+            stored = connection.execute(_run(f"CREATE TABLE {table} AS {_sql(made, parts)}"))
+            entry = replace(entry, rows=stored.rowcount)
+            # They are of single subscribers, and the API's role may read what is made in this schema.
+            for (role,) in connection.execute("SELECT quote_ident(rolname) FROM pg_roles WHERE rolname = 'flowapi'"):
+                connection.execute(_run(f"REVOKE ALL ON {table} FROM {role}"))
+            connection.execute(_run(f"COMMENT ON TABLE {table} IS {_quoted(entry.to_json())}"))
+            connection.execute(_run(f"ANALYZE {table}"))
+            size = connection.execute("SELECT pg_total_relation_size(%s::regclass)", [table]).fetchone()
+        return replace(entry, bytes=size[0] if size else 0)
+
+    def forget(self, entry: StoredQuery) -> None:
+        """Delete stored rows; raises FlowMachineError while they are read."""
+        try:
+            with psycopg.connect(self.url) as connection:
+                connection.execute("SET LOCAL lock_timeout = '1s'")
+                connection.execute(_run(f"DROP TABLE IF EXISTS {_table(entry)}"))
+        except psycopg.errors.LockNotAvailable:
+            raise FlowMachineError(
+                f"The stored rows of {entry.kind} are being read: forget them when that query has ended."
+            ) from None
+
+
+def _table(entry: StoredQuery) -> str:
+    return f"cache.rows_{entry.id}"
+
+
+def _run(sql: str) -> bytes:
+    # Bytes are no template to psycopg: what looks like a placeholder is text.
+    return sql.encode()
+
+
+def _quoted(text: str) -> str:
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _sql(plan: Plan, parts: Mapping[str, str] | None = None) -> str:
+    tree = PostgresCompiler().to_sqlglot(plan.expression)
+    for query_id, table in (parts or {}).items():
+        for named in tree.find_all(exp.Table):
+            if named.name == f"part_{query_id}":
+                named.set("this", exp.to_identifier(table.rpartition(".")[2], quoted=True))
+                named.set("db", exp.to_identifier(table.rpartition(".")[0]))
+    return tree.sql("postgres", pretty=True)
 
 
 def _midnight(day: dt.date, zone: ZoneInfo) -> ir.TimestampScalar:

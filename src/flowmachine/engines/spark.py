@@ -1,23 +1,29 @@
 """Spark over the lake, for what one machine cannot hold."""
 
 import datetime as dt
-import threading
+import re
+import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dtypes
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.sql.compilers import PySparkCompiler
+from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
 
-from flowdb.lake import Lake, Snapshot
-from flowdb.tables import REFERENCE, Column, stored_columns
-from flowmachine.cdr import EventDays, Reference, Source, Stored
-from flowmachine.engines.lake import LakeDialect
-from flowmachine.plan import Plan
+from flowdb.lake import ARROW, Lake, Snapshot
+from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
+from flowdb.visits import one_each
+from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
+from flowmachine.engines.clustering import spark_function
+from flowmachine.engines.lake import LakeDialect, held_days
+from flowmachine.parts import StoredFiles
+from flowmachine.plan import PERIODS, Plan
 
 # Naming the backend registers its options, which the compiler reads.
 _ = ibis.pyspark
@@ -26,6 +32,11 @@ _ = ibis.pyspark
 @ibis.udf.scalar.builtin(name="unix_micros")
 def _unix_micros(instant: dt.datetime) -> int:  # type: ignore[empty-body]
     """Microseconds since 1970."""
+
+
+@ibis.udf.scalar.builtin(name="timestamp_micros", signature=((dtypes.int64,), dtypes.Timestamp(timezone="UTC")))
+def _timestamp_micros(microseconds: int) -> dt.datetime:  # type: ignore[empty-body]
+    """The instant so many microseconds after the beginning of 1970."""
 
 
 class SparkDialect(LakeDialect):
@@ -37,9 +48,17 @@ class SparkDialect(LakeDialect):
         """Microseconds since 1970."""
         return _unix_micros(instant)
 
+    def instant(self, microseconds: ir.IntegerValue) -> ir.TimestampValue:
+        """The instant so many microseconds after the beginning of 1970."""
+        return _timestamp_micros(microseconds)
+
 
 class Spark:
-    """Runs plans over a lake on Spark; only aggregated rows come to the driver unless a caller asks for others."""
+    """Runs plans over a lake on Spark.
+
+    Rows of single subscribers are written by the executors, and come to the driver only where a caller runs such a
+    query. On a cluster, every machine must see the lake and the directory of stored rows under the same path.
+    """
 
     dialect = SparkDialect()
     reads_stored_parts = True
@@ -47,9 +66,9 @@ class Spark:
     def __init__(self, lake: Lake, *, session: SparkSession | None = None, master: str = "local[*]") -> None:
         self.lake = lake
         self._own = session is None
-        self._spark = session or local_session(master)
-        self._running = threading.Lock()
-        self._writing: Path | None = None
+        self._spark = session or spark_session(master)
+        self._writing: dict[Path, str] = {}
+        self.storage = StoredFiles(lake.path / "stored", self.store)
 
     def snapshot(self) -> Snapshot:
         """What the lake holds now."""
@@ -61,70 +80,102 @@ class Spark:
 
     def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
         """The rows of a plan."""
-        with self._running:
-            return self._bound(plan, snapshot, parts or {}).toArrow().cast(plan.schema)
+        return self._bound(plan, snapshot, parts or {}).toArrow().cast(plan.schema)
 
     def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
-        """Write the rows of a plan to a Parquet file."""
-        with self._running:
-            self._writing = path
-            try:
-                rows = self._bound(plan, snapshot, parts or {}).toArrow().cast(plan.schema)
-            finally:
-                self._writing = None
-        pq.write_table(rows, path, compression="zstd")
+        """Write the rows of a plan: of an aggregate, to a Parquet file in their order; of others, to a directory."""
+        group = self._writing[path] = uuid.uuid4().hex
+        context = self._spark.sparkContext
+        context.setJobGroup(group, plan.query.kind, interruptOnCancel=True)
+        try:
+            rows = self._bound(plan, snapshot, parts or {})
+            if plan.query.role == "Aggregate":
+                pq.write_table(rows.toArrow().cast(plan.schema), path, compression="zstd")
+            else:
+                # Spark's own types of sums and counts are not always those that are declared.
+                columns = [rows[f.name].cast(_DECLARED[f.type]).alias(f.name) for f in plan.schema]
+                rows.select(*columns).write.mode("overwrite").parquet(str(path), compression="zstd")
+        finally:
+            del self._writing[path]
+            # Else what this thread does next would be cancelled with it.
+            context.setLocalProperty("spark.jobGroup.id", None)  # pyright: ignore[reportArgumentType]
 
     def interrupt(self, path: Path) -> None:
-        """Stop the query whose rows are to be written to a file, if it runs: it is then the only one."""
-        if self._writing == path:
-            self._spark.sparkContext.cancelAllJobs()
+        """Stop the writing of a file or directory, if it is being written."""
+        if (group := self._writing.get(path)) is not None:
+            self._spark.sparkContext.cancelJobGroup(group)
 
     def close(self) -> None:
         """Stop the Spark session, if it was started here."""
         if self._own:
-            self._spark.stop()
+            # Its Java process may have been told to stop together with this one.
+            with suppress(Py4JError, OSError):
+                self._spark.stop()
 
     def _bound(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path]) -> DataFrame:
-        # A view is bound to its data when it is made, so two runs may use one name for two snapshots in turn.
+        # Views are a session's: one a run lets several run at once, each over its own files.
+        session = self._spark.newSession()
+        session.conf.set("spark.sql.session.timeZone", "UTC")
         for name, source in plan.sources.items():
-            self._frame(source, snapshot, parts).createOrReplaceTempView(name)
-        return self._spark.sql(self.sql(plan))
+            self._frame(session, source, snapshot, parts).createOrReplaceTempView(name)
+        sql = self.sql(plan)
+        if "hartigan(" in sql.lower():
+            session.sql(spark_function())
+        return session.sql(sql)
 
-    def _frame(self, source: Source, snapshot: Snapshot, parts: Mapping[str, Path]) -> DataFrame:
+    def _frame(self, session: SparkSession, source: Source, snapshot: Snapshot, parts: Mapping[str, Path]) -> DataFrame:
         match source:
             case EventDays(event_type, spans):
-                held = snapshot.days.get(event_type, {})
-                files = [str(held[d].file) for d in sorted(held) if any(a <= d < b for a, b in spans)]
-                return self._read(files, stored_columns(event_type), self.lake.events_path(event_type))
+                files = [str(stored.file) for stored in held_days(snapshot, event_type, spans)]
+                return self._read(session, files, stored_columns(event_type), self.lake.events_path(event_type))
+            case VisitDays(event_type, spans):
+                days = [(stored.visits, str(stored.file)) for stored in held_days(snapshot, event_type, spans)]
+                settled = [str(visits) for visits, _ in days if visits]
+                rest = [events for visits, events in days if not visits]
+                found = self._read(session, settled, VISITS.columns, self.lake.visits_path(event_type))
+                if not rest:
+                    return found
+                others = self._read(session, rest, stored_columns(event_type), self.lake.events_path(event_type))
+                each = [f"{sql} AS {name}" for name, sql in one_each(event_type).items()]
+                return found.union(others.selectExpr(*each))
             case Reference(name):
                 files = [str(f) for f in snapshot.reference.get(name, ())]
-                return self._read(files, REFERENCE[name].columns, self.lake.reference_path(name))
+                return self._read(session, files, REFERENCE[name].columns, self.lake.reference_path(name))
             case Stored(query):
-                return self._spark.read.parquet(str(parts[query.id]))
+                return session.read.parquet(str(parts[query.id]))
 
-    def _read(self, files: list[str], columns: tuple[Column, ...], base: Path) -> DataFrame:
+    def _read(self, session: SparkSession, files: list[str], columns: tuple[Column, ...], base: Path) -> DataFrame:
         schema = ", ".join(f"{c.name} {_SQL[c.type]}" for c in columns)
         if not files:
-            return self._spark.createDataFrame([], schema)
-        return self._spark.read.schema(schema).option("basePath", str(base)).parquet(*files)
+            return session.createDataFrame([], schema)
+        return session.read.schema(schema).option("basePath", str(base)).parquet(*files)
 
 
-def local_session(master: str = "local[*]", settings: Mapping[str, Any] | None = None) -> SparkSession:
-    """A Spark session that binds to loopback only, in UTC, without a web page."""
+def spark_session(master: str = "local[*]") -> SparkSession:
+    """A Spark session on this machine or on a cluster, in UTC.
+
+    On this machine it listens on loopback only, without a web page; a cluster's addresses, memory and web pages are as
+    Spark's own configuration (`SPARK_CONF_DIR`) says.
+    """
+    on_this_machine = re.match(r"local|spark://(127\.0\.0\.1|localhost)\b", master)
     builder = SparkSession.builder.appName("flowmachine").master(master)
-    for name, value in {**_SETTINGS, **(settings or {})}.items():
+    for name, value in {**_SETTINGS, **(_ON_THIS_MACHINE if on_this_machine else {})}.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
 
 
 _SETTINGS = {
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
+_ON_THIS_MACHINE = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "8",
-    "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
 
 _SQL = {
@@ -138,3 +189,4 @@ _SQL = {
     "timestamp": "TIMESTAMP",
     "binary": "BINARY",
 }
+_DECLARED = {**{ARROW[kind]: sql for kind, sql in _SQL.items()}, PERIODS: "ARRAY<TIMESTAMP_NTZ>"}

@@ -26,5 +26,5 @@ class EventCount(Window, Directed, AtHours, Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, value."""
-        events = cdr.events(self)
-        return events.group_by("subscriber").agg(value=events.count())
+        visits = cdr.visits(self, "events")
+        return visits.group_by("subscriber").agg(value=visits.events.sum())

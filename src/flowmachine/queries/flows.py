@@ -83,11 +83,9 @@ def moved(cdr: Cdr, query: Between) -> ir.Table:
         query.join_type.removesuffix(" outer") if query.join_type != "full outer" else query.join_type
     ]
     joined = before.join(after, before.subscriber == after.other, how=how)
-    return joined.select(
-        subscriber=ibis.coalesce(joined.subscriber, joined.other),
-        place_from=joined.place_from,
-        place_to=joined.place_to,
-    )
+    # Ibis cannot join a join further by a column that the join computes; a mutation ends it.
+    joined = joined.mutate(subscriber=ibis.coalesce(joined.subscriber, joined.other))
+    return joined.select("subscriber", "place_from", "place_to")
 
 
 def marginal(cdr: Cdr, query: Between, side: str) -> ir.Table:

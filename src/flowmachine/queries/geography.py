@@ -12,7 +12,8 @@ from flowmachine.query import L
 class Geography(InUnit):
     """The boundaries of a level's units, as WKB in WGS84.
 
-    For lon-lat, the columns lon and lat are the places where cells stand, and geom is empty.
+    For lon-lat, the columns lon and lat are the places where cells stand; for cell and site, location_id and site_id
+    name those of the network. Their geom is empty: GeoJSON has the points.
     """
 
     query_kind: Literal["geography"] = "geography"
@@ -23,4 +24,4 @@ class Geography(InUnit):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place: place, geom."""
-        return cdr.boundaries(self.aggregation_unit)
+        return cdr.boundaries(self)

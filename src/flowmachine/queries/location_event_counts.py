@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
+import ibis
 import ibis.expr.types as ir
 from pydantic import BeforeValidator, Field
 
@@ -50,27 +51,29 @@ class LocationEventCounts(Window, InUnit, Directed, AtHours):
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place and interval: place, date, hour, min, value, and subscribers where rows are published."""
         keys = INTERVALS[self.interval]
-        times = ["day", *(["minute"] if len(keys) > 1 else [])]
+        if keys == INTERVALS["day"]:
+            times = ["day"]
+            seen = cdr.visits(self, "location_id", "day", "events")
+        else:
+            times = ["day", "minute"]
+            seen = cdr.events(self, "location_id", *times).mutate(events=ibis.literal(1, "int32"))
         if cdr.smallest is not None:
-            # By subscriber first: counting people is then a plain count.
-            seen = _told(cdr.located(self, *times), keys, "subscriber")
-            each = seen.group_by("subscriber", "place", *keys).agg(events=seen.count())
-            people = {"subscribers": each.count()}
+            each = _told(cdr.placed(seen, self), keys, "events", "subscriber")
+            people = {"subscribers": each.subscriber.nunique()}
         else:
             # By cell first, as no people need be counted: few rows are left to place.
-            seen = cdr.events(self, "location_id", *times)
-            at_cells = seen.group_by("location_id", *times).agg(events=seen.count())
-            each = _told(cdr.placed(at_cells, self.aggregation_unit, self.windows), keys, "events")
+            at_cells = seen.group_by("location_id", *times).agg(events=seen.events.sum())
+            each = _told(cdr.placed(at_cells, self), keys, "events")
             people = {}
         counted = each.group_by("place", *keys).agg(value=each.events.sum(), **people)
         return counted.mutate(date=counted.date.cast("string"))
 
 
-def _told(seen: ir.Table, keys: Sequence[str], also: str) -> ir.Table:
+def _told(seen: ir.Table, keys: Sequence[str], *also: str) -> ir.Table:
     """Rows with the interval's columns in place of day and minute."""
     told: dict[str, Any] = {"date": seen.day}
     if "hour" in keys:
         told["hour"] = (seen.minute // 60).cast("int32")
     if "min" in keys:
         told["min"] = (seen.minute % 60).cast("int32")
-    return seen.select(also, "place", **told)
+    return seen.select(*also, "place", **told)

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
 from flowmachine.parameters import Sampled
+from flowmachine.queries.daily_location import places_of
 from flowmachine.query import L, Role
 
 if TYPE_CHECKING:
@@ -43,6 +43,5 @@ class LocationVisits(Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber and place: subscriber, place, value."""
-        tables = [cdr.rows(location).select("subscriber", "place") for location in self.locations]
-        placed = ibis.union(*tables) if len(tables) > 1 else tables[0]
+        placed = places_of(cdr, self.locations)
         return placed.group_by("subscriber", "place").agg(value=placed.count())

@@ -30,4 +30,4 @@ class MostFrequentLocation(Window, InUnit, OfEvents, AtHours, Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, place."""
-        return most_common(cdr, cdr.located(self, "datetime"), ["subscriber"])
+        return most_common(cdr, cdr.visited(self, "events", "last"), ["subscriber"])

@@ -30,9 +30,9 @@ class RadiusOfGyration(Window, OfEvents, AtHours, Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, value."""
-        seen = cdr.located(self, unit="lon-lat")
+        seen = cdr.visited(self, "events", unit="lon-lat")
         # Few places carry many events: distances are computed once a place, weighted by its events.
-        visits = seen.group_by("subscriber", "place").agg(events=seen.count())
+        visits = seen.group_by("subscriber", "place").agg(events=seen.events.sum().cast("float64"))
         at = cdr.once(cdr.points(visits))
         weighted = at.group_by("subscriber").agg(
             lon0=(at.lon * at.events).sum() / at.events.sum(), lat0=(at.lat * at.events).sum() / at.events.sum()

@@ -28,8 +28,8 @@ class TripsODMatrix(Window, InUnit, OfEvents, AtHours):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a pair of places: place_from, place_to, value."""
-        seen = cdr.located(self, "datetime")
-        stays = seen.group_by("subscriber", "place").agg(first=seen.datetime.min(), last=seen.datetime.max())
+        seen = cdr.visited(self, "first", "last")
+        stays = seen.group_by("subscriber", "place").agg(first=seen["first"].min(), last=seen["last"].max())
         begun = stays.select("subscriber", place_from=stays.place, first=stays["first"])
         ended = stays.select("subscriber", place_to=stays.place, last=stays["last"])
         pairs = begun.join(

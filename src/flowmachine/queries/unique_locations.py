@@ -26,4 +26,4 @@ class UniqueLocations(Window, InUnit, OfEvents, AtHours, Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """A row for each subscriber and place: subscriber, place."""
-        return cdr.located(self).distinct()
+        return cdr.visited(self).select("subscriber", "place").distinct()

@@ -29,5 +29,5 @@ class UniqueSubscriberCounts(Window, InUnit, OfEvents, AtHours):
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place: place, value."""
         # Distinct pairs first, then a plain count: less memory than a distinct count, and faster.
-        seen = cdr.located(self).distinct()
+        seen = cdr.visited(self).select("subscriber", "place").distinct()
         return seen.group_by("place").agg(value=seen.count())

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import warnings
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +51,11 @@ def main() -> None:
 
 async def _run(settings: Settings) -> None:
     runs, faults = run_log(), debug_log(settings.flowmachine_log_level)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        kinds()
+    for warning in told:
+        faults.error("a plugin is left out", reason=str(warning.message))
     with ExitStack() as held:
         if not settings.in_lake and settings.flowmachine_cache_dir is None:
             raise FlowMachineError("Over a database, name a directory for stored results: FLOWMACHINE_CACHE_DIR.")
@@ -75,11 +81,11 @@ async def _run(settings: Settings) -> None:
         mended = store.mend()
         if settings.in_lake:
             _bring_up_to_date(settings, store.catalogue, faults)
-        kinds()
+        if settings.flowmachine_engine == "spark":
+            # Its first answer waits for executors to start, which should not be a user's to wait for.
+            session.offered(session.engine.snapshot())
         atlas = Atlas(session.engine, session.timezone)
-        workers = Workers(
-            session, atlas, store, number=settings.db_connection_pool_size, run_log=runs, debug_log=faults
-        )
+        workers = Workers(session, store, number=settings.db_connection_pool_size, run_log=runs, debug_log=faults)
         workers.start()
         held.callback(workers.close)
         runs.info("ready", host=settings.flowmachine_host, port=settings.flowmachine_port, **mended)
@@ -117,6 +123,8 @@ def _session(settings: Settings) -> Session:
     options = {}
     if settings.flowmachine_memory and settings.in_lake and settings.flowmachine_engine in (None, "duckdb"):
         options["memory_limit"] = settings.flowmachine_memory
+    if settings.flowmachine_engine == "spark":
+        options["master"] = settings.flowmachine_spark_master
     return connect(
         Path(store) if settings.in_lake else store,
         engine=settings.flowmachine_engine,

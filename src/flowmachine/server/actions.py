@@ -26,6 +26,7 @@ from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN
 from flowmachine.server.store import ROWS_AT_ONCE, Store, batch_count, read_rows
 from flowmachine.server.workers import Workers
 from flowmachine.session import Session
+from flowmachine.units import require_offered
 
 _DRAWINGS_KEPT = 64
 _Batch = tuple[pa.Table | pa.RecordBatch | None, int, int]
@@ -97,9 +98,10 @@ def get_available_queries(_: Machine) -> Reply:
     return Reply(ok=True, payload={"available_queries": published()})
 
 
-def get_query_schemas(_: Machine) -> Reply:
-    """The JSON Schemas of every kind."""
-    return Reply(ok=True, payload={"query_schemas": flowmachine.catalogue.schemas()})
+def get_query_schemas(machine: Machine) -> Reply:
+    """The JSON Schemas of every kind, with the units that the store has."""
+    units = machine.session.offered(machine.session.engine.snapshot()).named
+    return Reply(ok=True, payload={"query_schemas": flowmachine.catalogue.schemas(units)})
 
 
 def get_catalogue(_: Machine) -> Reply:
@@ -129,7 +131,9 @@ def run_query(machine: Machine, spec: Mapping[str, Any], request_id: str) -> Rep
     except InvalidQuery as problem:
         return _invalid(spec, problem)
     try:
-        question = ask(machine.session, machine.atlas, query, machine.session.engine.snapshot())
+        question = ask(machine.session, query, machine.session.engine.snapshot())
+    except InvalidQuery as problem:
+        return _invalid(spec, problem)
     except FlowMachineError as problem:
         return Reply(ok=False, msg=str(problem), payload={"exception": str(problem)})
     machine.workers.submit(question, request_id)
@@ -146,9 +150,10 @@ def get_aggregation_unit(machine: Machine, spec: Mapping[str, Any]) -> Reply:
     """The level of a query's locations, and every kind in it."""
     try:
         query = understand(spec, lambda query_id: _known(machine, query_id))
+        require_offered(query, lambda: machine.session.offered(machine.session.engine.snapshot()))
     except InvalidQuery as problem:
         return _invalid(spec, problem)
-    return Reply(ok=True, payload={"aggregation_unit": query.unit, "query_kinds": kinds_in(query)})
+    return Reply(ok=True, payload={"aggregation_unit": query.unit, **kinds_in(query)})
 
 
 def poll_query(machine: Machine, query_id: str) -> Reply:
@@ -186,7 +191,7 @@ def get_query_params(machine: Machine, query_id: str) -> Reply:
             "query_id": query_id,
             "query_params": row.params,
             "aggregation_unit": query.unit,
-            "query_kinds": kinds_in(query),
+            **kinds_in(query),
         },
     )
 
@@ -227,11 +232,11 @@ def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "r
 def get_geography(machine: Machine, aggregation_unit: str, batch: int = 0) -> Reply:
     """One batch of the boundaries of a level, as GeoJSON features in WGS84."""
     snapshot = machine.session.engine.snapshot()
-    levels = machine.atlas.levels(snapshot)
+    levels = machine.session.offered(snapshot).units
     if aggregation_unit not in levels:
         told = f"Must be one of: {', '.join(levels)}." if levels else "No cells or boundaries are loaded here."
         return Reply(ok=False, msg=f"aggregation_unit: {told}", payload={"aggregation_unit": [told]})
-    places = machine.atlas.places(aggregation_unit, snapshot)
+    places = machine.atlas.places(aggregation_unit, snapshot, own=True)
     cuts = geojson.boundary_batches(places)
     if not 0 <= batch < len(cuts):
         return Reply(ok=False, msg=f"There is no batch {batch}: they are numbered 0 to {len(cuts) - 1}.")

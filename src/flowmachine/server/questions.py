@@ -1,34 +1,21 @@
 """From a spec to a question: what it means, which data it is asked of, and of which stored parts it is made."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowdb.lake import Snapshot
-from flowmachine.errors import FlowMachineError, InvalidQuery
-from flowmachine.geojson import Atlas
-from flowmachine.plan import Plan, plan, plan_part
+from flowmachine.errors import InvalidQuery
+from flowmachine.parts import Question, asked, result_id
+from flowmachine.plan import plan
 from flowmachine.query import SLOTS, Query, kinds, parse
-from flowmachine.session import Session, require_dates, result_id
+from flowmachine.session import Session, require_dates
+from flowmachine.units import require_offered
 
 DEEPEST = 40
 """How many objects and lists of a spec may stand in each other; real questions need about ten."""
 
 Known = Callable[[str], "tuple[str, Mapping[str, Any]] | None"]
 """Tells the kind and spec of a query that was asked before, by its id."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A query asked of what the store held at one moment."""
-
-    query: Query
-    query_id: str
-    """Covers the query and the versions of all that it reads."""
-    plan: Plan
-    snapshot: Snapshot
-    parts: tuple["Question", ...]
-    """Nested queries that are stored for themselves and reused, each after those that it needs itself."""
 
 
 def published() -> list[str]:
@@ -59,44 +46,32 @@ def understand(spec: Any, known: Known) -> Query:
     return parse(_spelled_out(spec, known))
 
 
-def kinds_in(query: Query) -> list[str]:
-    """Every kind in a query at any depth, the query's own first."""
-    return list(dict.fromkeys(q.kind for q in query.walk()))
+def kinds_in(query: Query) -> dict[str, list[str]]:
+    """Every kind in a query at any depth, the query's own first; apart from them those that choose subscribers."""
+    found: dict[str, dict[str, None]] = {"query_kinds": {}, "subset_kinds": {}}
+    waiting = [(query, "query_kinds")]
+    while waiting:
+        part, where = waiting.pop(0)
+        found[where][part.kind] = None
+        subset = getattr(part, "subscriber_subset", None)
+        waiting += [(child, "subset_kinds" if child is subset else where) for child in part.children()]
+    return {where: list(kinds) for where, kinds in found.items()}
 
 
-def ask(session: Session, atlas: Atlas, query: Query, snapshot: Snapshot) -> Question:
+def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
     """A query asked of a snapshot.
 
-    Raises MissingDates where there is no data, FlowMachineError where there is no such level.
+    Raises MissingDates where there is no data, InvalidQuery where the store has no such unit or table of places.
     """
-    levels = atlas.levels(snapshot)
-    for part in query.walk():
-        unit = getattr(part, "aggregation_unit", None)
-        if unit is not None and unit not in levels:
-            there = f"there are {', '.join(levels)}" if levels else "no cells or boundaries are loaded"
-            raise FlowMachineError(f"There is no aggregation_unit {unit} here: {there}.")
+    require_offered(query, lambda: session.offered(snapshot))
     whole = plan(query, session.engine.dialect, session.timezone, rule=session.rule)
     require_dates(whole, snapshot)
-    parts: dict[str, Question] = {}
-    if session.engine.reads_stored_parts:
-        for part in _parts(query):
-            if part.id not in parts:
-                below = [p.id for p in _parts(part)]
-                made = plan_part(part, session.engine.dialect, session.timezone, stored_parts=below)
-                # The id needs all that is read, stored or not.
-                told = plan_part(part, session.engine.dialect, session.timezone)
-                needs = tuple(parts[i] for i in dict.fromkeys(below))
-                parts[part.id] = Question(part, result_id(told, snapshot), made, snapshot, needs)
+    reads_parts = session.engine.reads_stored_parts
+    parts = asked(query, session.engine.dialect, session.timezone, snapshot) if reads_parts else {}
     query_id = result_id(whole, snapshot)
     if parts:
         whole = plan(query, session.engine.dialect, session.timezone, rule=session.rule, stored_parts=parts)
     return Question(query, query_id, whole, snapshot, tuple(parts.values()))
-
-
-def _parts(query: Query) -> Iterator[Query]:
-    for part in query.parts():
-        yield from _parts(part)
-        yield part
 
 
 def _spelled_out(value: Any, known: Known) -> Any:

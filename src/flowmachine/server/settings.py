@@ -44,6 +44,12 @@ class Settings(BaseSettings):
         pattern=r"^[1-9]\d*(\.\d+)? ?([KMGT]i?)?B$",
         description="Memory that DuckDB may use, such as 4GB; default four fifths of the machine's.",
     )
+    flowmachine_spark_master: str = Field(
+        "local[*]",
+        pattern=r"^(local(\[(\*|[1-9]\d*)\])?|spark://\S+|yarn|k8s://\S+)$",
+        description="Where Spark computes: local[*] on this machine, or a cluster such as spark://host:7077, whose "
+        "machines see the lake and the stored results under the same paths.",
+    )
     flowmachine_smallest: int = Field(
         SMALLEST, ge=SMALLEST, description="The fewest people that a published row stands for."
     )

@@ -8,11 +8,10 @@ single subscribers, serve the computing of other queries, and never leave.
 import fcntl
 import json
 import math
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,8 @@ import sqlalchemy as sa
 
 from flowdb.catalogue import Catalogue, queries
 from flowmachine.errors import FlowMachineError
-from flowmachine.server.questions import Question, is_published
+from flowmachine.parts import Question, measured, publish, remove, size
+from flowmachine.server.questions import is_published
 from flowmachine.server.states import (
     CANCELLED,
     COMPLETED,
@@ -158,23 +158,24 @@ class Store:
         """Make the staged rows of a question its stored rows; False where it was cancelled meanwhile."""
         query_id, kind = question.query_id, question.query.kind
         staged, path = self.staged(query_id, kind), self._path(query_id, kind)
-        staged.chmod(0o600)
-        _sync(staged)
-        staged.rename(path)
-        _sync(path.parent)
+        rows, taken = measured(staged)
+        if staged.is_dir() or path.is_dir():
+            # Renaming puts a file in the place of a file only.
+            remove(path)
+        publish(staged, path)
         kept = self.change(
             query_id,
             "finish",
             finished=datetime.now(UTC),
-            rows=pq.read_metadata(path).num_rows,
-            bytes=path.stat().st_size,
+            rows=rows,
+            bytes=taken,
             compute_time=milliseconds,
             cache_score_multiplier=self._touched(None),
             access_count=0,
             error=None,
         )
         if not kept:
-            path.unlink(missing_ok=True)
+            remove(path)
         return kept
 
     @contextmanager
@@ -216,7 +217,7 @@ class Store:
             row = self.find(query_id)
             if row is None or not self.change(query_id, "reset"):
                 return False
-        self._path(query_id, row.query_kind).unlink(missing_ok=True)
+        remove(self._path(query_id, row.query_kind))
         return self.change(query_id, "finish_resetting")
 
     def lost(self, query_id: str) -> None:
@@ -259,8 +260,7 @@ class Store:
                 elif row.state == RESETTING:
                     fire(connection, row.query_id, "finish_resetting")
                 elif row.state == COMPLETED:
-                    whole = path.is_file() and path.stat().st_size == row.bytes
-                    if whole and (row.versions == self._made_by or not public):
+                    if size(path) == row.bytes and (row.versions == self._made_by or not public):
                         kept.add(path)
                     else:
                         mended["forgotten"] += 1
@@ -268,7 +268,7 @@ class Store:
         for file in self._directory.glob("*/*"):
             if file not in kept:
                 mended["swept"] += 1
-                file.unlink()
+                remove(file)
         return dict(mended)
 
     def _path(self, query_id: str, kind: str) -> Path:
@@ -350,17 +350,3 @@ def read_rows(path: Path, start: int = 0, stop: int | None = None) -> pa.Table:
 
 def _log_score(row: Any) -> float:
     return row.cache_score_multiplier + math.log(max(row.compute_time, 1e-3) / 1000 / max(row.bytes, 1))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def swept(path: Path) -> None:
-    """Delete what was staged, if anything was."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)

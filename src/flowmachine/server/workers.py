@@ -9,12 +9,12 @@ from typing import Any
 
 from flowdb.lake import LakeError
 from flowmachine.errors import FlowMachineError, InvalidQuery
-from flowmachine.geojson import Atlas
+from flowmachine.parts import Question, remove
 from flowmachine.query import parse
 from flowmachine.server.logs import fault
-from flowmachine.server.questions import Question, ask
+from flowmachine.server.questions import ask
 from flowmachine.server.states import CANCELLED
-from flowmachine.server.store import Store, swept
+from flowmachine.server.store import Store
 from flowmachine.session import Session
 
 REASONS: Mapping[str, str] = {
@@ -44,12 +44,9 @@ class Job:
 class Workers:
     """A fixed number of threads over one session and one store."""
 
-    def __init__(
-        self, session: Session, atlas: Atlas, store: Store, *, number: int, run_log: Any, debug_log: Any
-    ) -> None:
+    def __init__(self, session: Session, store: Store, *, number: int, run_log: Any, debug_log: Any) -> None:
         self.number = number
         self._session = session
-        self._atlas = atlas
         self._store = store
         self._run_log = run_log
         self._debug_log = debug_log
@@ -169,7 +166,7 @@ class Workers:
     def _question(self, row: Any) -> Question:
         """The question of a record, over the data that it was asked of."""
         query = parse(row.params)
-        question = ask(self._session, self._atlas, query, self._session.engine.snapshot())
+        question = ask(self._session, query, self._session.engine.snapshot())
         if question.query_id != row.query_id:
             asked = self._asked.get(row.query_id)
             if asked is None:
@@ -210,6 +207,9 @@ class Workers:
         staged = job.writing = self._store.staged(query_id, kind)
         part = query_id != job.query_id
         try:
+            # A dummy query's delay is spent here, where a cancellation ends it.
+            job.stopped.wait(getattr(question.query, "dummy_delay", 0))
+            _go_on(job)
             self._session.engine.store(question.plan, question.snapshot, staged, stored)
             self._store.keep(question, (time.monotonic() - began) * 1000)
         except BaseException as error:
@@ -224,7 +224,7 @@ class Workers:
             raise
         finally:
             job.writing = None
-            swept(staged)
+            remove(staged)
 
     def _interrupt(self, job: Job) -> None:
         if (path := job.writing) is not None:

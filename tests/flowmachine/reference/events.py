@@ -66,6 +66,10 @@ def instant(event, world):
 def windows(query):
     if query.kind == "daily_location":
         return [(query.date, query.date + dt.timedelta(days=1))]
+    if hasattr(query, "total_periods"):
+        # Periods are cut by the clock on the wall, which may tell an hour twice: here is all that may be in one.
+        span = query.total_periods * dt.timedelta(**{query.period_unit: query.period_length})
+        return [(query.start_date - dt.timedelta(days=1), query.start_date + span + dt.timedelta(days=1))]
     return [(query.start_date, query.end_date)]
 
 
@@ -77,8 +81,10 @@ def events(query, world):
         subset = {row[0] for row in answer(query.subscriber_subset, world)}
     hours = getattr(query, "hours", None)
     direction = getattr(query, "direction", "both")
+    topups = query.kind in ("topup_amount", "topup_balance")
+    types = ("topups",) if topups else query.event_types or ("calls", "sms")
     for event in world.events:
-        if event.event_type not in (query.event_types or ("calls", "sms")):
+        if event.event_type not in types:
             continue
         moment = instant(event, world)
         zone = ZoneInfo(world.timezone)
@@ -99,21 +105,19 @@ def events(query, world):
     return kept
 
 
-def places_of(event, world, unit):
+def places_of(event, world, unit, mapping=None):
     """The place of an event's cell on its day; none where the cell is unknown, out of service or in no unit."""
-    found = []
-    for cell in world.cells:
-        if cell.id == event.cell and cell.first_day <= event.local.date() <= cell.last_day:
-            if unit == "lon-lat":
-                found.append((cell.lon, cell.lat))
-            elif unit in cell.pcods:
-                found.append((cell.pcods[unit],))
-    return found
+    found = [
+        cell.place(unit, mapping)
+        for cell in world.cells
+        if cell.id == event.cell and cell.first_day <= event.local.date() <= cell.last_day
+    ]
+    return [place for place in found if place is not None]
 
 
 def located(query, world, unit=None):
     return [
         (event, place)
         for event in events(query, world)
-        for place in places_of(event, world, unit or query.aggregation_unit)
+        for place in places_of(event, world, unit or query.aggregation_unit, None if unit else query.mapping)
     ]

@@ -1,0 +1,143 @@
+"""Settled visits: the events of a day counted by subscriber and cell, in a file that belongs to the day's file.
+
+Most questions need no single event, and a day has several times fewer visits than events. A visits file is made of its
+day's file alone and named as it is, so that it goes with that version of the day. It is never the only copy of
+anything: where it is missing or not whole, readers take each event for a visit of its own, with the same answers.
+"""
+
+# ruff: noqa: S608 - SQL is made of declared names and own paths
+
+import os
+from contextlib import nullcontext, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flowdb.tables import DAY, EVENTS, VISITS
+
+if TYPE_CHECKING:
+    import duckdb
+
+REVISION = "1"
+"""Raised when the same day would have other visits than before; files of another revision are not read."""
+
+MEMORY = "1GB"
+"""What settling may use where the caller brings no connection of its own; more is spilled."""
+
+_PART = ".part"
+_MARK, _COUNTED = b"flowdb_visits", b"flowdb_events"
+_COLUMNS = tuple(c.name for c in VISITS if c != DAY)
+_MERGED = {"events": "sum", "outgoing": "sum", "incoming": "sum", "first": "min", "last": "max"}
+"""How the columns of several visits of a subscriber to a cell become one's; by the others they are grouped."""
+
+
+def one_each(event_type: str) -> dict[str, str]:
+    """The columns of an event taken for a visit of its own, as SQL that DuckDB and Spark read alike."""
+    directed = "outgoing" in EVENTS[event_type]
+    return {
+        "msisdn": "msisdn",
+        "location_id": "location_id",
+        "events": "CAST(1 AS INTEGER)",
+        "outgoing": "CAST(coalesce(outgoing, false) AS INTEGER)" if directed else "CAST(0 AS INTEGER)",
+        "incoming": "CAST(coalesce(NOT outgoing, false) AS INTEGER)" if directed else "CAST(0 AS INTEGER)",
+        "first": "datetime",
+        "last": "datetime",
+        "day": "day",
+    }
+
+
+def visits_file(events: Path) -> Path:
+    """Where the visits of a day's file lie: under `visits` instead of `events`, by the same name."""
+    day = events.parent
+    return day.parents[2] / "visits" / day.parent.name / day.name / events.name
+
+
+def is_settled(events: Path, rows: int) -> bool:
+    """Whether a day's file of so many rows has its visits beside it, whole and of the revision that is read."""
+    file = visits_file(events)
+    try:
+        state = file.stat()
+    except OSError:
+        return False
+    return _is_whole(file, rows, state.st_size, state.st_mtime_ns)
+
+
+def settle(event_type: str, events: Path, connection: "duckdb.DuckDBPyConnection | None" = None) -> Path | None:
+    """Write the visits of a day's file beside it, whole or not at all; None for tables that have none.
+
+    The connection's memory limit bounds the work; without one, MEMORY does.
+    """
+    if event_type not in EVENTS:
+        return None
+    file = visits_file(events)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + _PART)
+    each = one_each(event_type)
+    # Sums of whole numbers are wider in DuckDB than the numbers.
+    counted = ", ".join(
+        f"CAST({_MERGED[name]}({each[name]}) AS {'TIMESTAMPTZ' if name in ('first', 'last') else 'INTEGER'}) AS {name}"
+        for name in _COLUMNS
+        if name in _MERGED
+    )
+    by = ", ".join(name for name in _COLUMNS if name not in _MERGED)
+    marks = f"{{{_MARK.decode()}: '{REVISION}', {_COUNTED.decode()}: '{pq.read_metadata(events).num_rows}'}}"
+    with nullcontext(connection) if connection is not None else _bounded(file.parent) as settling:
+        try:
+            settling.execute(
+                f"COPY (SELECT {by}, {counted} FROM read_parquet({_literal(events)}, hive_partitioning = false) "
+                f"GROUP BY {by} ORDER BY msisdn, first, location_id) "
+                f"TO {_literal(part)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {marks})"
+            )
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            part.replace(file)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    return file
+
+
+def discard(events: Path) -> None:
+    """Delete the visits of a day's file, half written ones too; quietly where there are none."""
+    file = visits_file(events)
+    for path in (file, file.with_name(file.name + _PART)):
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def events_name(visits: Path) -> str:
+    """The name of the day's file that a file under `visits` belongs to, half written ones too."""
+    return visits.name.removesuffix(_PART)
+
+
+@lru_cache(maxsize=16_384)
+def _is_whole(file: Path, rows: int, *_state: int) -> bool:
+    """Read once a state of the file: its end, which is written last, tells of which events it is made."""
+    try:
+        told = pq.read_metadata(file)
+    except (OSError, pa.ArrowException):
+        return False
+    marks = told.metadata or {}
+    return marks.get(_MARK) == REVISION.encode() and marks.get(_COUNTED) == str(rows).encode()
+
+
+def _bounded(directory: Path) -> "duckdb.DuckDBPyConnection":
+    # Whoever only makes questions needs no engine.
+    import duckdb  # noqa: PLC0415
+
+    settings = {
+        "memory_limit": MEMORY,
+        "temp_directory": str(directory / "spill"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    connection = duckdb.connect(config=settings)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,2 @@
+-- transactions: Different transactions.
+count(DISTINCT id)

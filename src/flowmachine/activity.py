@@ -1,0 +1,92 @@
+"""In which of several periods subscribers were active."""
+
+import datetime as dt
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from flowmachine.cdr import Cdr
+
+DAY = 24 * 60
+"""Minutes of a day on the clock."""
+BITS = 62
+"""The most periods that one integer holds, a bit each: told so, people are grouped in a third of the time."""
+
+
+@ibis.udf.agg.builtin(name="bit_or")
+def together(bits: int) -> int:  # type: ignore[empty-body]
+    """The bits that are set in any of several integers."""
+
+
+def active(cdr: Cdr, query: Any) -> ir.Table:
+    """The periods in which each subscriber had an event: subscriber, periods; those without one are absent.
+
+    `query` carries the blocks Periods and OfEvents. `periods` is a key to group by, which `told` makes readable: the
+    bits of an integer, or the numbers of the periods in order where there are more of them than bits.
+    """
+    events = _periods(cdr, query)
+    if query.total_periods <= BITS:
+        bit = ibis.literal(1).cast("int64") << events.period
+        return events.group_by("subscriber").agg(periods=together(bit))
+    events = events.distinct()
+    found = events.group_by("subscriber").agg(periods=events.period.collect())
+    return found.mutate(periods=found.periods.sort())
+
+
+def number_of_periods(cdr: Cdr, query: Any) -> ir.Table:
+    """In how many periods each subscriber had an event: subscriber, value; those without one are absent."""
+    if query.total_periods <= BITS:
+        found = active(cdr, query)
+        return found.select("subscriber", value=set_bits(found.periods))
+    events = _periods(cdr, query).distinct()
+    return events.group_by("subscriber").agg(value=events.count())
+
+
+def told(periods: ir.Column, query: Any) -> ir.ArrayValue:
+    """The starts of the periods of a key of `active`, in order, in local time; missing where the key is missing."""
+    ((start, _),) = query.windows
+    minutes = query.minutes
+    if query.total_periods <= BITS:
+        every = ibis.range(0, query.total_periods)
+        numbers = every.filter(lambda n: (periods >> n.cast("int32")) & 1 == 1)
+    else:
+        numbers = periods
+    starts = numbers.map(lambda n: ibis.timestamp(start) + (n.cast("int64") * minutes).as_interval("m"))
+    return periods.isnull().ifelse(ibis.null(starts.type()), starts)
+
+
+def _periods(cdr: Cdr, query: Any) -> ir.Table:
+    """The number of the period of each event, counted from 0: subscriber, period; what is in none is left out.
+
+    A subscriber has a row for each event, or for each visit where days are all that counts.
+    """
+    ((start, stop),) = query.windows
+    first = dt.datetime.combine(start, dt.time())
+    # Days are read whole, and cut by the clock: an hour that the clock repeats belongs to its period both times.
+    until = dt.datetime.combine(stop - dt.timedelta(minutes=1), dt.time()) + dt.timedelta(days=1)
+    if start == first and query.minutes % DAY == 0:
+        seen, length = cdr.visits(query, "day", windows=[(first, until)]), query.minutes // DAY
+        number = days_since(seen, first)
+    else:
+        seen, length = cdr.events(query, "day", "minute", windows=[(first, until)]), query.minutes
+        seen = seen.mutate(
+            since=days_since(seen, first) * DAY + seen.minute - (start - first) // dt.timedelta(minutes=1)
+        )
+        if (start, stop) != (first, until):
+            seen = seen.filter(seen.since >= 0, seen.since < query.total_periods * query.minutes)
+        number = seen.since
+    return seen.select("subscriber", period=(number // length if length > 1 else number).cast("int32"))
+
+
+def days_since(rows: ir.Table, first: dt.datetime) -> ir.IntegerValue:
+    """How many days after another a row's day is."""
+    return rows.day.delta(ibis.date(first.date()), unit="day")
+
+
+def set_bits(bits: ir.IntegerValue) -> ir.IntegerValue:
+    """How many bits of an integer are set: pairs, fours and so on are added side by side. Source: Hacker's Delight."""
+    for width in (1, 2, 4, 8, 16, 32):
+        mask = ibis.literal(sum(((1 << width) - 1) << low for low in range(0, 64, 2 * width)), "int64")
+        bits = (bits & mask) + ((bits >> width) & mask)
+    return bits

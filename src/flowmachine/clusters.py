@@ -1,0 +1,180 @@
+"""Where each subscriber was often: sites drawn together to clusters, scored, labelled, and told by areas.
+
+The chain of the kinds of meaningful locations. Source: Isaacman et al. (2011), "Identifying Important Places in
+People's Lives from Cellular Network Data", doi:10.1007/978-3-642-21726-5_9, with FlowKit's scores and labels.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import Field, field_validator
+
+from flowdb.tables import BANDS_PER_DEGREE, LEVELS, POINTS
+from flowmachine.cdr import Cdr
+from flowmachine.labels import WEEKDAYS, HourScores, Labels, WeekdayScores
+from flowmachine.parameters import InUnit, OfEvents
+from flowmachine.polygons import side
+
+DECIDED_TO = 1_000_000
+"""Mean scores are compared with polygons to six decimals, so that a mean of equal scores is that score."""
+
+
+class OfClusters(InUnit, OfEvents):
+    """How sites become clusters, and clusters get labels."""
+
+    labels: Annotated[
+        Labels,
+        Field(
+            description="Labels by name, each a GeoJSON polygon of scores: x is the score of the hour, y that of the "
+            "day of the week. They lie apart; a score in none of them is labelled unknown."
+        ),
+    ]
+    tower_hour_of_day_scores: HourScores
+    tower_day_of_week_scores: Annotated[
+        WeekdayScores, Field(description="How an event scores by its day of the week: a number from -1 to 1 for each.")
+    ]
+    tower_cluster_radius: Annotated[
+        float, Field(ge=0, le=1000, description="How near to a cluster's centre a site must be to join it, in km.")
+    ] = 1.0
+    tower_cluster_call_threshold: Annotated[
+        int, Field(ge=0, lt=2**31, description="On how many days a cluster's sites must be called from, each added up.")
+    ] = 0
+
+    @field_validator("aggregation_unit")
+    @classmethod
+    def _an_area(cls, unit: str) -> str:
+        if unit in POINTS:
+            raise ValueError(
+                f"It is {unit!r}, which are points, and a cluster lies in an area. Must be one of: "
+                f"{', '.join(LEVELS)}, or a level of the deployment's own."
+            )
+        return unit
+
+    @field_validator("mapping_table")
+    @classmethod
+    def _no_mapping(cls, table: str | None) -> str | None:
+        if table is not None:
+            raise ValueError("A cluster of sites is no cell, so a table of cells cannot place it; leave it out.")
+        return table
+
+
+EXAMPLE: dict[str, Any] = {
+    "aggregation_unit": "admin1",
+    "labels": {
+        "evening": {"type": "Polygon", "coordinates": [[[-2, -2], [0, -2], [0, 2], [-2, 2], [-2, -2]]]},
+        "day": {"type": "Polygon", "coordinates": [[[0.1, -2], [2, -2], [2, 2], [0.1, 2], [0.1, -2]]]},
+    },
+    "tower_hour_of_day_scores": [*[-1] * 7, *[0] * 2, *[1] * 8, *[0] * 2, *[-1] * 5],
+    "tower_day_of_week_scores": {
+        **dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), 1),
+        **dict.fromkeys(("saturday", "sunday"), -1),
+    },
+    "tower_cluster_radius": 1.0,
+    "tower_cluster_call_threshold": 0,
+}
+
+
+def clusters(cdr: Cdr, query: OfClusters) -> ir.Table:
+    """Each subscriber's clusters: subscriber, lon, lat, hour and weekday (mean scores).
+
+    With several windows, `window` tells by its number in which each cluster was found.
+    """
+    sites = _sites(cdr, query)
+    by = [name for name in ("subscriber", "window") if name in sites.columns]
+    found = cdr.dialect.clusters(sites, by, query.tower_cluster_radius * 1000)
+    if query.tower_cluster_call_threshold:
+        found = found.filter(found.days >= query.tower_cluster_call_threshold)
+    hour, weekday = _decided(found.hour / found.sites), _decided(found.weekday / found.sites)
+    return found.select(*by, "lon", "lat", hour=hour, weekday=weekday)
+
+
+def placed(cdr: Cdr, query: OfClusters, found: ir.Table) -> ir.Table:
+    """The places where clusters lie, counted: subscriber, place, share, and `side` where clusters have one.
+
+    `share` is the part of the subscriber's clusters, of that side, that lie in the place. Outside every unit, the
+    place is missing.
+    """
+    found = cdr.once(found)
+    # Clusters of one site share its position, so that few different ones are to be placed.
+    points = found.select("lon", "lat").distinct()
+    by = [name for name in ("subscriber", "side") if name in found.columns]
+    there = found.left_join(_places(cdr, points, query.aggregation_unit), ["lon", "lat"]).select(*by, "place")
+    each = there.group_by(*by, "place").agg(clusters=there.count())
+    return each.select(*by, "place", share=each.clusters / each.clusters.sum().over(group_by=by))
+
+
+def between(cdr: Cdr, places: ir.Table, first: int, second: int) -> ir.Table:
+    """Places of one side's clusters in pairs with those of another: place_from, place_to, value, subscribers."""
+    places = cdr.once(places)
+    before, after = places.filter(places.side == first), places.filter(places.side == second)
+    before = before.select(subscriber=before.subscriber, place_from=before.place, share_from=before.share)
+    after = after.select(subscriber=after.subscriber, place_to=after.place, share_to=after.share)
+    pairs = before.join(after, "subscriber")
+    # Each place of a subscriber is one row, so that a pair's rows are people.
+    return pairs.group_by("place_from", "place_to").agg(
+        value=(pairs.share_from * pairs.share_to).sum(), subscribers=pairs.count()
+    )
+
+
+def _sites(cdr: Cdr, query: OfClusters) -> ir.Table:
+    """The sites that each subscriber called from: subscriber, site, days, lon, lat, and the mean scores of events."""
+    cells = cdr.dialect.reference(cdr, "cell_positions")
+    windows = query.windows
+    each = [cdr.events(query, "location_id", "day", "minute", windows=[window]) for window in windows]
+    by = ["subscriber"]
+    if len(windows) > 1:
+        by.append("window")
+        each = [events.mutate(window=ibis.literal(n, "int32")) for n, events in enumerate(each)]
+    seen = cdr.at_cells(ibis.union(*each) if len(each) > 1 else each[0], cells, windows, "site")
+    # By day first, so that days are counted plainly.
+    a_day = seen.group_by(*by, "site", "day").agg(
+        events=seen.count(), hour=_by_steps(seen.minute, query.tower_hour_of_day_scores, 60).sum()
+    )
+    weekday_scores = [getattr(query.tower_day_of_week_scores, name) for name in WEEKDAYS]
+    a_day = a_day.mutate(weekday=_by_steps(a_day.day.day_of_week.index(), weekday_scores) * a_day.events)
+    visits = a_day.group_by(*by, "site").agg(
+        days=a_day.count(), hour=a_day.hour.sum() / a_day.events.sum(), weekday=a_day.weekday.sum() / a_day.events.sum()
+    )
+    sites = cells.group_by("site").agg(lon=cells.site_lon.min(), lat=cells.site_lat.min())
+    return visits.join(sites, "site").select(*by, "site", "days", "lon", "lat", "hour", "weekday")
+
+
+def _by_steps(value: ir.IntegerValue, scores: Sequence[float], width: int = 1) -> ir.FloatingValue:
+    """The score of a value, of which so many in a row have the same; equal neighbours are one comparison."""
+    changes = [n for n in range(1, len(scores)) if scores[n] != scores[n - 1]] or [len(scores)]
+    steps = [(value < n * width, ibis.literal(scores[n - 1], "float64")) for n in changes]
+    return ibis.cases(*steps, else_=ibis.literal(scores[-1], "float64"))
+
+
+def _decided(score: ir.FloatingValue) -> ir.FloatingValue:
+    return (score * DECIDED_TO).round().cast("float64") / DECIDED_TO
+
+
+def _places(cdr: Cdr, points: ir.Table, unit: str) -> ir.Table:
+    """The place of a unit that strictly contains each point: lon, lat, place; of several, the least code.
+
+    A point on a border is in no place, and as all points in none it has no row.
+    """
+    edges = cdr.dialect.reference(cdr, "unit_edges")
+    edges = edges.filter(edges.unit == unit)
+    points = points.mutate(in_band=(points.lat * BANDS_PER_DEGREE).floor().cast("int32"))
+    met = points.join(
+        edges,
+        [
+            points.in_band == edges.band,
+            points.lat >= edges.lat1,
+            points.lat <= edges.lat2,
+            # Edges to the west are met by no ray eastward.
+            points.lon <= ibis.greatest(edges.lon1, edges.lon2),
+        ],
+    )
+    met = met.mutate(side=side(met.lon, met.lat, (met.lon1, met.lat1, met.lon2, met.lat2)))
+    crossed = (met.lat < met.lat2) & (met.side > 0)
+    touched = (met.side == 0) & (met.lon >= ibis.least(met.lon1, met.lon2))
+    counted = met.group_by("lon", "lat", "place").agg(
+        crossed=crossed.cast("int32").sum(), touched=touched.cast("int32").sum()
+    )
+    inside = counted.filter(counted.crossed % 2 == 1, counted.touched == 0)
+    return inside.group_by("lon", "lat").agg(place=inside.place.min())

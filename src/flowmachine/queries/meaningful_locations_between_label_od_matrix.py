@@ -1,0 +1,52 @@
+"""How many subscribers have one meaningful location in an area and another in each other."""
+
+from typing import Annotated, ClassVar, Literal
+
+import ibis
+import ibis.expr.types as ir
+from pydantic import Field
+
+from flowmachine.cdr import Cdr
+from flowmachine.clusters import EXAMPLE, OfClusters, between, clusters, placed
+from flowmachine.labels import Label
+from flowmachine.parameters import Window
+from flowmachine.query import L
+
+
+class MeaningfulLocationsBetweenLabelODMatrix(Window, OfClusters):
+    """How many subscribers have a cluster with one label in an area and one with another label in each other.
+
+    Clusters, scores and labels are those of `meaningful_locations_aggregate`. Subscribers with both labels count, in
+    parts that add up to one over all pairs of their clusters. An area is empty where a centre lies in none.
+    """
+
+    query_kind: Literal["meaningful_locations_between_label_od_matrix"] = "meaningful_locations_between_label_od_matrix"
+    label_a: Annotated[Label, Field(description="The label at the origin: one of labels, or unknown.")]
+    label_b: Annotated[Label, Field(description="The label at the destination: one of labels, or unknown.")]
+
+    columns: ClassVar = {
+        "label_from": "string",
+        "label_to": "string",
+        "location_from": L,
+        "location_to": L,
+        "value": "float64",
+    }
+    counts: ClassVar = "subscribers"
+    example: ClassVar = {
+        "query_kind": "meaningful_locations_between_label_od_matrix",
+        "start_date": "2016-01-01",
+        "end_date": "2016-01-08",
+        "label_a": "evening",
+        "label_b": "day",
+        **EXAMPLE,
+    }
+
+    def expression(self, cdr: Cdr) -> ir.Table:
+        """One row a pair of places: label_from, label_to, place_from, place_to, value, subscribers."""
+        found = clusters(cdr, self)
+        # Labels lie apart: a cluster has one of them.
+        sides = dict.fromkeys((self.label_a, self.label_b))
+        has = [(self.labels.told(label, found.hour, found.weekday), n) for n, label in enumerate(sides)]
+        found = found.mutate(side=ibis.cases(*has))
+        pairs = between(cdr, placed(cdr, self, found.filter(found.side.notnull())), 0, len(sides) - 1)
+        return pairs.mutate(label_from=ibis.literal(self.label_a), label_to=ibis.literal(self.label_b))

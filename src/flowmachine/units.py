@@ -1,0 +1,104 @@
+"""What a store offers to tell locations by: its units, and the tables of the deployment's that say where cells are."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import ibis
+import pyarrow as pa
+
+from flowdb.lake import Snapshot
+from flowdb.tables import UNITS
+from flowmachine.cdr import Cdr
+from flowmachine.engines import Engine
+from flowmachine.errors import InvalidQuery
+from flowmachine.parameters import ByUnit
+from flowmachine.plan import Plan
+from flowmachine.query import Query
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What locations can be told by in a store."""
+
+    units: tuple[str, ...]
+    """The units that have places."""
+    mappings: Mapping[str, tuple[str, ...]]
+    """For each unit, the tables that place cells in it, as `cell_units.mapping` names them."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The units that have a meaning everywhere, then those of the deployment's own."""
+        return tuple(dict.fromkeys([*UNITS, *self.units]))
+
+
+def offered(engine: Engine, timezone: str, snapshot: Snapshot) -> Offered:
+    """What a store offers at one moment."""
+    cdr = Cdr(engine.dialect, timezone)
+    levels = engine.dialect.reference(cdr, "places").select("unit").distinct()
+    mapped = engine.dialect.reference(cdr, "cell_units").select("unit", "mapping").distinct()
+    rows = levels.mutate(mapping=ibis.null("string")).union(mapped)
+    schema = pa.schema([("unit", pa.string()), ("mapping", pa.string())])
+    found = engine.run(Plan(Query.model_construct(), rows, schema, cdr.sources, ()), snapshot).to_pylist()
+    units = tuple(sorted({row["unit"] for row in found}))
+    by = {unit: {row["mapping"] for row in found if row["unit"] == unit} - {None} for unit in units}
+    return Offered(units, {unit: tuple(sorted(mappings)) for unit, mappings in by.items()})
+
+
+def require_offered(query: Query, offers: Callable[[], Offered]) -> None:
+    """Raise InvalidQuery where a query, at any depth, names a unit or a table of places that is not offered."""
+    found = list(_in_units("", query))
+    if not found:
+        return
+    there = offers()
+    problems: dict[str, list[str]] = {}
+    for path, part in found:
+        for name, told in _wrong(part, there):
+            problems.setdefault(f"{path}{name}", []).append(told)
+    if problems:
+        raise InvalidQuery(problems)
+
+
+def _in_units(path: str, query: Query) -> Iterator[tuple[str, ByUnit]]:
+    """The parts of a query that name a unit, each with the path that its parameters have."""
+    if isinstance(query, ByUnit) and not query.anywhere:
+        yield path, query
+    for name in type(query).model_fields:
+        value = getattr(query, name)
+        for number, item in enumerate(value if isinstance(value, tuple) else (value,)):
+            if isinstance(item, Query):
+                step = f"{name}[{number}]" if isinstance(value, tuple) else name
+                yield from _in_units(f"{path}{step}.", item)
+
+
+def _wrong(query: ByUnit, there: Offered) -> Iterator[tuple[str, str]]:
+    unit, mapping = query.aggregation_unit, query.mapping
+    if not there.units:
+        yield "aggregation_unit", f"It is {unit!r}, and no cells or boundaries are loaded here."
+    elif unit not in there.units:
+        yield "aggregation_unit", f"It is {unit!r}. Must be one of: {', '.join(there.units)}."
+    elif mapping is not None and mapping not in there.mappings[unit]:
+        yield _not_offered(unit, mapping, there.mappings[unit])
+
+
+def _not_offered(unit: str, mapping: str, offers: Sequence[str]) -> tuple[str, str]:
+    """Which parameter it lies at that no such mapping is offered, and what it could be."""
+    given = _fields(mapping)
+    # Without any table, cells are where they stand.
+    left = [_fields(offer) for offer in ("", *offers)]
+    for name, value in given.items():
+        choices = sorted({offer[name] for offer in left})
+        if value not in choices:
+            named = f"Must be one of: {', '.join(filter(None, choices))}{', or left out' * ('' in choices)}."
+            is_wrong = f"It is {value!r}." if value else "It is missing."
+            return name, f"{is_wrong} {named if any(choices) else f'No such table is offered for {unit} here.'}"
+        left = [offer for offer in left if offer[name] == value]
+    raise AssertionError(mapping)
+
+
+_FIELDS = ("geom_table", "geom_table_join_column", "mapping_table")
+
+
+def _fields(mapping: str) -> dict[str, str]:
+    """The parameters that a mapping stands for; empty where left out."""
+    table, geom, column = (*mapping.split("/"), "", "")[:3]
+    return dict(zip(_FIELDS, (geom, column, table), strict=True))

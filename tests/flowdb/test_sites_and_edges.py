@@ -1,0 +1,99 @@
+"""What clusters need is settled with cells and boundaries: where sites stand, and boundaries as edges."""
+
+import json
+
+import numpy as np
+import pytest
+import shapely
+
+from flowdb.cells import load_cells, load_sites
+from flowdb.edges import unit_edges
+from flowdb.geography import load
+from flowdb.lake import Lake
+from flowdb.tables import BANDS_PER_DEGREE
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """A lake with four versions of cells: two of one site, one without a site, one of a later version."""
+    made = Lake.create(tmp_path / "lake", "UTC")
+    file = tmp_path / "cells.csv"
+    file.write_text(
+        "id,version,site_id,longitude,latitude\n"
+        "b,0,mast,80.2,26.2\na,0,mast,80.1,26.1\nmast,0,,80.3,26.3\nc,1,mast,80.4,26.4\n"
+    )
+    load_cells(made, file)
+    return made
+
+
+def sites(lake):
+    return {
+        (p["location_id"], p["version"]): (p["site"], p["site_lon"], p["site_lat"])
+        for p in lake.reference("cell_positions").to_pylist()
+    }
+
+
+def test_a_site_stands_where_its_first_cell_stands(lake):
+    """Where no site is loaded, a site is where its first cell is; a cell without a site is one by itself."""
+    assert sites(lake) == {
+        ("a", 0): (0, 80.1, 26.1),
+        ("b", 0): (0, 80.1, 26.1),
+        ("c", 1): (1, 80.4, 26.4),
+        ("mast", 0): (2, 80.3, 26.3),
+    }
+
+
+def test_loading_sites_moves_them(lake, tmp_path):
+    """Where the site of that version is loaded, its own position counts, at once."""
+    file = tmp_path / "sites.csv"
+    file.write_text("id,version,longitude,latitude\nmast,0,85,27\nmast,7,86,28\n")
+
+    load_sites(lake, file)
+
+    assert sites(lake)["a", 0] == sites(lake)["b", 0] == (0, 85.0, 27.0)
+    assert sites(lake)["c", 1] == (1, 80.4, 26.4)
+    assert sites(lake)["mast", 0] == (2, 80.3, 26.3)
+
+
+def test_edges_hold_every_side_in_each_band_that_it_touches(lake, tmp_path):
+    """Each edge of a loaded boundary is there once for every band from its southern to its northern end."""
+    file = tmp_path / "units.geojson"
+    hole = [[80.2, 26.2], [80.4, 26.2], [80.3, 26.4], [80.2, 26.2]]
+    ring = [[80, 26], [81, 26], [81, 27], [80, 27], [80, 26]]
+    shape = {"type": "Polygon", "coordinates": [ring, hole]}
+    feature = {"type": "Feature", "properties": {"code": "A"}, "geometry": shape}
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+
+    load(lake, file, unit="admin3", code="code")
+
+    edges = lake.reference("unit_edges").to_pylist()
+    assert {e["unit"] for e in edges} == {"admin3"}
+    told = {(e["lon1"], e["lat1"], e["lon2"], e["lat2"]) for e in edges}
+    assert len(told) == 7
+    assert all(south <= north for _, south, _, north in told)
+    west = [e["band"] for e in edges if e["lon1"] == e["lon2"] == 80]
+    assert west == list(range(26 * BANDS_PER_DEGREE, 27 * BANDS_PER_DEGREE + 1))
+
+
+def test_rays_tell_the_place_of_any_point():
+    """Counting the edges that a ray crosses agrees with geometry for random points and random polygons."""
+    import pyarrow as pa
+
+    random = np.random.default_rng(7)
+    stars = []
+    for _ in range(12):
+        angles = np.sort(random.uniform(0, 2 * np.pi, 25))
+        radius = random.uniform(0.2, 1.5, 25)
+        x, y = random.uniform(-3, 3, 2)
+        star = shapely.Polygon(np.column_stack([x + radius * np.cos(angles), y + radius * np.sin(angles)]))
+        stars.append(shapely.make_valid(star))
+    codes = [f"{n:02}" for n in range(len(stars))]
+    level = pa.table({"unit": ["star"] * len(stars), "pcod": codes, "geom": [s.wkb for s in stars]})
+    found = unit_edges(level)
+    place, band, *ends = (np.asarray(found[c]) for c in ("place", "band", "lon1", "lat1", "lon2", "lat2"))
+    for lon, lat in random.uniform(-4, 4, (2000, 2)):
+        near = band == np.floor(lat * BANDS_PER_DEGREE)
+        lon1, lat1, lon2, lat2 = (end[near] for end in ends)
+        crossed = (lat1 <= lat) & (lat < lat2) & ((lon2 - lon1) * (lat - lat1) > (lon - lon1) * (lat2 - lat1))
+        inside = np.flatnonzero(np.bincount(place[near][crossed], minlength=len(stars)) % 2)
+        assert inside.tolist() == [n for n, star in enumerate(stars) if star.contains(shapely.Point(lon, lat))]
