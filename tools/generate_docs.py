@@ -585,7 +585,7 @@ def draw_panels(figure: Figure, rows: Any, units: geopandas.GeoDataFrame, panel:
     """A map, or a map of flows, for each value of a column: the most frequent ones, in their order."""
     of_most = rows.groupby(panel)["value"].sum().nlargest(PANELS).index
     told = sorted(of_most)
-    figure.set_size_inches(max(5.0, 2.5 * len(told)), 3.4)
+    figure.set_size_inches(max(5.0, 2.5 * len(told)), 2.6)
     for name, axes in zip(told, figure.subplots(1, len(told), squeeze=False)[0], strict=True):
         draw(figure, bare(axes), rows[rows[panel] == name], units)
         axes.set_title(str(name), fontsize=8)

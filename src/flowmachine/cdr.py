@@ -5,7 +5,7 @@ lists what each stands for, so that an engine can bind them when it runs.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -119,6 +119,8 @@ class Cdr:
 
     dialect: Dialect
     timezone: str
+    question: Query | None = None
+    """The whole query, whose parts may share what they look up."""
     smallest: int | None = None
     """The fewest people that a published row stands for; None where rows are not published."""
     stored_parts: frozenset[str] = frozenset()
@@ -129,8 +131,8 @@ class Cdr:
     """Which leaf query reads which event types on which days."""
     named: int = 0
     """How many tables `once` has named."""
-    _rows: dict[str, ir.Table] = field(default_factory=dict)
-    """Rows of nested queries, by the query's id: one that stands in several places is computed once."""
+    views: dict[str, ir.Table] = field(default_factory=dict)
+    """What the expression reads by name: rows of nested queries, each after those that it reads itself."""
 
     def events(
         self, query: Any, *columns: str, windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None
@@ -141,7 +143,7 @@ class Cdr:
         unless given.
         """
         windows = list(windows if windows is not None else query.windows)
-        spans = _merged([_span(w) for w in windows])
+        spans = merged([_span(w) for w in windows])
         self.reads.append((query, query.types, tuple(_span(w) for w in windows)))
         whole = _whole(windows)
         direction = getattr(query, "direction", "both")
@@ -186,7 +188,7 @@ class Cdr:
             one |= {"first": events.datetime, "last": events.datetime} if timed else {}
             return events.select("subscriber", **{c: one[c] if c in one else events[c] for c in columns})
         self.reads.append((query, query.types, tuple(_span(w) for w in windows)))
-        spans = _merged([_span(w) for w in windows])
+        spans = merged([_span(w) for w in windows])
         # An incoming or outgoing event is one of a visit's `incoming` or `outgoing`.
         events = {"both": "events", "out": "outgoing", "in": "incoming"}[direction]
         tables = []
@@ -275,12 +277,18 @@ class Cdr:
 
     def rows(self, query: Query) -> ir.Table:
         """The rows of a nested query: stored ones where there are, else computed here, once a plan."""
-        if query.id not in self._rows:
-            stored = query.id in self.stored_parts
-            self._rows[query.id] = (
-                self.dialect.stored(self, query, stored_types(query, self.dialect)) if stored else self.computed(query)
-            )
-        return self._rows[query.id]
+        if query.id in self.stored_parts:
+            return self.dialect.stored(self, query, stored_types(query, self.dialect))
+        return self.view(f"{query.kind}_{query.id}", lambda: self.computed(query))
+
+    def view(self, name: str, rows: Callable[[], ir.Table]) -> ir.Table:
+        """Rows by a name: built once a plan, however often they are asked for, and rendered by themselves.
+
+        Rendering an expression takes longer than its size says, so a large one is rendered in pieces.
+        """
+        if name not in self.views:
+            self.views[name] = rows()
+        return ibis.table(self.views[name].schema(), name=name)
 
     def computed(self, query: Query) -> ir.Table:
         """The rows of a query: its expression, and of that the sample that it asks for."""
@@ -381,11 +389,12 @@ def _span(window: tuple[dt.datetime, dt.datetime]) -> Span:
     return start.date(), (stop - dt.timedelta(microseconds=1)).date() + dt.timedelta(days=1)
 
 
-def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
-    merged: list[Span] = []
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The same days in as few spans as there can be."""
+    found: list[Span] = []
     for start, stop in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
         else:
-            merged.append((start, stop))
-    return tuple(merged)
+            found.append((start, stop))
+    return tuple(found)

@@ -4,6 +4,7 @@ The chain of the kinds of meaningful locations. Source: Isaacman et al. (2011), 
 People's Lives from Cellular Network Data", doi:10.1007/978-3-642-21726-5_9, with FlowKit's scores and labels.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -19,6 +20,10 @@ from flowmachine.polygons import side
 
 DECIDED_TO = 1_000_000
 """Mean scores are compared with polygons to six decimals, so that a mean of equal scores is that score."""
+
+
+Window = tuple[dt.datetime, dt.datetime]
+"""A half-open stretch of local time."""
 
 
 class OfClusters(InUnit, OfEvents):
@@ -76,12 +81,12 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-def clusters(cdr: Cdr, query: OfClusters) -> ir.Table:
+def clusters(cdr: Cdr, query: OfClusters, windows: Sequence[Window]) -> ir.Table:
     """Each subscriber's clusters: subscriber, lon, lat, hour and weekday (mean scores).
 
     With several windows, `window` tells by its number in which each cluster was found.
     """
-    sites = _sites(cdr, query)
+    sites = _sites(cdr, query, windows)
     by = [name for name in ("subscriber", "window") if name in sites.columns]
     found = cdr.dialect.clusters(sites, by, query.tower_cluster_radius * 1000)
     if query.tower_cluster_call_threshold:
@@ -118,10 +123,9 @@ def between(cdr: Cdr, places: ir.Table, first: int, second: int) -> ir.Table:
     )
 
 
-def _sites(cdr: Cdr, query: OfClusters) -> ir.Table:
+def _sites(cdr: Cdr, query: OfClusters, windows: Sequence[Window]) -> ir.Table:
     """The sites that each subscriber called from: subscriber, site, days, lon, lat, and the mean scores of events."""
     cells = cdr.dialect.reference(cdr, "cell_positions")
-    windows = query.windows
     each = [cdr.events(query, "location_id", "day", "minute", windows=[window]) for window in windows]
     by = ["subscriber"]
     if len(windows) > 1:

@@ -14,6 +14,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from shapely.geometry.base import BaseGeometry
 
 from flowmachine.polygons import Edge, contains, edges
 
@@ -65,7 +66,7 @@ class _Shape(BaseModel):
     coordinates: Any
 
     @property
-    def shape(self) -> shapely.Geometry:
+    def shape(self) -> BaseGeometry:
         """The polygon."""
         return shapely.geometry.shape(self.model_dump())
 

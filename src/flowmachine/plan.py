@@ -1,7 +1,7 @@
 """A query made ready for an engine: its SQL, and what the tables in it stand for."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import ibis.expr.types as ir
@@ -29,6 +29,8 @@ class Plan:
     schema: pa.Schema
     sources: Mapping[str, Source]
     reads: tuple[tuple[Query, tuple[str, ...], tuple[Span, ...]], ...]
+    views: Mapping[str, ir.Table] = field(default_factory=dict)
+    """What the expression reads by name, each after those that it reads itself."""
 
 
 def plan(
@@ -41,10 +43,10 @@ def plan(
 
 @lru_cache(maxsize=REMEMBERED)
 def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stored_parts: frozenset[str]) -> Plan:
-    cdr = Cdr(dialect, timezone, rule.smallest if rule else None, stored_parts)
+    cdr = Cdr(dialect, timezone, query, rule.smallest if rule else None, stored_parts)
     # What is published is computed under the rule: stored rows of the whole query were not.
     if rule is None:
-        rows = _built(cdr.rows, query)
+        rows = _built(cdr.rows if query.id in stored_parts else cdr.computed, query)
     else:
         rows = released(_built(cdr.computed, query, published=True), query, rule)
     if rule is not None and query.counts is None and _is_of_people(cdr):
@@ -82,10 +84,10 @@ def _is_of_people(cdr: Cdr) -> bool:
 
 def plan_part(query: Query, dialect: Dialect, timezone: str, *, stored_parts: Iterable[str] = ()) -> Plan:
     """The plan of a nested query's rows as they are stored for reuse: locations are numbers still."""
-    cdr = Cdr(dialect, timezone, stored_parts=frozenset(stored_parts) - {query.id})
+    cdr = Cdr(dialect, timezone, query, stored_parts=frozenset(stored_parts) - {query.id})
     rows = _built(cdr.computed, query)
     rows = rows.select(**{name: rows[name].cast(kind) for name, kind in stored_types(query, dialect).items()})
-    return Plan(query, rows, _arrow(part_schema(query)), cdr.sources, tuple(cdr.reads))
+    return Plan(query, rows, _arrow(part_schema(query)), cdr.sources, tuple(cdr.reads), cdr.views)
 
 
 def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]) -> Plan:
@@ -95,7 +97,7 @@ def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]
     if query.role in ONE_ROW_EACH:
         keys = ["subscriber"]
     rows = rows.order_by([rows[k].asc(nulls_first=False) for k in keys])
-    return Plan(query, rows, _arrow(columns), cdr.sources, tuple(cdr.reads))
+    return Plan(query, rows, _arrow(columns), cdr.sources, tuple(cdr.reads), cdr.views)
 
 
 _ARROW = {**ARROW, "periods": PERIODS}

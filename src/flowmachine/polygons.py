@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 import shapely
 

@@ -19,6 +19,17 @@ CROWDED = [
     Cell(c, 0, 80 + i, 26.0 + i, {"admin1": r, "admin3": r + str(i)}) for i, (c, r) in enumerate(["aN", "bN", "cS"])
 ]
 
+AROUND = {
+    unit: {
+        code: f"POLYGON (({x} {y}, {x + w} {y}, {x + w} {y + w}, {x} {y + w}, {x} {y}))" for code, x, y, w in squares
+    }
+    for unit, squares in {
+        "admin1": [("N", 79.5, 25.5, 2), ("S", 81.5, 27.5, 1)],
+        "admin3": [("N0", 79.5, 25.5, 1), ("N1", 80.5, 26.5, 1), ("S2", 81.5, 27.5, 1)],
+    }.items()
+}
+"""Squares round the cells, for what is placed by its own position."""
+
 
 def crowd(size):
     """A world in which so many subscribers are in N and three in S, on every day."""
@@ -60,7 +71,7 @@ def crowd(size):
         for day in range(5)
     ]
     empty = [(name, dt.date(2016, 3, 25 + n)) for name in ("topups", "transactions") for n in range(5)]
-    return World(events, CROWDED, empty_days=empty, tacs=TACS)
+    return World(events, CROWDED, empty_days=empty, tacs=TACS, boundaries=AROUND)
 
 
 @pytest.mark.parametrize(("people", "published"), [(SMALLEST - 1, []), (SMALLEST, [("N", SMALLEST)])])

@@ -31,6 +31,11 @@ EARTH = 6_371_000.0
 """The radius of a sphere, in m, on which distances are within 1 % of those on the ellipsoid."""
 
 
+def list_of(told: Mapping[str, str]) -> str:
+    """The type of a list of such structs, as Ibis writes it."""
+    return _struct("{0}: {1}", "array<struct<{0}>>", told)
+
+
 @cache
 def duckdb_macro() -> str:
     """The statement that makes DuckDB's `hartigan(sites, radius)`: the clusters of a subscriber's sites.

@@ -21,6 +21,7 @@ from flowdb.visits import one_each
 from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines.clustering import duckdb_macro
 from flowmachine.engines.lake import LakeDialect, held_days
+from flowmachine.engines.sql import rendered
 from flowmachine.parts import StoredFiles, parquet_files
 from flowmachine.plan import PERIODS, REMEMBERED, Plan
 
@@ -174,7 +175,7 @@ def _no_rows(columns: Sequence[Column]) -> str:
 
 @lru_cache(maxsize=REMEMBERED)
 def _sql(plan: Plan) -> str:
-    tree = DuckDBCompiler().to_sqlglot(plan.expression)
+    tree = rendered(plan, DuckDBCompiler())
     for function in tree.find_all(exp.Lambda):
         # Ibis writes x -> y, which DuckDB 2 takes for JSON; it wants lambda x: y.
         function.set("colon", True)

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from flowdb.lake import Snapshot, StoredDay
 from flowdb.tables import GEOGRAPHY, REFERENCE, VISITS, Column, stored_columns
 from flowmachine.cdr import Cdr, EventDays, Reference, Span, Stored, VisitDays
-from flowmachine.engines.clustering import CLUSTER, SITE
+from flowmachine.engines.clustering import CLUSTER, SITE, list_of
 from flowmachine.query import Query
 
 _MOST_TOLD = 3
@@ -26,7 +26,7 @@ def ibis_schema(columns: Sequence[Column]) -> dict[str, str]:
 
 @ibis.udf.scalar.builtin(
     name="hartigan",
-    signature=((dtypes.Array(dtypes.Struct(SITE)), dtypes.float64), dtypes.Array(dtypes.Struct(CLUSTER))),
+    signature=((dtypes.dtype(list_of(SITE)), dtypes.float64), dtypes.dtype(list_of(CLUSTER))),
 )
 def _hartigan(sites: list[dict[str, float]], radius: float) -> list[dict[str, float]]:  # type: ignore[empty-body]
     """The clusters of a subscriber's sites."""

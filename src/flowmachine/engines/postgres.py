@@ -22,6 +22,7 @@ from flowdb.lake import Snapshot, StoredDay
 from flowdb.tables import EVENTS, REFERENCE, TACS, TRANSACTIONS, VISITS, Table
 from flowmachine.cdr import Cdr, Span, Stored
 from flowmachine.engines.lake import ibis_schema
+from flowmachine.engines.sql import rendered
 from flowmachine.errors import FlowMachineError
 from flowmachine.parts import StoredQuery
 from flowmachine.plan import Plan
@@ -324,7 +325,7 @@ def _quoted(text: str) -> str:
 
 
 def _sql(plan: Plan, parts: Mapping[str, str] | None = None) -> str:
-    tree = PostgresCompiler().to_sqlglot(plan.expression)
+    tree = rendered(plan, PostgresCompiler())
     for query_id, table in (parts or {}).items():
         for named in tree.find_all(exp.Table):
             if named.name == f"part_{query_id}":

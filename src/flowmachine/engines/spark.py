@@ -22,6 +22,7 @@ from flowdb.visits import one_each
 from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines.clustering import spark_function
 from flowmachine.engines.lake import LakeDialect, held_days
+from flowmachine.engines.sql import rendered
 from flowmachine.parts import StoredFiles
 from flowmachine.plan import PERIODS, Plan
 
@@ -76,7 +77,7 @@ class Spark:
 
     def sql(self, plan: Plan) -> str:
         """The SQL of a plan."""
-        return PySparkCompiler().to_sqlglot(plan.expression).sql("spark", pretty=True)
+        return rendered(plan, PySparkCompiler()).sql("spark", pretty=True)
 
     def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
         """The rows of a plan."""

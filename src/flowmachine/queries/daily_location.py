@@ -1,18 +1,21 @@
 """Where each subscriber was on a day."""
 
 import datetime as dt
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
+from flowmachine.cdr import Cdr, merged
 from flowmachine.parameters import AtHours, InUnit, Moment, OfEvents, Sampled
 from flowmachine.query import L, Role
 
 Method = Literal["last", "most-common"]
+Alike = tuple[tuple[str, Any], ...]
+"""All of a daily location but its date."""
 
 
 class DailyLocation(InUnit, OfEvents, AtHours, Sampled):
@@ -66,28 +69,68 @@ def places_of(cdr: Cdr, locations: Sequence[Any]) -> ir.Table:
     that differ in their date alone are one scan, however many they are; of those that are stored, no event is read. A
     date named again counts again, as rows that are stored would; it and all others are rows of their own.
     """
-    alike: dict[tuple[tuple[str, Any], ...], dict[dt.datetime, Any]] = {}
+    alike: dict[Alike, dict[dt.date, Any]] = {}
     alone: list[Any] = []
     for location in locations:
-        whole = isinstance(location, DailyLocation) and location.sampling is None and location.date.time() == dt.time()
-        if whole and location.id not in cdr.stored_parts:
-            days = alike.setdefault(tuple((name, value) for name, value in location if name != "date"), {})
-            if location.date not in days:
-                days[location.date] = location
+        if _joins_others(cdr, location):
+            days = alike.setdefault(_but_date(location), {})
+            if location.date.date() not in days:
+                days[location.date.date()] = location
                 continue
         alone.append(location)
     alone += [location for days in alike.values() if len(days) == 1 for location in days.values()]
-    tables = []
-    for days in alike.values():
-        if len(days) > 1:
-            template, *_ = days.values()
-            placed = place_a_day(cdr, template, [window for day in days.values() for window in day.windows])
-            tables.append(placed.select("subscriber", "day", "place"))
+    tables = [_many_days(cdr, name, days) for name, days in alike.items() if len(days) > 1]
     for location in alone:
         placed = cdr.rows(location)
         day = ibis.date(location.date.date()) if isinstance(location, DailyLocation) else ibis.null("date")
         tables.append(placed.select("subscriber", day=day, place=placed.place))
     return ibis.union(*tables) if len(tables) > 1 else tables[0]
+
+
+def _many_days(cdr: Cdr, alike: Alike, days: Mapping[dt.date, Any]) -> ir.Table:
+    """The places of daily locations that differ in their date alone: subscriber, day, place.
+
+    Where another part of the question looks at some of the same days, all are looked up once, for both.
+    """
+    wanted = next((shared for shared in _shared_days(cdr).get(alike, []) if shared >= days.keys()), set(days))
+    template, *_ = days.values()
+    midnights = [dt.datetime.combine(day, dt.time()) for day in sorted(wanted)]
+    windows = [(midnight, midnight + dt.timedelta(days=1)) for midnight in midnights]
+    digest = hashlib.md5(f"{alike} {sorted(wanted)}".encode(), usedforsecurity=False).hexdigest()
+    placed = cdr.view(
+        f"places_{digest}", lambda: place_a_day(cdr, template, windows).select("subscriber", "day", "place")
+    )
+    if len(wanted) == len(days):
+        return placed
+    spans = merged((day, day + dt.timedelta(days=1)) for day in days)
+    return placed.filter(ibis.or_(*((placed.day >= first) & (placed.day < stop) for first, stop in spans)))
+
+
+def _shared_days(cdr: Cdr) -> dict[Alike, list[set[dt.date]]]:
+    """The days that lists of daily locations in the whole question name, in sets that have none in common."""
+    sets: dict[Alike, list[set[dt.date]]] = {}
+    for query in cdr.question.walk() if cdr.question is not None else ():
+        named: dict[Alike, set[dt.date]] = {}
+        child: Any
+        for child in query.children():
+            if _joins_others(cdr, child):
+                named.setdefault(_but_date(child), set()).add(child.date.date())
+        for alike, days in named.items():
+            if len(days) > 1:
+                touched = [other for other in sets.get(alike, []) if not other.isdisjoint(days)]
+                apart = [other for other in sets.get(alike, []) if other.isdisjoint(days)]
+                sets[alike] = [*apart, days.union(*touched)]
+    return sets
+
+
+def _joins_others(cdr: Cdr, location: Any) -> bool:
+    """Whether a location is of a whole day, and to be computed of events."""
+    whole = isinstance(location, DailyLocation) and location.sampling is None and location.date.time() == dt.time()
+    return whole and location.id not in cdr.stored_parts
+
+
+def _but_date(location: Any) -> Alike:
+    return tuple((name, value) for name, value in location if name != "date")
 
 
 def most_common(cdr: Cdr, visits: ir.Table, by: Sequence[str]) -> ir.Table:

@@ -43,7 +43,7 @@ class MeaningfulLocationsBetweenLabelODMatrix(Window, OfClusters):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a pair of places: label_from, label_to, place_from, place_to, value, subscribers."""
-        found = clusters(cdr, self)
+        found = clusters(cdr, self, self.windows)
         # Labels lie apart: a cluster has one of them.
         sides = dict.fromkeys((self.label_a, self.label_b))
         has = [(self.labels.told(label, found.hour, found.weekday), n) for n, label in enumerate(sides)]
