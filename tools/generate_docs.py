@@ -492,13 +492,14 @@ def query_index() -> str:
 def sampling_table() -> list[str]:
     """The fields of `sampling`, and its methods."""
     methods = {cls.model_fields["sampling_method"].annotation.__args__[0]: cls for cls in SAMPLES}  # type: ignore[union-attr]
-    told = ", ".join(f"`{name}`: {inspect.getdoc(cls)}" for name, cls in methods.items())
+    told = " ".join(f"`{name}`: {inspect.getdoc(cls)}" for name, cls in methods.items())
     rows = [("`sampling_method`", " or ".join(f"`{name}`" for name in methods), "required", told)]
-    schema = SAMPLES[-1].model_json_schema()
-    for name, info in SAMPLES[-1].model_fields.items():
+    schema = SAMPLES[0].model_json_schema()
+    for name, info in SAMPLES[0].model_fields.items():
         if name != "sampling_method":
             default = "required" if info.is_required() else told_default(info.default)
-            rows.append((f"`{name}`", typed(schema["properties"][name]), default, info.description or ""))
+            narrower = " With `random_ids`, from -1 to 1." if name == "seed" else ""
+            rows.append((f"`{name}`", typed(schema["properties"][name]), default, f"{info.description}{narrower}"))
     return table(("Name", "Type", "Default", "Meaning"), rows)
 
 

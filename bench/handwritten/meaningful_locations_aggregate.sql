@@ -77,7 +77,7 @@ WITH a_day AS (
         ][1]
     )) AS cluster
     FROM lists
-), kept AS (
+), kept AS MATERIALIZED (
     SELECT msisdn, cluster.lon AS lon, cluster.lat AS lat
     FROM clusters
     WHERE round(cluster.hour / cluster.sites, 6) > -2 AND round(cluster.hour / cluster.sites, 6) < 0

@@ -77,7 +77,7 @@ WITH a_day AS (
         ][1]
     )) AS cluster
     FROM lists
-), kept AS (
+), kept AS MATERIALIZED (
     SELECT msisdn, cluster.lon AS lon, cluster.lat AS lat, hour < 0 AS evening
     FROM (SELECT msisdn, cluster, round(cluster.hour / cluster.sites, 6) AS hour FROM clusters)
     WHERE (hour > -2 AND hour < 0) OR (hour > 0.1 AND hour < 2)

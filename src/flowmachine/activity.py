@@ -38,7 +38,7 @@ def number_of_periods(cdr: Cdr, query: Any) -> ir.Table:
     """In how many periods each subscriber had an event: subscriber, value; those without one are absent."""
     if query.total_periods <= BITS:
         found = active(cdr, query)
-        return found.select("subscriber", value=set_bits(found.periods))
+        return found.select("subscriber", value=cdr.dialect.set_bits(found.periods))
     events = _periods(cdr, query).distinct()
     return events.group_by("subscriber").agg(value=events.count())
 
@@ -82,11 +82,3 @@ def _periods(cdr: Cdr, query: Any) -> ir.Table:
 def days_since(rows: ir.Table, first: dt.datetime) -> ir.IntegerValue:
     """How many days after another a row's day is."""
     return rows.day.delta(ibis.date(first.date()), unit="day")
-
-
-def set_bits(bits: ir.IntegerValue) -> ir.IntegerValue:
-    """How many bits of an integer are set: pairs, fours and so on are added side by side. Source: Hacker's Delight."""
-    for width in (1, 2, 4, 8, 16, 32):
-        mask = ibis.literal(sum(((1 << width) - 1) << low for low in range(0, 64, 2 * width)), "int64")
-        bits = (bits & mask) + ((bits >> width) & mask)
-    return bits

@@ -98,6 +98,10 @@ class Dialect(Protocol):
         """The instant so many microseconds after the beginning of 1970."""
         ...
 
+    def set_bits(self, bits: ir.IntegerValue) -> ir.IntegerValue:
+        """How many bits of an integer are set."""
+        ...
+
     def best(self, rows: ir.Table, by: Sequence[str], order: Sequence[str], keep: str) -> ir.Table:
         """For each `by`, the `keep` of the row whose `order` is greatest."""
         ...

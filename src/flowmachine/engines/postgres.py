@@ -64,6 +64,16 @@ def _hartigan(days: int, lon: float, lat: float, radius: float) -> int:  # type:
     """The number of the cluster that a subscriber's last site joins."""
 
 
+@ibis.udf.scalar.builtin(name="int8send")
+def _int8send(number: int) -> bytes:  # type: ignore[empty-body]
+    """The eight bytes of an integer."""
+
+
+@ibis.udf.scalar.builtin(name="bit_count")
+def _bit_count(data: bytes) -> int:  # type: ignore[empty-body]
+    """How many bits are set."""
+
+
 class PostgresDialect:
     """What is PostgreSQL's own when a plan is built."""
 
@@ -130,6 +140,10 @@ class PostgresDialect:
     def instant(self, microseconds: ir.IntegerValue) -> ir.TimestampValue:
         """The instant so many microseconds after the beginning of 1970; a double holds them until the year 2255."""
         return _to_timestamp(microseconds / 1_000_000)
+
+    def set_bits(self, bits: ir.IntegerValue) -> ir.IntegerValue:
+        """How many bits of an integer are set; PostgreSQL counts those of bytes."""
+        return _bit_count(_int8send(bits))
 
     def best(self, rows: ir.Table, by: Sequence[str], order: Sequence[str], keep: str) -> ir.Table:
         """By a window: PostgreSQL has no greatest by a row."""

@@ -68,9 +68,7 @@ class CoalescedLocation(Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, place."""
-        weights = cdr.rows(self.subscriber_location_weights)
-        enough = weights.filter(weights.value >= self.weight_threshold)
-        fallback = cdr.rows(self.fallback_location).semi_join(enough, ["subscriber", "place"])
+        fallback = self._heavy_enough(cdr)
         fallback = fallback.select(other=fallback.subscriber, instead=fallback.place)
         preferred = cdr.rows(self.preferred_location)
         both = preferred.outer_join(fallback, preferred.subscriber == fallback.other)
@@ -78,3 +76,13 @@ class CoalescedLocation(Sampled):
             subscriber=ibis.coalesce(both.subscriber, both.other), place=ibis.coalesce(both.place, both.instead)
         )
         return both.select("subscriber", "place")
+
+    def _heavy_enough(self, cdr: Cdr) -> ir.Table:
+        """The fallback locations that have enough weight: subscriber, place."""
+        fallback, threshold = self.fallback_location, self.weight_threshold
+        if fallback.subscriber_location_weights == self.subscriber_location_weights and fallback.sampling is None:
+            # Most often both look at the same weights, and the majority knows its own.
+            weighed = fallback.weighed(cdr)
+            return weighed.filter(weighed.weight >= threshold, weighed.place.notnull())
+        weights = cdr.rows(self.subscriber_location_weights)
+        return cdr.rows(fallback).semi_join(weights.filter(weights.value >= threshold), ["subscriber", "place"])

@@ -55,12 +55,18 @@ class MajorityLocation(Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, place."""
+        return self.weighed(cdr).select("subscriber", "place")
+
+    def weighed(self, cdr: Cdr) -> ir.Table:
+        """The same with the location's weight, `weight`, before any sampling."""
         weights = cdr.rows(self.subscriber_location_weights)
         # More than half is more than any other: the greatest alone need be looked at, and ties do not matter.
         each = weights.group_by("subscriber").agg(
-            place=weights.place.argmax(weights.value), most=weights.value.max(), total=weights.value.sum()
+            place=weights.place.argmax(weights.value), weight=weights.value.max(), total=weights.value.sum()
         )
-        majority = (2 * each.most > each.total) & (2 * each.most > ibis.literal(self.minimum_total_weight, "float64"))
+        majority = (2 * each.weight > each.total) & (
+            2 * each.weight > ibis.literal(self.minimum_total_weight, "float64")
+        )
         if self.include_unlocatable:
-            return each.select("subscriber", place=ibis.ifelse(majority, each.place, ibis.null()))
-        return each.filter(majority).select("subscriber", "place")
+            return each.mutate(place=ibis.ifelse(majority, each.place, ibis.null()))
+        return each.filter(majority)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import ibis
 import ibis.expr.types as ir
 
-from flowmachine.activity import BITS, days_since, set_bits, together
+from flowmachine.activity import BITS, days_since, together
 from flowmachine.cdr import Cdr
 from flowmachine.parameters import AtHours, InUnit, OfEvents, Sampled, Window
 from flowmachine.query import L, Role
@@ -40,7 +40,7 @@ class VisitedMostDays(Window, InUnit, OfEvents, AtHours, Sampled):
             places = visits.group_by("subscriber", "place").agg(
                 days=together(day), events=visits.events.sum(), last=visits["last"].max()
             )
-            places = places.mutate(days=set_bits(places.days))
+            places = places.mutate(days=cdr.dialect.set_bits(places.days))
         else:
             # A place of several cells is visited several times a day.
             days = visits.group_by("subscriber", "place", "day").agg(
