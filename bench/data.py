@@ -106,11 +106,11 @@ def _store_day(maker: duckdb.DuckDBPyConnection, lake: Lake, size: Size, day: dt
                 SELECT
                     e, hash(e * 8) % {size.subscribers} AS who, (hash(e * 8 + 1) % 86400)::INTEGER AS second,
                     hash(e * 8 + 2) % 5 > 0 AS at_home, (hash(e * 8 + 3) % {size.cells})::INTEGER AS elsewhere,
-                    hash(e * 8 + 4) % 2 = 0 AS outgoing, hash(e * 8 + 5) % {size.subscribers} AS whom
+                    e % 2 = 0 AS outgoing, hash(e * 8 + 5) % {size.subscribers} AS whom
                 FROM range({first}, {last}) AS t(e)
             )
             SELECT
-                (hash(e, 'id') >> 1)::BIGINT AS id, outgoing,
+                (hash(e // 2, 'id') >> 1)::BIGINT AS id, outgoing,
                 TIMESTAMPTZ '{day} 00:00:00+00' + to_seconds(second) AS datetime,
                 (hash(e, 's') % 600)::DOUBLE AS duration, NULL::VARCHAR AS network, msisdn,
                 (hash(whom + 1) >> 1)::BIGINT AS msisdn_counterpart,

@@ -180,6 +180,12 @@ QUESTIONS: Mapping[str, Mapping[str, Any]] = {
         **{f"{name}_b": day for name, day in _window(7, 14).items() if name != "event_types"},
         **CLUSTERS,
     },
+    "location_introversion": {
+        "query_kind": "location_introversion",
+        "direction": "both",
+        **_window(0, 7),
+        **DISTRICTS,
+    },
     "geography": {"query_kind": "geography", **DISTRICTS},
 }
 """The questions by name: a day, a week or all of the two weeks."""

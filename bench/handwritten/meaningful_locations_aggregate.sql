@@ -1,7 +1,8 @@
 -- Events by site and day first, so that days are counted plainly. A subscriber's sites are one sorted list, and the
 -- clusters a fold over it: each step compares a site with the clusters so far, first by latitude, which tells most
 -- apart, then by the haversine, which is within 1 %; Lambert's distance decides the few that are left. Centres are
--- placed by a ray through the edges of their band of latitude, distinct ones only.
+-- placed by a ray through the edges of their band of latitude, distinct ones only. Clusters are kept, as they are used
+-- twice.
 WITH a_day AS (
     SELECT
         msisdn, site, day, count(*) AS n,

@@ -2,7 +2,7 @@
 
     python -m tests.flowmachine.agreement                              two random worlds an engine, told on the screen
     python -m tests.flowmachine.agreement --worlds 200                 more of them
-    python -m tests.flowmachine.agreement --worlds duckdb=500,spark=20 as many as named, none of an engine left out
+    python -m tests.flowmachine.agreement --worlds duckdb=500,spark=20 as many as named, else two; 0 leaves one out
     python -m tests.flowmachine.agreement --page docs/agreement.md     written down too
 
 The published answers lie beside the project, and not in every clone: where they are absent, the page keeps what it
@@ -217,7 +217,8 @@ def said_before(path: Path) -> dict[str, str]:
     return dict(re.findall(r"^\| \[(\w+)\].*\| ([^|]+) \|$", text, re.MULTILINE))
 
 
-def _worlds(text: str) -> dict[str, int]:
+def worlds_told(text: str) -> dict[str, int]:
+    """How many worlds each engine is asked about: 200, or duckdb=200,spark=20."""
     if text.isdecimal():
         return dict.fromkeys(ENGINES, int(text))
     found = dict.fromkeys(ENGINES, DEFAULT_WORLDS)
@@ -232,7 +233,7 @@ def _worlds(text: str) -> dict[str, int]:
 def main(arguments: list[str] | None = None) -> int:
     """Compare, tell and write, and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--worlds", type=_worlds, default=str(DEFAULT_WORLDS), metavar="N", help="random worlds")
+    parser.add_argument("--worlds", type=worlds_told, default=str(DEFAULT_WORLDS), metavar="N", help="random worlds")
     parser.add_argument("--seed", type=int, default=2016, help="what the worlds are drawn from")
     parser.add_argument("--page", type=Path, metavar="FILE", help="where to write the table")
     options = parser.parse_args(arguments)

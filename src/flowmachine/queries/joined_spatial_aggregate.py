@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from flowmachine.cdr import Cdr
 from flowmachine.parameters import Statistic
 from flowmachine.query import L, Query
+from flowmachine.release import contributed
 from flowmachine.statistic import STATISTICS, commonest
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class JoinedSpatialAggregate(Query):
     Subscribers without the metric or a known location do not count. `stddev` and `variance` are of the sample; of
     equally common values, `mode` is the smallest. One person's value is never published: a published `max` is the
     greatest value that 16 people reach (or as many as the deployment asks for), a published `min` the least that 16
-    stay within, and a `mode` is published where 16 people share it.
+    stay within, a `mode` is published where 16 people share it, and a `sum` where no one makes up too much of it.
 
     A metric that is no number, a handset, has a `mode`, and a `distr`: the share of each value among the subscribers,
     with `key` the value. A share is published where 16 people make it up. As the shares of a location sum to 1, one
@@ -42,6 +43,7 @@ class JoinedSpatialAggregate(Query):
 
     columns: ClassVar = {"location": L, "value": "float64"}
     counts: ClassVar = "subscribers"
+    contributions: ClassVar = ("greatest", "rest")
     example: ClassVar = {
         "query_kind": "joined_spatial_aggregate",
         "locations": {
@@ -87,7 +89,17 @@ class JoinedSpatialAggregate(Query):
         return {**columns, "value": "string"} if self._of_categories else columns
 
     def expression(self, cdr: Cdr) -> ir.Table:
-        """One row a place, or place and category: place, value, subscribers; of shares also metric and key."""
+        """One row a place, or place and category: place, value, subscribers; of shares also metric and key.
+
+        Where rows are published, also what the p-percent rule asks of sums: greatest and rest.
+        """
+        rows = self._told(cdr)
+        if cdr.smallest is None or "rest" in rows.columns:
+            return rows
+        # Only a sum is made up of what each person brings.
+        return rows.mutate(greatest=ibis.literal(0), rest=ibis.literal(0))
+
+    def _told(self, cdr: Cdr) -> ir.Table:
         located, metric = cdr.rows(self.locations), cdr.rows(self.metric)
         joined = located.join(metric, "subscriber").select("subscriber", "place", "value")
         joined = joined.filter(joined.place.notnull(), joined.value.notnull())
@@ -96,6 +108,8 @@ class JoinedSpatialAggregate(Query):
         if self.method == "mode":
             times = joined.group_by("place", "value").agg(times=joined.count())
             return commonest(times, ["place"]).rename(subscribers="times")
+        if self.method == "sum" and cdr.smallest is not None:
+            return contributed(joined, ["place"], "value")
         if self.method in ("max", "min") and cdr.smallest is not None:
             return _guarded_extreme(joined, self.method, cdr.smallest)
         return joined.group_by("place").agg(value=STATISTICS[self.method](joined.value), subscribers=joined.count())

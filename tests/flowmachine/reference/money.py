@@ -4,7 +4,7 @@ import datetime as dt
 from collections import Counter, defaultdict
 from zoneinfo import ZoneInfo
 
-from tests.flowmachine.reference.events import behind, definition, instant, places_of
+from tests.flowmachine.reference.events import answer, behind, definition, instant, places_of
 
 
 def sides(query, world):
@@ -46,6 +46,12 @@ def parties(query, world):
 def contributions(query, world):
     """What each person contributes to each row, the greatest first, without signs."""
     parts = defaultdict(Counter)
-    for event, key in sides(query, world):
-        parts[key][event.subscriber] += event.values[query.metric]
+    if query.kind == "joined_spatial_aggregate":
+        metric = dict(answer(query.metric, world))
+        for subscriber, *place in answer(query.locations, world):
+            if query.method == "sum" and subscriber in metric:
+                parts[tuple(place)][subscriber] += metric[subscriber]
+    else:
+        for event, key in sides(query, world):
+            parts[key][event.subscriber] += event.values[query.metric]
     return {key: sorted(map(abs, found.values()), reverse=True) for key, found in parts.items()}
