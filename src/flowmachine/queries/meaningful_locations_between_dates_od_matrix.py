@@ -40,8 +40,8 @@ class MeaningfulLocationsBetweenDatesODMatrix(OfClusters):
     example: ClassVar = {
         "query_kind": "meaningful_locations_between_dates_od_matrix",
         "start_date_a": "2016-01-01",
-        "end_date_a": "2016-01-05",
-        "start_date_b": "2016-01-05",
+        "end_date_a": "2016-01-04",
+        "start_date_b": "2016-01-04",
         "end_date_b": "2016-01-09",
         "label": "evening",
         **EXAMPLE,
