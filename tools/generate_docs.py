@@ -88,7 +88,9 @@ ROLES = {
 BLOCKS = {"bins", "hours", "night_hours", "range"}
 """Parameters that flowclient takes as their values alone."""
 ASKS_MORE = {
-    "joined_spatial_aggregate": "Of `max`, `min`, `mode` and `distr` more is asked, as told above.",
+    "joined_spatial_aggregate": "Of `sum`, `max`, `min`, `mode` and `distr` more is asked, as told above; of `sum`, "
+    f"what all but the two greatest contributors contribute is at least {PERCENT} % of what the greatest one does (the "
+    "p-percent rule).",
     "unique_visitor_counts": "Both counts that it is the difference of must stand for so many, and so must it.",
 }
 """What a kind asks of its rows beside what it declares."""
@@ -261,7 +263,7 @@ def release_rule(kind: type[Query]) -> str:
             f"stands for {SMALLEST} people or more; where one does not, all of them are left out. So are the rows of "
             "no known location."
         )
-    if kind.contributions is not None:
+    if kind.contributions is not None and kind.kind not in ASKS_MORE:
         return (
             f"{people}. A row is released where it stands for {SMALLEST} people or more and no one makes up too much "
             f"of it: what all but the two greatest contributors contribute is at least {PERCENT} % of what the "

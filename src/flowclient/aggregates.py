@@ -811,11 +811,12 @@ def joined_spatial_aggregate_spec(*, locations: QuerySpec, metric: QuerySpec, me
     Subscribers without the metric or a known location do not count. `stddev` and `variance` are of the
     sample; of equally common values, `mode` is the smallest. One person's value is never published: a
     published `max` is the greatest value that 16 people reach (or as many as the deployment asks for),
-    a published `min` the least that 16 stay within, and a `mode` is published where 16 people share it.
-    A metric that is no number, a handset, has a `mode`, and a `distr`: the share of each value among
-    the subscribers, with `key` the value. A share is published where 16 people make it up. As the
-    shares of a location sum to 1, one that is withheld could be told from the others: at least two are
-    withheld, of 16 people together, the next smallest too where need be.
+    a published `min` the least that 16 stay within, a `mode` is published where 16 people share it, and
+    a `sum` where no one makes up too much of it. A metric that is no number, a handset, has a `mode`,
+    and a `distr`: the share of each value among the subscribers, with `key` the value. A share is
+    published where 16 people make it up. As the shares of a location sum to 1, one that is withheld
+    could be told from the others: at least two are withheld, of 16 people together, the next smallest
+    too where need be.
 
     Parameters
     ----------
@@ -848,11 +849,12 @@ def joined_spatial_aggregate(
     Subscribers without the metric or a known location do not count. `stddev` and `variance` are of the
     sample; of equally common values, `mode` is the smallest. One person's value is never published: a
     published `max` is the greatest value that 16 people reach (or as many as the deployment asks for),
-    a published `min` the least that 16 stay within, and a `mode` is published where 16 people share it.
-    A metric that is no number, a handset, has a `mode`, and a `distr`: the share of each value among
-    the subscribers, with `key` the value. A share is published where 16 people make it up. As the
-    shares of a location sum to 1, one that is withheld could be told from the others: at least two are
-    withheld, of 16 people together, the next smallest too where need be.
+    a published `min` the least that 16 stay within, a `mode` is published where 16 people share it, and
+    a `sum` where no one makes up too much of it. A metric that is no number, a handset, has a `mode`,
+    and a `distr`: the share of each value among the subscribers, with `key` the value. A share is
+    published where 16 people make it up. As the shares of a location sum to 1, one that is withheld
+    could be told from the others: at least two are withheld, of 16 people together, the next smallest
+    too where need be.
 
     Parameters
     ----------

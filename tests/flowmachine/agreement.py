@@ -160,7 +160,7 @@ def ask_random_questions(
                 try:
                     good, why = agrees(session, query, world), "other rows"
                 except Exception as problem:  # One failing kind must not hide the others.
-                    good, why = False, f"{type(problem).__name__}: {problem}".partition("\n")[0]
+                    good, why = False, " ".join(f"{type(problem).__name__}: {problem}".split())[:200]
                 counted[query.kind]["agreed"] += good
                 if not good:
                     tell(f"{query.kind} differs ({why}): {json.dumps(query.spec)}")

@@ -11,11 +11,26 @@ from flowmachine.plan import Plan
 def rendered(plan: Plan, compiler: SQLGlotCompiler) -> sge.Query:
     """A plan as SQL: each of its views as a common table expression, in their order, before those of the rest."""
     whole: Any = compiler.to_sqlglot(plan.expression)
-    own = list(whole.ctes)
-    for name, rows in plan.views.items():
-        whole.with_(sge.to_identifier(name, quoted=True), as_=compiler.to_sqlglot(rows), copy=False)
-    if own and plan.views:
-        # A common table expression may read those before it alone.
-        views = [cte for cte in whole.ctes if cte not in own]
-        whole.args["with_"].set("expressions", views + own)
+    common = []
+    for number, (name, rows) in enumerate(plan.views.items()):
+        view: Any = compiler.to_sqlglot(rows)
+        # All stand side by side: Spark's SQL has no common table expressions within others.
+        common += _taken_out(view, f"v{number}_")
+        common.append(sge.CTE(this=view, alias=sge.TableAlias(this=sge.to_identifier(name, quoted=True))))
+    if common:
+        whole.set("with_", sge.With(expressions=common + _taken_out(whole, "")))
     return whole
+
+
+def _taken_out(query: Any, prefix: str) -> list[sge.CTE]:
+    """The common table expressions of a query, taken out of it, with a prefix before their names."""
+    own = list(query.ctes)
+    names = {cte.alias for cte in own}
+    for table in query.find_all(sge.Table):
+        if table.name in names and not table.db:
+            table.set("alias", table.args.get("alias") or sge.TableAlias(this=table.this.copy()))
+            table.set("this", sge.to_identifier(prefix + table.name, quoted=True))
+    for cte in own:
+        cte.set("alias", sge.TableAlias(this=sge.to_identifier(prefix + cte.alias, quoted=True)))
+    query.set("with_", None)
+    return own
