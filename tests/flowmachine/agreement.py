@@ -151,7 +151,7 @@ def ask_random_questions(
         database=None,
     )
     @hypothesis.seed(seed)
-    @given(worlds_and_questions())
+    @given(worlds_and_questions(len(COUNTED)))
     def ask(drawn: Any) -> None:
         world, asked = drawn
         with open_world(world) as session:

@@ -28,8 +28,8 @@ WORLDS = {
 
 
 @st.composite
-def worlds_and_questions(draw):
-    some = st.lists(st.sampled_from(COUNTED), min_size=ASKED, max_size=ASKED, unique=True)
+def worlds_and_questions(draw, asked=ASKED):
+    some = st.lists(st.sampled_from(COUNTED), min_size=asked, max_size=asked, unique=True)
     return draw(worlds()), [draw(questions(kind)) for kind in draw(some)]
 
 
