@@ -120,10 +120,12 @@ def ask_published(
         assert asker.stdin
         assert asker.stdout
         with asker:
-            asker.stdin.write(json.dumps(specs))
+            for question in specs.items():
+                # One after the other: ours is timed before the next is asked.
+                asker.stdin.write(json.dumps(question) + "\n")
+                asker.stdin.flush()
+                yield json.loads(asker.stdout.readline())
             asker.stdin.close()
-            for line in asker.stdout:
-                yield json.loads(line)
 
 
 def compare(session: Session, told: Mapping[str, Any], spec: Mapping[str, Any], limit: int) -> list[str]:

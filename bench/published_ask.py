@@ -1,9 +1,9 @@
 """Asks the published flowmachine 1.34.0, as a black box, what a FlowDB answers; run by the Python that has it.
 
-    python published_ask.py LIMIT < specs.json > answers.jsonl
+    python published_ask.py LIMIT
 
-Standard input holds an object of specs by name, and answers go out a line each: the rows' number and the seconds that
-it took from the spec to the rows, or why there is no answer. The database and the redis are told by the environment.
+Each line of standard input is a list of a name and a spec, and each is answered by a line before the next is read: the
+rows' number and the seconds that it took from the spec to the rows, or why there is no answer. The database and the redis are told by the environment.
 """
 
 # It runs where the published package is, whose modules have names of ours.
@@ -28,7 +28,7 @@ def stop(*_):
 
 
 def main():
-    limit, specs = int(sys.argv[1]), json.load(sys.stdin)
+    limit = int(sys.argv[1])
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         from flowmachine.core.context import get_db
@@ -48,7 +48,7 @@ def main():
             log_level="critical",
         )
     signal.signal(signal.SIGALRM, stop)
-    for name, spec in specs.items():
+    for name, spec in map(json.loads, sys.stdin):
         signal.alarm(limit)
         try:
             with contextlib.redirect_stdout(printed):
