@@ -3,7 +3,8 @@
     python published_ask.py LIMIT
 
 Each line of standard input is a list of a name and a spec, and each is answered by a line before the next is read: the
-rows' number and the seconds that it took from the spec to the rows, or why there is no answer. The database and the redis are told by the environment.
+rows' number and the seconds that it took from the spec to the rows, or why there is no answer. The database and the
+redis are told by the environment.
 """
 
 # It runs where the published package is, whose modules have names of ours.
