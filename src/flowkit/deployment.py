@@ -207,10 +207,12 @@ class Deployment:
         from flowkit_jwt_generator import generate_token
         from flowmachine.catalogue import schemas
 
-        every = scopes_of_schemas(schemas(self.units()))
         if unknown := [role for role in roles if role not in self.roles]:
             named = ", ".join(self.roles) or "none"
             raise DeploymentError(f"There is no role {unknown[0]!r} in {SETTINGS}; it names: {named}.")
+        # What is wrong with the key is told before what is wrong with the lake.
+        key = self.signing_key
+        every = scopes_of_schemas(schemas(self.units()))
         granted = {
             role: [scope for scope in every if any(fnmatchcase(scope, pattern) for pattern in self.roles[role])]
             for role in roles
@@ -220,7 +222,7 @@ class Deployment:
         return generate_token(
             flowapi_identifier=self.name,
             username=user,
-            private_key=self.signing_key,
+            private_key=key,
             lifetime=dt.timedelta(days=days),
             roles=granted or {"universal_role": every},
         )
