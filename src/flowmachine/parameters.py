@@ -1,7 +1,7 @@
 """Blocks of parameters that many kinds share."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -302,6 +302,13 @@ class InUnit(ByUnit):
         if self.aggregation_unit != "lon-lat":
             return self.mapping_table
         return mapping_key(self.mapping_table, self.geom_table, self.geom_table_join_column)
+
+
+def require_one_unit(what: str, units: Iterable[str | None]) -> None:
+    """Raise ValueError where nested queries tell locations by different units."""
+    found = list(dict.fromkeys(map(str, units)))
+    if len(found) > 1:
+        raise ValueError(f"{what} must be in one unit, not in {' and '.join(found)}.")
 
 
 Statistic = Literal["count", "sum", "avg", "max", "min", "median", "stddev", "variance", "mode"]

@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
+from flowmachine.parameters import require_one_unit
 from flowmachine.queries.unique_locations import UniqueLocations
 from flowmachine.queries.unmoving_counts import seen_at
 from flowmachine.query import L, Query
@@ -49,11 +50,9 @@ class ActiveAtReferenceLocationCounts(Query):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
-        if self.unique_locations.unit != self.reference_locations.unit:
-            raise ValueError(
-                "unique_locations and reference_locations must be in one unit, "
-                f"not in {self.unique_locations.unit} and {self.reference_locations.unit}."
-            )
+        require_one_unit(
+            "unique_locations and reference_locations", [self.unique_locations.unit, self.reference_locations.unit]
+        )
         return self
 
     def expression(self, cdr: Cdr) -> ir.Table:

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
-from flowmachine.parameters import Sampled
+from flowmachine.parameters import Sampled, require_one_unit
 from flowmachine.queries.majority_location import MajorityLocation, majority_of
 from flowmachine.query import L, Role
 
@@ -58,12 +58,10 @@ class CoalescedLocation(Sampled):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
-        units = sorted({str(child.unit) for child in self.children()})
-        if len(units) > 1:
-            raise ValueError(
-                "preferred_location, fallback_location and subscriber_location_weights must be in one unit, "
-                f"not in {' and '.join(units)}."
-            )
+        require_one_unit(
+            "preferred_location, fallback_location and subscriber_location_weights",
+            sorted(str(child.unit) for child in self.children()),
+        )
         return self
 
     def expression(self, cdr: Cdr) -> ir.Table:

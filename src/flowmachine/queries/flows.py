@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
+from flowmachine.parameters import require_one_unit
 from flowmachine.query import L, Query
 
 JoinType = Literal["inner", "full outer", "left", "right", "left outer", "right outer"]
@@ -30,11 +31,7 @@ class Between(Query):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
-        if self.from_location.unit != self.to_location.unit:
-            raise ValueError(
-                "from_location and to_location must be in one unit, "
-                f"not in {self.from_location.unit} and {self.to_location.unit}."
-            )
+        require_one_unit("from_location and to_location", [self.from_location.unit, self.to_location.unit])
         return self
 
 

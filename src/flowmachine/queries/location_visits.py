@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
-from flowmachine.parameters import Sampled
+from flowmachine.parameters import Sampled, require_one_unit
 from flowmachine.queries.daily_location import places_of
 from flowmachine.query import L, Role
 
@@ -36,9 +36,7 @@ class LocationVisits(Sampled):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
-        units = sorted({str(location.unit) for location in self.locations})
-        if len(units) > 1:
-            raise ValueError(f"The locations must be in one unit, not in {' and '.join(units)}.")
+        require_one_unit("The locations", sorted(str(location.unit) for location in self.locations))
         return self
 
     def expression(self, cdr: Cdr) -> ir.Table:

@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
+from flowmachine.parameters import require_one_unit
 from flowmachine.queries.active_at_reference_location_counts import EXAMPLE, ActiveAtReferenceLocationCounts
 from flowmachine.queries.unique_subscriber_counts import UniqueSubscriberCounts
 from flowmachine.query import L, Query
@@ -38,12 +39,10 @@ class UniqueVisitorCounts(Query):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
-        units = self.active_at_reference_location_counts.unit, self.unique_subscriber_counts.unit
-        if units[0] != units[1]:
-            raise ValueError(
-                "active_at_reference_location_counts and unique_subscriber_counts must be in one unit, "
-                f"not in {units[0]} and {units[1]}."
-            )
+        require_one_unit(
+            "active_at_reference_location_counts and unique_subscriber_counts",
+            [self.active_at_reference_location_counts.unit, self.unique_subscriber_counts.unit],
+        )
         return self
 
     def expression(self, cdr: Cdr) -> ir.Table:

@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
+from flowmachine.parameters import require_one_unit
 from flowmachine.queries.unique_locations import UniqueLocations
 from flowmachine.queries.unmoving_counts import unmoving
 from flowmachine.query import L, Query
@@ -46,11 +47,7 @@ class UnmovingAtReferenceLocationCounts(Query):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
-        if self.locations.unit != self.reference_locations.unit:
-            raise ValueError(
-                "locations and reference_locations must be in one unit, "
-                f"not in {self.locations.unit} and {self.reference_locations.unit}."
-            )
+        require_one_unit("locations and reference_locations", [self.locations.unit, self.reference_locations.unit])
         return self
 
     def expression(self, cdr: Cdr) -> ir.Table:
