@@ -221,7 +221,7 @@ class Lake:
         `history` tells it.
         """
         told = _told(day, "ingested", facts)
-        _sync(staged)
+        sync(staged)
         visits.settle(event_type, staged, connection)
         schema = arrow_schema(stored_columns(event_type))
         table = self._events_table(event_type, schema)
@@ -284,7 +284,7 @@ class Lake:
         path.mkdir(parents=True, exist_ok=True)
         file = path / f"{version or uuid.uuid4().hex}.parquet"
         pq.write_table(rows.select(schema.names).cast(schema), file, compression="zstd")
-        _sync(file)
+        sync(file)
         table = DeltaTable.create(path, schema, mode="ignore", configuration=_KEEP_LOG)
         stat = file.stat()
         action = AddAction(
@@ -440,11 +440,15 @@ def _properties(told: Mapping[str, Any]) -> CommitProperties:
 def _write_whole(path: Path, content: bytes) -> None:
     staged = path.with_suffix(".part")
     staged.write_bytes(content)
-    _sync(staged)
+    sync(staged)
     staged.rename(path)
 
 
-def _sync(path: Path) -> None:
-    # The commit names the file; after a power cut the name must not outlive the bytes.
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a directory, to the disk."""
+    # After a power cut a name must not outlive the bytes that it names.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -133,8 +133,6 @@ class Cdr:
     """What each unbound table stands for, by its name."""
     reads: list[tuple[Query, tuple[str, ...], tuple[Span, ...]]] = field(default_factory=list)
     """Which leaf query reads which event types on which days."""
-    named: int = 0
-    """How many tables `once` has named."""
     views: dict[str, ir.Table] = field(default_factory=dict)
     """What the expression reads by name: rows of nested queries, each after those that it reads itself."""
 
@@ -324,8 +322,7 @@ class Cdr:
 
     def once(self, rows: ir.Table) -> ir.Table:
         """Rows that an expression uses more than once, named, so that an engine computes them once."""
-        self.named += 1
-        return rows.alias(f"once_{self.named}")
+        return self.view(f"once_{len(self.views)}", lambda: rows)
 
     def coded(self, rows: ir.Table, unit: str | None, suffixes: Iterable[str]) -> ir.Table:
         """Rows with the location columns of a unit in place of `place`; a missing place gives missing codes."""

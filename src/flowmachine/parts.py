@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
-from flowdb.lake import Snapshot
+from flowdb.lake import Snapshot, sync
 from flowmachine.cdr import Dialect
 from flowmachine.errors import FlowMachineError
 from flowmachine.plan import Plan, plan_part
@@ -129,15 +129,6 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or the names in a directory, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # What an analyst stores
