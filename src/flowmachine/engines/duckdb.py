@@ -179,7 +179,7 @@ def _sql(plan: Plan) -> str:
     for function in tree.find_all(exp.Lambda):
         # Ibis writes x -> y, which DuckDB 2 takes for JSON; it wants lambda x: y.
         function.set("colon", True)
-    return tree.sql("duckdb", pretty=True)
+    return tree.sql("duckdb", pretty=True, copy=False)
 
 
 _SQL = {

@@ -345,7 +345,7 @@ def _sql(plan: Plan, parts: Mapping[str, str] | None = None) -> str:
             if named.name == f"part_{query_id}":
                 named.set("this", exp.to_identifier(table.rpartition(".")[2], quoted=True))
                 named.set("db", exp.to_identifier(table.rpartition(".")[0]))
-    return tree.sql("postgres", pretty=True)
+    return tree.sql("postgres", pretty=True, copy=False)
 
 
 def _midnight(day: dt.date, zone: ZoneInfo) -> ir.TimestampScalar:

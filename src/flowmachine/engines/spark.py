@@ -77,7 +77,7 @@ class Spark:
 
     def sql(self, plan: Plan) -> str:
         """The SQL of a plan."""
-        return rendered(plan, PySparkCompiler()).sql("spark", pretty=True)
+        return rendered(plan, PySparkCompiler()).sql("spark", pretty=True, copy=False)
 
     def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
         """The rows of a plan."""

@@ -59,14 +59,18 @@ class MajorityLocation(Sampled):
 
     def weighed(self, cdr: Cdr) -> ir.Table:
         """The same with the location's weight, `weight`, before any sampling."""
-        weights = cdr.rows(self.subscriber_location_weights)
-        # More than half is more than any other: the greatest alone need be looked at, and ties do not matter.
-        each = weights.group_by("subscriber").agg(
-            place=weights.place.argmax(weights.value), weight=weights.value.max(), total=weights.value.sum()
-        )
+        each = cdr.view(f"heaviest_{self.subscriber_location_weights.id}", lambda: self._heaviest(cdr))
         majority = (2 * each.weight > each.total) & (
             2 * each.weight > ibis.literal(self.minimum_total_weight, "float64")
         )
         if self.include_unlocatable:
             return each.mutate(place=ibis.ifelse(majority, each.place, ibis.null()))
         return each.filter(majority)
+
+    def _heaviest(self, cdr: Cdr) -> ir.Table:
+        """The place of the greatest weight of each subscriber, the weight, and the total of all."""
+        weights = cdr.rows(self.subscriber_location_weights)
+        # More than half is more than any other: the greatest alone need be looked at, and ties do not matter.
+        return weights.group_by("subscriber").agg(
+            place=weights.place.argmax(weights.value), weight=weights.value.max(), total=weights.value.sum()
+        )
