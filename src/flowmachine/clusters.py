@@ -17,6 +17,7 @@ from flowmachine.cdr import Cdr
 from flowmachine.labels import WEEKDAYS, HourScores, Labels, WeekdayScores
 from flowmachine.parameters import InUnit, OfEvents
 from flowmachine.polygons import side
+from flowmachine.query import L
 
 DECIDED_TO = 1_000_000
 """Mean scores are compared with polygons to six decimals, so that a mean of equal scores is that score."""
@@ -108,6 +109,16 @@ def placed(cdr: Cdr, query: OfClusters, found: ir.Table) -> ir.Table:
     there = found.left_join(_places(cdr, points, query.aggregation_unit), ["lon", "lat"]).select(*by, "place")
     each = there.group_by(*by, "place").agg(clusters=there.count())
     return each.select(*by, "place", share=each.clusters / each.clusters.sum().over(group_by=by))
+
+
+BETWEEN = {
+    "label_from": "string",
+    "label_to": "string",
+    "location_from": L,
+    "location_to": L,
+    "value": "float64",
+}
+"""The columns of a matrix of places between which subscribers have clusters."""
 
 
 def between(cdr: Cdr, places: ir.Table, first: int, second: int) -> ir.Table:

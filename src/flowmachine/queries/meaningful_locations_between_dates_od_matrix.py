@@ -8,10 +8,9 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from flowmachine.cdr import Cdr
-from flowmachine.clusters import EXAMPLE, OfClusters, between, clusters, placed
+from flowmachine.clusters import BETWEEN, EXAMPLE, OfClusters, between, clusters, placed
 from flowmachine.labels import Label
 from flowmachine.parameters import Moment
-from flowmachine.query import L
 
 
 class MeaningfulLocationsBetweenDatesODMatrix(OfClusters):
@@ -29,13 +28,7 @@ class MeaningfulLocationsBetweenDatesODMatrix(OfClusters):
     end_date_b: Annotated[Moment, Field(description="The day after the last day of the window after.")]
     label: Annotated[Label, Field(description="The label in both windows: one of labels, or unknown.")]
 
-    columns: ClassVar = {
-        "label_from": "string",
-        "label_to": "string",
-        "location_from": L,
-        "location_to": L,
-        "value": "float64",
-    }
+    columns: ClassVar = BETWEEN
     counts: ClassVar = "subscribers"
     example: ClassVar = {
         "query_kind": "meaningful_locations_between_dates_od_matrix",

@@ -7,10 +7,9 @@ import ibis.expr.types as ir
 from pydantic import Field
 
 from flowmachine.cdr import Cdr
-from flowmachine.clusters import EXAMPLE, OfClusters, between, clusters, placed
+from flowmachine.clusters import BETWEEN, EXAMPLE, OfClusters, between, clusters, placed
 from flowmachine.labels import Label
 from flowmachine.parameters import Window
-from flowmachine.query import L
 
 
 class MeaningfulLocationsBetweenLabelODMatrix(Window, OfClusters):
@@ -24,13 +23,7 @@ class MeaningfulLocationsBetweenLabelODMatrix(Window, OfClusters):
     label_a: Annotated[Label, Field(description="The label at the origin: one of labels, or unknown.")]
     label_b: Annotated[Label, Field(description="The label at the destination: one of labels, or unknown.")]
 
-    columns: ClassVar = {
-        "label_from": "string",
-        "label_to": "string",
-        "location_from": L,
-        "location_to": L,
-        "value": "float64",
-    }
+    columns: ClassVar = BETWEEN
     counts: ClassVar = "subscribers"
     example: ClassVar = {
         "query_kind": "meaningful_locations_between_label_od_matrix",
