@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from tests.flowkit.living_deployment import COMMAND, Place, environment
+from tests.flowkit.living_deployment import COMMAND, Place, environment, free_ports
 
 IDENTIFIERS = ("msisdn", "msisdn_counterpart", "imsi", "imei", "recipient_msisdn")
 TOKEN = re.compile(rb"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
@@ -41,7 +41,8 @@ def watched(tmp_path_factory):
     place = Place(folder / "demo")
     done = subprocess.run(
         [*way, *COMMAND, "demo", str(place.path), "--once", "--subscribers", "600", "--days", "9"],
-        env=environment(),
+        # Another may listen on the ports of a demo.
+        env={**environment(), "FLOWAPI_PORT": str(free_ports(1)[0])},
         capture_output=True,
         text=True,
         timeout=400,
