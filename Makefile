@@ -51,11 +51,13 @@ generate docs: .venv/.dev
 	$(bin)/python tools/generate_client.py
 	$(bin)/python tools/generate_docs.py
 
-# Pins every dependency by name, version and hashes, for the demo and for development, at the same versions.
+# Pins every dependency by name, version and hashes: for development, the demo and AutoFlow's container, at the same versions.
+lock: compile = $(bin)/uv pip compile pyproject.toml requirements/build.in --python-version 3.11 --universal --generate-hashes --no-annotate --no-header --quiet
 lock:
 	@test -x .venv/bin/uv || $(bin)/python -m pip install --quiet uv
-	$(bin)/uv pip compile pyproject.toml requirements/build.in --extra dev --python-version 3.11 --universal --generate-hashes --no-annotate --no-header --quiet --output-file requirements/dev.txt
-	$(bin)/uv pip compile pyproject.toml requirements/build.in --extra demo --constraint requirements/dev.txt --python-version 3.11 --universal --generate-hashes --no-annotate --no-header --quiet --output-file requirements/demo.txt
+	$(compile) --extra dev --output-file requirements/dev.txt
+	$(compile) --extra demo --constraint requirements/dev.txt --output-file requirements/demo.txt
+	$(compile) requirements/autoflow.in --extra autoflow --constraint requirements/dev.txt --output-file requirements/autoflow.txt
 
 clean:
 	rm -rf .venv $(DEMO)

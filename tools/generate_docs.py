@@ -1,6 +1,7 @@
 """Write the reference pages in docs/ from what the code declares: query kinds, tables, settings, commands.
 
-    python tools/generate_docs.py                write docs/queries/, tables.md, settings.md and command-line.md
+    python tools/generate_docs.py                write docs/queries/, tables.md, settings.md, command-line.md and
+                                                 workflows.schema.json
     python tools/generate_docs.py --check        write nothing, exit with 1 if one of them is stale
     python tools/generate_docs.py --only KIND    write the page of one query kind alone
 
@@ -39,6 +40,7 @@ import flowclient
 import flowetl
 import flowmachine
 import flowsynth
+from autoflow.grammar import json_schema
 from autoflow.settings import Settings as AutoFlow
 from flowapi.settings import Settings as FlowAPI
 from flowdb import cells, geography
@@ -849,6 +851,7 @@ def generate(only: Sequence[str]) -> Iterator[tuple[str, str | bytes]]:
         yield "tables.md", tables_page()
         yield "settings.md", settings_page()
         yield "command-line.md", commands_page()
+        yield "workflows.schema.json", json.dumps(json_schema(), indent=2) + "\n"
 
 
 def is_stale(path: Path, content: str | bytes) -> bool:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what tests with PostgreSQL and Spark need, where it may: PostgreSQL with PostGIS, Java, poppler-utils, strace.
+# Installs what tests need beside Python, where it may: PostgreSQL with PostGIS, Java for Spark, poppler-utils, strace
+# and asciidoctor-pdf.
 # Says in one line what it left out. Exits 0 all the same, unless REQUIRE_ENGINES=1.
 set -u
 
@@ -14,11 +15,13 @@ has_postgres() {
 has_java() { command -v java >/dev/null 2>&1 || [ -x "${JAVA_HOME:-/none}/bin/java" ]; }
 has_poppler() { command -v pdftotext >/dev/null 2>&1 && command -v pdftoppm >/dev/null 2>&1; }
 has_strace() { command -v strace >/dev/null 2>&1; }
+has_asciidoctor() { command -v asciidoctor-pdf >/dev/null 2>&1; }
 missing() {
     has_postgres || printf 'PostgreSQL with PostGIS, '
     has_java || printf 'Java, '
     has_poppler || printf 'poppler-utils, '
     has_strace || printf 'strace, '
+    has_asciidoctor || printf 'asciidoctor-pdf, '
 }
 may() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
 knows() { apt-cache show "$1" >/dev/null 2>&1; }
@@ -41,6 +44,7 @@ if [ -n "$(missing)" ] && may; then
     fi
     has_poppler || add poppler-utils
     has_strace || add strace
+    has_asciidoctor || add ruby-asciidoctor-pdf
 fi
 
 left=$(missing)

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Makes an environment with FlowKit's published client and token maker, which tests run as they are against ours:
 #   tools/make_peer.sh DIR && FLOWKIT_PEER_PYTHON=DIR/bin/python FLOWKIT_REQUIRE_PEER=1 pytest tests
-# With a second word, flowmachine, also the published flowmachine, which bench/published.py times beside ours.
+# With a second word, flowmachine, also the published flowmachine, which bench/published.py times beside ours; with
+# notebooks, what AutoFlow's examples import, so that they can be executed with the published client.
 set -eu
-if [ $# -ne 1 ] && [ "${2:-}" != flowmachine ]; then
-    echo "usage: tools/make_peer.sh DIR [flowmachine]" >&2
+if [ $# -ne 1 ] && [ "${2:-}" != flowmachine ] && [ "${2:-}" != notebooks ]; then
+    echo "usage: tools/make_peer.sh DIR [flowmachine|notebooks]" >&2
     exit 2
 fi
 python3 -m venv "$1"
@@ -19,5 +20,8 @@ if [ "${2:-}" = flowmachine ]; then
     install "pglast==6.17" "SQLAlchemy>=2,<2.1" cachetools "apispec<6.8" apispec-oneofschema "marshmallow<4" \
         marshmallow-oneofschema "numpy<2" networkx "pandas<2.3" python-dateutil pytz python-louvain psycopg2-binary \
         finist redis pyzmq structlog shapely python-rapidjson get-secret-or-env-var duckdb geopandas
+fi
+if [ "${2:-}" = notebooks ]; then
+    install ipykernel scrapbook six geopandas matplotlib jinja2 get-secret-or-env-var
 fi
 echo "FLOWKIT_PEER_PYTHON=$(cd "$1" && pwd)/bin/python"

@@ -1,7 +1,10 @@
 """The command line: `autoflow`, or `python -m autoflow`."""
 
+import datetime as dt
+import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +13,13 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
-from autoflow import app as service
+from autoflow import planning
+from autoflow import status as status_page
+from autoflow.grammar import json_schema
 from autoflow.log import write_log_to_stderr
+from autoflow.notebooks import problems_of, warnings_of
 from autoflow.runs import Run, RunState
 from autoflow.sensor import FlowApiError
 from autoflow.settings import Settings
@@ -25,7 +31,6 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-COLOURS = {"success": "green", "failed": "red", "running": "cyan", "waiting": "yellow", "due": "blue"}
 
 
 def main() -> None:
@@ -62,7 +67,9 @@ def default(context: typer.Context) -> None:
 @cli.command()
 def serve() -> None:
     """Run at each tick of the schedule in workflows.yml until SIGTERM; once if the schedule is null."""
-    _exit_by(service.main(run_on_schedule=True))
+    from autoflow import app  # noqa: PLC0415  (brings the machinery of notebooks and reports, which looking needs not)
+
+    _exit_by(app.main(run_on_schedule=True, small=True))
 
 
 @cli.command()
@@ -71,26 +78,38 @@ def once(
         bool, typer.Option("--retry-failed", help="Try failed runs again now, whatever their number of attempts.")
     ] = False,
 ) -> None:
-    """Run what is due now, and end; exit code 1 if a run failed."""
+    """Run what is due now, and end; exit code 1 if a run failed or a workflow could not run."""
+    from autoflow import app  # noqa: PLC0415
+
     settings = _settings()
     # SIGTERM ends this as Ctrl-C does: kernels are stopped and the runs given back.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        runs = service.run_once(settings, _print_run, retry_failed=retry_failed)
+        runs = app.run_once(settings, _print_run, retry_failed=retry_failed)
     except KeyboardInterrupt:
         _say("Stopped; the runs that were under way begin anew next time.")
         raise typer.Exit(130) from None
     if not runs:
         Console().print("Nothing was due; 'autoflow status' says why.")
     _exit_by(runs)
+    entries = read_workflows(settings.autoflow_inputs_dir).entries
+    if any(problems_of(entry.workflow) for entry in entries):
+        # The log has told them.
+        raise typer.Exit(1)
 
 
 @cli.command()
 def check() -> None:
-    """Check workflows.yml and the notebooks that it names, without running anything."""
-    definition = read_workflows(_settings().autoflow_inputs_dir)
-    for sentence in service.warnings_of(definition):
+    """Check workflows.yml and the notebooks that it names, without running anything; exit code 1 on a problem."""
+    settings = _settings()
+    definition = read_workflows(settings.autoflow_inputs_dir)
+    problems = [said for workflow in definition.workflows.values() for said in problems_of(workflow)]
+    for sentence in problems:
+        _say(sentence)
+    for sentence in [*warnings_of(definition), *planning.version_warnings(settings, definition)]:
         _say(f"warning: {sentence}")
+    if problems:
+        raise typer.Exit(1)
     Console(soft_wrap=True).print(
         f"{definition.path} is sound: {len(definition.workflows)} workflow(s), "
         f"{len(definition.entries)} for the sensor, schedule {definition.schedule or 'once'}.",
@@ -99,33 +118,115 @@ def check() -> None:
 
 
 @cli.command()
-def status(
-    all_days: Annotated[bool, typer.Option("--all", help="Show the days that have succeeded as well.")] = False,
+def schema() -> None:
+    """Print the JSON Schema of workflows.yml, for editors."""
+    print(json.dumps(json_schema(), indent=2))
+
+
+@cli.command()
+def plan(
+    date: Annotated[
+        list[dt.datetime] | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Only this date; repeatable.")
+    ] = None,
+    workflow: Annotated[list[str] | None, typer.Option("--workflow", help="Only this workflow; repeatable.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show how each workflow stands for each available day, and why it has not run where it has not."""
-    standings = service.standings(_settings())
-    table = Table("workflow", "date", "parameters", "state", "tries", "reason or report")
-    shown = [each for each in standings if all_days or each.state != "success"]
-    for each in shown:
-        reports = (
-            ", ".join(Path(output["report"]).name for output in each.run.outputs if "report" in output)
-            if each.run
-            else ""
-        )
-        own = {k: v for k, v in each.candidate.parameters.items() if k not in ("reference_date", "date_ranges")}
-        table.add_row(
-            escape(each.candidate.workflow.name),
-            str(each.candidate.reference_date),
-            escape(", ".join(f"{name}={value}" for name, value in own.items())),
-            f"[{COLOURS[each.state]}]{each.state}[/]",
-            str(each.run.attempt or "") if each.run else "",
-            escape(each.reason or reports),
-        )
+    """Show what would run now, in which order, and what would not and why; nothing is run, made or changed."""
+    overview = _only(planning.plan(_settings()), date, workflow)
+    # As they are run: the oldest date first, whatever its entry.
+    starting = sorted(
+        (each for each in overview.standings if each.starts), key=lambda each: each.candidate.reference_date
+    )
+    rest = replace(overview, standings=[each for each in overview.standings if not each.starts])
+    if as_json:
+        told = {"starts": status_page.as_json(replace(overview, standings=starting))["standings"]}
+        print(json.dumps({**told, "does_not_start": status_page.as_json(rest)["standings"]}, indent=2))
+        return
     console = Console()
-    if shown:
+    if starting:
+        table = Table("", "workflow", "date", "parameters", "why", box=None, pad_edge=False, header_style="dim")
+        for n, each in enumerate(starting):
+            why = "new" if each.run is None else each.reason
+            own = ", ".join(f"{name}={value}" for name, value in each.own_parameters.items())
+            name, day = each.candidate.workflow.name, str(each.candidate.reference_date)
+            table.add_row(str(n + 1), escape(name), day, escape(own), escape(why))
         console.print(table)
-    done = sum(each.state == "success" for each in standings)
-    console.print(f"{done} of {len(standings)} runs have succeeded.", highlight=False)
+    count = "Nothing would run now" if not starting else f"{len(starting)} would run now, in this order"
+    done, asked = status_page.done_of(overview.standings)
+    console.print(f"{count}; {done} of {asked} have run.", highlight=False)
+    _print_reasons(console, rest, "Not now")
+
+
+@cli.command()
+def status(
+    all_days: Annotated[
+        bool, typer.Option("--all", help=f"Show every date, not only the last {status_page.DAYS_SHOWN}.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    page: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained HTML page.")
+    ] = None,
+) -> None:
+    """Show how each workflow stands for each date, and why it has not run where it has not."""
+    settings = _settings()
+    overview = planning.overview(settings)
+    at_most = None if all_days else status_page.DAYS_SHOWN
+    if overview.note:
+        _say(f"{overview.note} What follows is known from the run table alone.")
+    if page:
+        _write(page, status_page.page(overview, page, at_most=at_most))
+    if as_json:
+        print(json.dumps(status_page.as_json(overview), indent=2))
+    elif not page:
+        console = Console()
+        ascii_only = not (console.encoding or "").lower().startswith("utf")
+        for line in status_page.grid(overview, console.width, ascii_only=ascii_only, at_most=at_most):
+            console.print(line, highlight=False)
+        _print_reasons(console, overview, "Not done")
+        done, asked = status_page.done_of(overview.standings)
+        console.print(f"\n{done} of {asked} runs have succeeded.", highlight=False)
+    if overview.note:
+        raise typer.Exit(1)
+
+
+def _write(file: Path, text: str) -> None:
+    """Put a file into place in one step, so that whoever reads it meanwhile reads all of it."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        _say(f"{file} cannot be written ({error.strerror}); name a file in a directory that is there.")
+        raise typer.Exit(1) from None
+
+
+def _only(
+    overview: planning.Overview, dates: list[dt.datetime] | None, workflows: list[str] | None
+) -> planning.Overview:
+    known = {entry.workflow.name for entry in overview.definition.entries}
+    unknown = [name for name in workflows or () if name not in known]
+    if unknown:
+        _say(f"The sensor runs no workflow '{unknown[0]}'; it runs {', '.join(sorted(known)) or 'none'}.")
+        raise typer.Exit(1)
+    days = {date.date() for date in dates or ()}
+    wanted = [
+        each
+        for each in overview.standings
+        if (not days or each.candidate.reference_date in days)
+        and (not workflows or each.candidate.workflow.name in workflows)
+    ]
+    return replace(overview, standings=wanted)
+
+
+def _print_reasons(console: Console, overview: planning.Overview, title: str) -> None:
+    rows = status_page.reasons(overview)
+    if rows:
+        why = Column("why", overflow="fold")
+        table = Table("workflow", "dates", "state", why, box=None, pad_edge=False, header_style="dim")
+        for label, days, state, reason in rows:
+            table.add_row(escape(label), days, f"[{status_page.SIGNS[state][2]}]{state}[/]", escape(reason))
+        console.print(f"\n[bold]{title}[/]")
+        console.print(table)
 
 
 def _settings() -> Settings:

@@ -20,12 +20,16 @@ from typing import Any
 from autoflow import asciidoc, report
 from autoflow.log import log
 from autoflow.runs import Run
+from autoflow.secrecy import REMOVED, Secret
 from autoflow.settings import Settings
 from autoflow.workflows import Notebook, Workflow
 
-# What a kernel must not see although this process does.
-WITHHELD = ("AUTOFLOW_DB_URI", "AUTOFLOW_DB_PASSWORD")
-REMOVED = "[token removed]"
+# What a kernel must not see although this process does: the ways into databases.
+WITHHELD = re.compile(
+    r"AUTOFLOW_DB_\w+|PG(PASSWORD|PASSFILE|SERVICE\w*|USER|HOST)|FLOWETL_\w+"
+    r"|\w*(FLOWDB|FLOWAUTH|POSTGRES|DATABASE|_DB_)\w*(PASS|PASSWORD|URI|URL|DSN|KEY)",
+    re.IGNORECASE,
+)
 
 
 class NotebookError(RuntimeError):
@@ -119,13 +123,19 @@ def execute(run: Run, workflow: Workflow, settings: Settings, kernels: Kernels) 
                         graph.done(key)
                     except (NotebookError, report.ReportError) as error:
                         failures.append(str(error))
+                    except OSError as error:
+                        failures.append(_unwritten(notebooks[key], error))
+                    # Whatever else goes wrong, in a library or here, fails this run and no other.
+                    except Exception as error:
+                        failures.append(f"{notebooks[key].path.name}: {type(error).__name__}: {error}")
     finally:
         shutil.rmtree(job.working, ignore_errors=True)
     made = tuple(job.outputs[notebook.key] for notebook in workflow.notebooks if notebook.key in job.outputs)
     if job.unwanted:
         raise Stopped
     if failures:
-        raise NotebookError(" ".join(failures), made)
+        secret = Secret(settings.flowapi_token.get_secret_value())
+        raise NotebookError(secret.out_of(" ".join(_sentence(failure) for failure in failures)), made)
     return made
 
 
@@ -164,28 +174,33 @@ def _one(notebook: Notebook, job: _Job) -> None:
             try:
                 _papermill(notebook, unfinished, parameters, job)
             finally:
-                if unfinished.exists() and not job.unwanted:
-                    _scrub(unfinished, settings.flowapi_token.get_secret_value())
+                if not job.unwanted and _is_whole(unfinished):
+                    _scrub(unfinished, settings)
                     _put(unfinished, final)
                     outputs[notebook.key] = {"key": notebook.key, "notebook": str(final)}
-            if notebook.pdf:
-                pdf = job.working / f"{position}.pdf"
-                if notebook.template:
-                    asciidoc.write_report(final, pdf, notebook.template)
-                else:
-                    day = run.reference_date.isoformat() if run.reference_date else None
-                    report.write_report(final, pdf, day)
-                _put(pdf, settings.reports_dir / f"{stem}.pdf")
-                outputs[notebook.key]["report"] = str(settings.reports_dir / f"{stem}.pdf")
+            if notebook.format:
+                target = settings.reports_dir / f"{stem}.{notebook.format}"
+                _write_report(notebook, final, job.working / f"{position}.{notebook.format}", target, job)
+                outputs[notebook.key]["report"] = str(target)
+
+
+def _write_report(notebook: Notebook, executed: Path, unfinished: Path, target: Path, job: _Job) -> None:
+    template = notebook.template or (job.settings.prefect__asciidoc_template_path if notebook.format == "pdf" else None)
+    if template:
+        asciidoc.write_report(executed, unfinished, template)
+    else:
+        day = job.run.reference_date.isoformat() if job.run.reference_date else None
+        form = "html" if notebook.format == "html" else "pdf"
+        report.write_report(executed, unfinished, day, format=form, code=notebook.code)
+    _put(unfinished, target)
 
 
 def _papermill(notebook: Notebook, output: Path, parameters: Mapping[str, Any], job: _Job) -> None:
     """Run papermill; whatever stops the notebook becomes a NotebookError of one sentence."""
     import papermill  # noqa: PLC0415  (slow to import, and needed only here)
-    from jupyter_client.kernelspec import NoSuchKernel  # noqa: PLC0415
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
 
     name, settings = notebook.path.name, job.settings
+    expired = threading.Event()
     _register_engine()
     try:
         with warnings.catch_warnings():
@@ -199,30 +214,66 @@ def _papermill(notebook: Notebook, output: Path, parameters: Mapping[str, Any], 
                 log_output=False,
                 start_timeout=120,
                 execution_timeout=settings.autoflow_cell_timeout,
-                autoflow_kernels=job.kernels,
-                autoflow_run=str(job.run.run_id),
-                autoflow_environment=kernel_environment(settings),
+                autoflow_job=job,
+                autoflow_expired=expired,
                 autoflow_folder=str(notebook.path.parent),
             )
-    except papermill.PapermillExecutionError as error:
-        said = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
-        raise NotebookError(_without_token(f"{name}, cell {error.cell_index + 1}: {said}", settings)) from None
-    except CellTimeoutError:
-        raise NotebookError(
-            f"{name}: a cell did not end within {settings.autoflow_cell_timeout} seconds (AUTOFLOW_CELL_TIMEOUT)."
-        ) from None
-    except DeadKernelError:
-        raise NotebookError(
-            f"{name}: its kernel died, as it does when the machine has too little memory for it."
-        ) from None
-    except NoSuchKernel as error:
-        raise NotebookError(
-            f"{name}: it asks for the kernel '{error.name}', which is not installed here; install it or choose python3."
-        ) from None
     # A notebook can be broken in more ways than papermill has exceptions for; one must not stop the others.
     except Exception as error:
-        said = _without_token(f"{name}: {type(error).__name__}: {error}", settings)
-        raise NotebookError(said.strip()) from error
+        if expired.is_set():
+            limit = f"{settings.autoflow_notebook_timeout} seconds (AUTOFLOW_NOTEBOOK_TIMEOUT)"
+            raise NotebookError(f"{name}: it did not end within {limit}.") from None
+        raise NotebookError(_complaint(notebook, error, settings)) from error
+
+
+def _complaint(notebook: Notebook, error: Exception, settings: Settings) -> str:
+    """Say in a sentence what stopped a notebook."""
+    from jupyter_client.kernelspec import NoSuchKernel  # noqa: PLC0415
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
+    from nbformat import ValidationError  # noqa: PLC0415
+    from nbformat.reader import NotJSONError  # noqa: PLC0415
+    from papermill import PapermillExecutionError  # noqa: PLC0415
+
+    name = notebook.path.name
+    if not notebook.path.is_file():
+        return f"{name}: there is no such file any more in {notebook.path.parent}; put it back or change workflows.yml."
+    match error:
+        case PapermillExecutionError():
+            said = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
+            return f"{name}, cell {error.cell_index + 1}: {said}"
+        case CellTimeoutError():
+            limit = f"{settings.autoflow_cell_timeout} seconds (AUTOFLOW_CELL_TIMEOUT)"
+            return f"{name}: a cell did not end within {limit}."
+        case DeadKernelError():
+            return f"{name}: its kernel died, as it does when the machine has too little memory for it."
+        case NoSuchKernel():
+            return (
+                f"{name}: it asks for the kernel '{error.name}', which is not installed here; "
+                "install it or choose python3."
+            )
+        case NotJSONError():
+            return f"{name}: it is not JSON, and so no notebook; save it from Jupyter again."
+        case ValidationError() | AttributeError() | KeyError() | TypeError():
+            return f"{name}: it is not a notebook that Jupyter would open; save it from Jupyter again."
+        case ValueError() if "No kernel name" in str(error) or "No language found" in str(error):
+            return f"{name}: it names no kernel; open it in Jupyter, choose one and save it."
+        case RuntimeError() if "Kernel d" in str(error):
+            return f"{name}: its kernel did not start; try it with 'jupyter run' on this machine."
+        case OSError(filename=str(program)) if not Path(program).exists() and not program.endswith(".ipynb"):
+            return f"{name}: its kernel did not start: there is no program '{program}'."
+        case OSError():
+            return _unwritten(notebook, error)
+        case _:
+            return f"{name}: {type(error).__name__}: {error}"
+
+
+def _unwritten(notebook: Notebook, error: OSError) -> str:
+    return f"{notebook.path.name}: its output could not be written: {error.strerror or error}."
+
+
+def _sentence(text: str) -> str:
+    """Give a message on one line, without the colours of a traceback."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
 
 
 ENGINE = "autoflow"
@@ -233,6 +284,27 @@ def _register_engine() -> None:
     """Teach papermill to start a kernel with the environment, folder and supervision that a run is to have."""
     from papermill.clientwrap import PapermillNotebookClient  # noqa: PLC0415
     from papermill.engines import NBClientEngine, papermill_engines  # noqa: PLC0415
+
+    class DiscreetClient(PapermillNotebookClient):
+        """Papermill's own client, which takes the token out of what a kernel says before it is kept anywhere."""
+
+        secret: Secret
+
+        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+            """Process a message of the kernel."""
+            msg["content"] = self.secret.out_of_all(msg["content"])
+            made = super().process_message(msg, cell, cell_index)
+            outputs = cell.get("outputs", ())
+            if msg["msg_type"] == "stream" and len(outputs) > 1:
+                before, last = outputs[-2:]
+                if before.output_type == last.output_type and before.get("name") == last.get("name"):
+                    # What is printed in pieces is one text, as Jupyter shows it; a token in two halves is found in it.
+                    # (nbclient's own way of joining them takes a minute for a line of a megabyte.)
+                    cut = max(len(before.text) - max(map(len, self.secret.forms), default=0), 0)
+                    before.text = before.text[:cut] + self.secret.out_of(before.text[cut:] + last.text)
+                    outputs.pop()
+                    return before
+            return made
 
     class SupervisedEngine(NBClientEngine):
         """Papermill's own engine, with an environment for the kernel and a hand on it."""
@@ -250,8 +322,9 @@ def _register_engine() -> None:
             **kwargs: Any,
         ) -> Any:
             """Execute the notebook in a kernel of its own."""
-            kernels: Kernels = kwargs["autoflow_kernels"]
-            client = PapermillNotebookClient(
+            job: _Job = kwargs["autoflow_job"]
+            expired: threading.Event = kwargs["autoflow_expired"]
+            client = DiscreetClient(
                 nb_man,
                 kernel_name=kernel_name,
                 timeout=execution_timeout,
@@ -259,27 +332,39 @@ def _register_engine() -> None:
                 # A report is rendered after its kernel has gone; nothing is left for it to say goodbye to.
                 shutdown_kernel="immediate",
             )
+            client.secret = Secret(job.settings.flowapi_token.get_secret_value())
             client.km = client.create_kernel_manager()
             # Never reachable from another machine, whatever the configuration of Jupyter on this one.
             client.km.ip = "127.0.0.1"
             if client.km.ipykernel:
                 # It would say at each start that its traffic, which never leaves this machine, is not encrypted.
                 client.extra_arguments = ["--Application.log_level=ERROR"]
-            client.start_new_kernel(env=kwargs["autoflow_environment"], cwd=kwargs["autoflow_folder"])
+            client.start_new_kernel(env=kernel_environment(job.settings), cwd=kwargs["autoflow_folder"])
             # 0 for a kernel that Jupyter's configuration places elsewhere: there is no process here to end.
             pid: int = getattr(client.km.provisioner, "pid", 0)
-            kernels.started(pid, kwargs["autoflow_run"])
+            job.kernels.started(pid, str(job.run.run_id))
+
+            def expire() -> None:
+                expired.set()
+                _kill(pid)
+
+            limit = threading.Timer(job.settings.autoflow_notebook_timeout, expire)
+            limit.daemon = True
+            limit.start()
             try:
                 return client.execute()
             finally:
-                kernels.ended(pid)
+                limit.cancel()
+                job.kernels.ended(pid)
+                # What a notebook has started in the background ends with it.
+                _kill(pid)
 
     papermill_engines.register(ENGINE, SupervisedEngine)
 
 
 def kernel_environment(settings: Settings) -> dict[str, str]:
     """Give the environment of a notebook: this process's, with the way to FlowAPI and without the run table's."""
-    environment = {name: value for name, value in os.environ.items() if name not in WITHHELD}
+    environment = {name: value for name, value in os.environ.items() if not WITHHELD.fullmatch(name)}
     environment["FLOWAPI_URL"] = settings.flowapi_url
     environment["FLOWAPI_TOKEN"] = settings.flowapi_token.get_secret_value()
     if settings.ssl_certificate_file:
@@ -289,22 +374,23 @@ def kernel_environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def _without_token(text: str, settings: Settings) -> str:
-    token = settings.flowapi_token.get_secret_value()
-    # A traceback's colours may stand in the midst of a message.
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return plain.replace(token, REMOVED) if token else plain
+def _is_whole(path: Path) -> bool:
+    """Tell whether an executed notebook was written to its end, which on a full disk it may not have been."""
+    try:
+        json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
-def _scrub(path: Path, token: str) -> None:
-    """Take the token out of an executed notebook that has printed it."""
-    if not token:
-        return
+def _scrub(path: Path, settings: Settings) -> None:
+    """Take the token out of an executed notebook that has come to hold it, as in two halves."""
     text = path.read_text(encoding="utf-8")
-    quoted = json.dumps(token)[1:-1]
-    if quoted in text:
+    clean = Secret(settings.flowapi_token.get_secret_value()).out_of(text)
+    if clean != text:
+        path.write_text(clean, encoding="utf-8")
+    if REMOVED in clean:
         log.warning("a notebook had printed the FlowAPI token; it was taken out", notebook=path.name)
-        path.write_text(text.replace(quoted, REMOVED), encoding="utf-8")
 
 
 def _put(unfinished: Path, final: Path) -> None:
@@ -312,6 +398,11 @@ def _put(unfinished: Path, final: Path) -> None:
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     unfinished.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _stem(notebook: Notebook, workflow: Workflow, run: Run) -> str:

@@ -1,9 +1,33 @@
-"""The log of AutoFlow: one line an event, `key=value`, times in UTC, on standard error."""
+"""The log of AutoFlow: one line an event, `key=value`, times in UTC, on standard error, and no token in it."""
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+from autoflow.secrecy import Secret
+
+_hidden: list[Secret] = []
+
+
+def hide(secret: str) -> None:
+    """Keep a secret out of every line from now on."""
+    if secret:
+        _hidden[:] = [Secret(secret)]
+
+
+def _without_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take secrets and line breaks out of what is said."""
+    for name, value in event.items():
+        if not isinstance(value, (int, float)):
+            text = " ".join(str(value).split())
+            for secret in _hidden:
+                text = secret.out_of(text)
+            event[name] = text
+    return event
+
 
 log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
     logging.getLogger("autoflow"),
@@ -12,18 +36,30 @@ log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         structlog.stdlib.filter_by_level,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_secrets,
         structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
     ],
 )
 
 
+class _Foreign(logging.Handler):
+    """What libraries say, as a line of our own that names who says it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = f" {record.exc_info[1]!r}" if record.exc_info and record.exc_info[1] else ""
+        log.log(record.levelno, record.getMessage() + error, logger=record.name)
+
+
 def write_log_to_stderr(level: str) -> None:
-    """Send AutoFlow's log at `level` and above to standard error, and keep the notebook machinery's own quiet."""
+    """Send AutoFlow's log at `level` and above to standard error, with the complaints of the libraries that it uses."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("autoflow")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    root = logging.getLogger()
+    if not any(isinstance(each, _Foreign) for each in root.handlers):
+        root.addHandler(_Foreign(logging.WARNING))
     for noisy in ("papermill", "traitlets", "nbconvert", "asyncio", "httpx", "flowclient"):
         logging.getLogger(noisy).setLevel(max(logging.ERROR, logging.getLevelName(level)))

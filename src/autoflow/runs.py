@@ -10,19 +10,27 @@ import hashlib
 import json
 import os
 import socket
+import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
+from autoflow.settings import Settings
+
 TABLE = "workflow_runs"
+DIED = "The process that ran this ended before the run did."
+UNRECORDED = "How this ended could not be written into the run table."
+_SORTED = json.JSONEncoder(sort_keys=True)
+ASKED = "It is to run again, as was asked."
 
 
 class RunState(enum.Enum):
@@ -67,6 +75,7 @@ def _columns(state: sa.types.TypeEngine[Any]) -> list[sa.Column[Any]]:
         sa.Column("retry_at", UtcTime),
         sa.Column("runner", sa.String),
         sa.Column("lease_until", UtcTime),
+        sa.Column("fingerprint", sa.JSON(none_as_null=True)),
     ]
 
 
@@ -75,7 +84,8 @@ class Run:
     """How a run stands: the newest row of a workflow with certain parameters.
 
     `attempt` counts from 1. `outputs` holds one mapping a notebook with its `key`, `notebook` and, where
-    one was asked for, `report`, as paths. A failed run may be tried again from `retry_at` on.
+    one was asked for, `report`, as paths. A failed run may be tried again from `retry_at` on. `fingerprint`
+    holds a digest of the "notebooks" and of the "data" that the run was started with, where they are known.
     """
 
     workflow_name: str
@@ -92,13 +102,30 @@ class Run:
     retry_at: dt.datetime | None = None
     runner: str | None = None
     lease_until: dt.datetime | None = None
+    fingerprint: Mapping[str, str] | None = None
 
     def died(self, now: dt.datetime) -> bool:
         """Tell whether this run says that it is under way although nobody is at work on it."""
         if self.state is not RunState.running:
             return False
+        if self.runner == runner_name():
+            return self.run_id not in _under_way
+        seen = runner_seen(self.runner)
+        if seen is not None:
+            # A process that is seen here needs no lease, so that a clock that is set forward takes nothing from it.
+            return not seen
         # FlowKit writes no lease: a row of its that says "running" after its process ended would say so for ever.
-        return self.lease_until is None or self.lease_until <= now or runner_is_gone(self.runner)
+        return self.lease_until is None or self.lease_until <= now
+
+    def changed(self, fingerprint: Mapping[str, str] | None, on_change: Iterable[str]) -> list[str]:
+        """Tell which of the parts that matter have changed since this run; what was not recorded has not."""
+        then, now = self.fingerprint or {}, fingerprint or {}
+        return [part for part in sorted(on_change) if part in then and part in now and then[part] != now[part]]
+
+
+# The runs that this process has at hand. A row that names this process and is not among them was left behind: its
+# end could not be recorded, or the service has begun anew under the same process id since.
+_under_way: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -119,9 +146,9 @@ def json_safe(value: Any) -> Any:
     return value.isoformat() if isinstance(value, (dt.date, dt.time)) else value
 
 
-def parameters_hash(parameters: Mapping[str, Any]) -> str:
-    """Give the MD5 of the parameters as JSON, whatever the order of their names."""
-    text = json.dumps(json_safe(parameters), sort_keys=True)
+def parameters_hash(parameters: Mapping[str, Any], *, safe: bool = False) -> str:
+    """Give the MD5 of the parameters as JSON, whatever the order of their names; `safe` ones are JSON already."""
+    text = _SORTED.encode(parameters if safe else json_safe(parameters))
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -130,15 +157,18 @@ def runner_name() -> str:
 
     The parts are the host, the boot and process namespace, the process id and its start time.
     """
-    return f"{socket.gethostname()}/{_machine()}/{os.getpid()}/{_start_time(os.getpid())}"
+    return f"{socket.gethostname()}/{_machine()}/{os.getpid()}/{_process(os.getpid())[1]}"
 
 
-def runner_is_gone(runner: str | None) -> bool:
-    """Tell whether a runner is known to have ended; False where that cannot be seen from here."""
+def runner_seen(runner: str | None) -> bool | None:
+    """Tell whether a runner is at work; None where that cannot be seen from here, or where it has been halted."""
     parts = (runner or "").rsplit("/", 3)
     if len(parts) != 4 or not parts[1] or parts[1] != _machine():
-        return False
-    return _start_time(int(parts[2])) != parts[3]
+        return None
+    state, started = _process(int(parts[2]))
+    if state in ("T", "t"):
+        return None
+    return started == parts[3] and state not in ("Z", "X")
 
 
 @lru_cache(maxsize=1)
@@ -150,26 +180,31 @@ def _machine() -> str:
         return ""
 
 
-def _start_time(pid: int) -> str:
+def _process(pid: int) -> tuple[str, str]:
+    """Give the state and the start time of a process; two empty texts where there is none."""
     try:
         # The command's name, in brackets, may hold blanks; the start time is the 20th field after it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return ""
-    return "" if fields[0] in ("Z", "X") else fields[19]
+        return "", ""
+    return fields[0], fields[19]
 
 
 class RunTable:
     """The table `workflow_runs` of a database; one pool of connections for the whole process.
 
-    Opening it makes the table, and gives an existing one of FlowKit's the columns that it lacks.
+    Opening it makes the table, and gives an existing one of FlowKit's the columns that it lacks. With `read_only`
+    nothing is made or changed, and where there is no table, no run has been.
     """
 
-    def __init__(self, uri: str, password: str = "", limits: Limits | None = None) -> None:
+    def __init__(self, uri: str, password: str = "", limits: Limits | None = None, *, read_only: bool = False) -> None:
         self.limits = limits or Limits()
         self.runner = runner_name()
-        self.engine = _engine(uri, password)
-        self._table = _ensure_table(self.engine)
+        if read_only:
+            self.engine, self._table = _look_at_table(uri, password)
+        else:
+            self.engine = _engine(uri, password)
+            self._table = _ensure_table(self.engine)
 
     def close(self) -> None:
         """Give back every connection."""
@@ -182,7 +217,19 @@ class RunTable:
         )
         with self.engine.connect() as connection:
             rows = connection.execute(sa.select(self._table).where(self._table.c.id.in_(newest)))
-            return {(run.workflow_name, run.parameters_hash): run for run in map(_run, rows.mappings())}
+            names = self._table.c.keys()
+            runs = [_run(dict(zip(names, row, strict=True))) for row in rows]
+        return {(run.workflow_name, run.parameters_hash): run for run in runs}
+
+    def begun(self) -> dict[str, dt.datetime]:
+        """Give the moment at which each run began, by its run id."""
+        columns = self._table.c
+        if "run_id" not in columns:
+            return {}
+        first = sa.select(columns.run_id, sa.func.min(columns.timestamp, type_=UtcTime))
+        running = first.where(columns.state == RunState.running, columns.run_id.is_not(None)).group_by(columns.run_id)
+        with self.engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(running)}
 
     def history(self) -> list[Run]:
         """Give every change of state, oldest first."""
@@ -196,14 +243,17 @@ class RunTable:
         reference_date: dt.date | None = None,
         *,
         force: bool = False,
+        fingerprint: Mapping[str, str] | None = None,
+        on_change: Iterable[str] = (),
     ) -> Run | None:
         """Take a run, if it is to be done now and nobody else has it; give None otherwise.
 
-        `force` takes a failed run before its time and beyond the limit of attempts.
+        `force` takes a failed run before its time and beyond the limit of attempts. A run that has ended is taken
+        again if a part of the `fingerprint` that `on_change` names ("notebooks", "data") has changed since.
         """
         safe = json_safe(parameters)
         with self._alone(workflow_name, digest := parameters_hash(parameters)) as (connection, newest):
-            now = dt.datetime.now(dt.UTC)
+            now = self._now(connection)
             before = newest
             if newest and newest.died(now):
                 before = self._insert(
@@ -212,13 +262,16 @@ class RunTable:
                         newest,
                         state=RunState.failed,
                         attempt=newest.attempt or 1,
-                        error="The process that ran this ended before the run did.",
+                        error=UNRECORDED if newest.runner == self.runner else DIED,
                         retry_at=now,
                     ),
+                    now,
                 )
-            if before and (self.held_back(before, now) if not force else before.state is not RunState.failed):
+            forced = before and force and before.state is RunState.failed
+            if before and not forced and self.held_back(before, now, fingerprint, on_change):
                 return None
-            return self._insert(
+            anew = before is None or before.changed(fingerprint, on_change)
+            taken = self._insert(
                 connection,
                 Run(
                     workflow_name,
@@ -228,22 +281,38 @@ class RunTable:
                     run_id=uuid.uuid4().hex,
                     reference_date=reference_date,
                     parameters=safe,
-                    attempt=(before.attempt or 0) + 1 if before else 1,
+                    attempt=1 if anew or before is None else (before.attempt or 0) + 1,
                     runner=self.runner,
                     lease_until=now + dt.timedelta(seconds=self.limits.lease),
+                    fingerprint=dict(fingerprint) if fingerprint else None,
                 ),
+                now,
             )
+            # Before the row can be seen, so that no other thread takes it for one that was left behind.
+            _under_way.add(str(taken.run_id))
+        return taken
 
-    def held_back(self, run: Run, now: dt.datetime) -> str | None:
-        """Say why a run that stands like this is not started now; None if it is to be started."""
-        if run.state is RunState.success:
-            return "done"
+    def held_back(
+        self,
+        run: Run,
+        now: dt.datetime,
+        fingerprint: Mapping[str, str] | None = None,
+        on_change: Iterable[str] = (),
+    ) -> str | None:
+        """Say why a run that stands like this is not started now; None if it is to be started.
+
+        `fingerprint` is the one that it would have now, `on_change` names the parts of it that count.
+        """
         if run.state is RunState.running:
             return None if run.died(now) else f"running since {run.timestamp:%Y-%m-%d %H:%M:%S} UTC"
+        if run.changed(fingerprint, on_change):
+            return None
+        if run.state is RunState.success:
+            return "done"
         attempt = run.attempt or 0
         if attempt >= self.limits.max_attempts:
             return f"failed {attempt} times, which is the limit"
-        if run.retry_at and run.retry_at > now:
+        if run.retry_at and run.retry_at > now and not _from_the_future(run, now):
             when = f"{run.retry_at:%Y-%m-%d %H:%M:%S} UTC"
             return f"failed {attempt} of {self.limits.max_attempts} times; next try after {when}"
         return None
@@ -253,15 +322,23 @@ class RunTable:
         if run.state is RunState.running:
             return run.lease_until
         if run.state is RunState.failed and (run.attempt or 0) < self.limits.max_attempts:
-            return run.retry_at or run.timestamp
+            now = dt.datetime.now(dt.UTC)
+            return now if _from_the_future(run, now) else run.retry_at or run.timestamp
         return None
 
-    def keep(self, run_ids: list[str]) -> None:
-        """Renew the leases of runs under way."""
-        until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self.limits.lease)
+    def keep(self, run_ids: list[str]) -> list[str]:
+        """Renew the leases of runs under way; give those that another runner has taken over meanwhile."""
         running = (self._table.c.run_id.in_(run_ids)) & (self._table.c.state == RunState.running)
         with self.engine.begin() as connection:
+            until = self._now(connection) + dt.timedelta(seconds=self.limits.lease)
             connection.execute(sa.update(self._table).where(running).values(lease_until=until))
+            later, same = self._table.alias(), self._table.c
+            taken_over = sa.exists().where(
+                later.c.workflow_name == same.workflow_name,
+                later.c.parameters_hash == same.parameters_hash,
+                later.c.id > same.id,
+            )
+            return [str(run_id) for run_id in connection.scalars(sa.select(same.run_id).where(running, taken_over))]
 
     def succeed(self, run: Run, outputs: tuple[Mapping[str, str], ...]) -> Run | None:
         """Record that a run has ended well; None if another runner has taken it over meanwhile."""
@@ -270,18 +347,40 @@ class RunTable:
     def fail(self, run: Run, error: str, outputs: tuple[Mapping[str, str], ...] = ()) -> Run | None:
         """Record that a run has failed, and when to try again; None if another runner has taken it over meanwhile."""
         wait = self.limits.retry_delay * 2 ** min((run.attempt or 1) - 1, 20)
-        retry_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=wait)
-        return self._end(run, replace(run, state=RunState.failed, error=error, outputs=outputs, retry_at=retry_at))
+        return self._end(run, replace(run, state=RunState.failed, error=error, outputs=outputs), wait)
 
     def give_back(self, run: Run, reason: str) -> Run | None:
         """Record that a run was stopped through no fault of its own: the attempt does not count."""
         attempt = (run.attempt or 1) - 1
-        now = dt.datetime.now(dt.UTC)
-        return self._end(run, replace(run, state=RunState.failed, attempt=attempt, error=reason, retry_at=now))
+        return self._end(run, replace(run, state=RunState.failed, attempt=attempt, error=reason), 0)
 
-    def _end(self, run: Run, ended: Run) -> Run | None:
+    def forget(self, run: Run) -> None:
+        """Let go of a run whose end cannot be recorded: it is taken up like one whose process died."""
+        _under_way.discard(str(run.run_id))
+
+    def ask_again(self, workflow_name: str, digest: str) -> Run | None:
+        """Make a run that has ended due once more, with every attempt before it; None if it is under way or unknown."""
+        with self._alone(workflow_name, digest) as (connection, newest):
+            now = self._now(connection)
+            if newest is None or (newest.state is RunState.running and not newest.died(now)):
+                return None
+            asked = replace(newest, state=RunState.failed, attempt=0, error=ASKED, outputs=(), retry_at=now)
+            return self._insert(connection, asked, now)
+
+    def _end(self, run: Run, ended: Run, wait: float | None = None) -> Run | None:
         with self._alone(run.workflow_name, run.parameters_hash) as (connection, newest):
-            return self._insert(connection, ended) if newest and newest.id == run.id else None
+            now = self._now(connection)
+            if wait is not None:
+                ended = replace(ended, retry_at=now + dt.timedelta(seconds=wait))
+            recorded = self._insert(connection, ended, now) if newest and newest.id == run.id else None
+        self.forget(run)
+        return recorded
+
+    def _now(self, connection: sa.Connection) -> dt.datetime:
+        """Give the time: a shared database's own, for the clocks of its runners may differ."""
+        if self.engine.dialect.name == "postgresql":
+            return connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one().astimezone(dt.UTC)
+        return dt.datetime.now(dt.UTC)
 
     @contextmanager
     def _alone(self, workflow_name: str, digest: str) -> Iterator[tuple[sa.Connection, Run | None]]:
@@ -299,8 +398,8 @@ class RunTable:
             newest = row.one_or_none()
             yield connection, _run(newest) if newest else None
 
-    def _insert(self, connection: sa.Connection, run: Run) -> Run:
-        run = replace(run, timestamp=dt.datetime.now(dt.UTC))
+    def _insert(self, connection: sa.Connection, run: Run, now: dt.datetime) -> Run:
+        run = replace(run, timestamp=now)
         values = {name: getattr(run, name) for name in self._table.c.keys() if name != "id"}  # noqa: SIM118
         if run.state is not RunState.running:
             values["lease_until"] = None
@@ -309,17 +408,57 @@ class RunTable:
         return replace(run, id=number or 0, lease_until=values["lease_until"])
 
 
+def _from_the_future(run: Run, now: dt.datetime) -> bool:
+    """Tell whether a row is younger than now, as when the clock has been set back since: then it cannot say when."""
+    return run.timestamp > now + dt.timedelta(minutes=1)
+
+
+def open_run_table(settings: Settings, *, read_only: bool = False) -> RunTable:
+    """Open the run table that the settings name: by default an SQLite file among the outputs."""
+    uri = settings.autoflow_db_uri or f"sqlite:///{settings.autoflow_outputs_dir.resolve() / 'autoflow.db'}"
+    limits = Limits(settings.autoflow_max_attempts, settings.autoflow_retry_delay, settings.autoflow_lease)
+    return RunTable(uri, settings.autoflow_db_password.get_secret_value(), limits, read_only=read_only)
+
+
 def _run(row: Mapping[Any, Any]) -> Run:
-    return Run(**{**row, "outputs": tuple(row["outputs"] or ())})
+    return Run(**{**row, "outputs": tuple(row.get("outputs") or ())})
 
 
-def _engine(uri: str, password: str) -> sa.Engine:
-    """Connect lazily to a database URI in which {} stands for the password."""
+def _url(uri: str, password: str) -> sa.URL:
+    """Give a database URI in which {} stands for the password."""
     url = make_url(uri.replace("{}", "password"))
     if "{}" in uri:
         url = url.set(password=password)
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+
+
+def _look_at_table(uri: str, password: str) -> tuple[sa.Engine, sa.Table]:
+    """Connect to a database that is only read; give its table with the columns that it has, or an empty one."""
+    url = _url(uri, password)
+    empty = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    if url.get_backend_name() != "sqlite":
+        only = {"options": "-c default_transaction_read_only=on"} if url.get_backend_name() == "postgresql" else {}
+        engine = sa.create_engine(url, pool_pre_ping=True, pool_size=3, connect_args=only)
+    elif not Path(url.database or "").is_file():
+        return empty, _ensure_table(empty)
+    else:
+        file = f"file:{quote(str(Path(url.database or '').absolute()))}?mode=ro"
+        engine = sa.create_engine(
+            "sqlite://", creator=lambda: sqlite3.connect(file, uri=True, timeout=30, check_same_thread=False)
+        )
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table(TABLE):
+            engine.dispose()
+            return empty, _ensure_table(empty)
+        existing = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(TABLE)}
+    state = sa.Enum(RunState, name=getattr(existing.get("state"), "name", None) or "runstate")
+    columns = [column for column in _columns(state) if column.name in existing]
+    return engine, sa.Table(TABLE, sa.MetaData(), *columns)
+
+
+def _engine(uri: str, password: str) -> sa.Engine:
+    """Connect lazily to the database."""
+    url = _url(uri, password)
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_pre_ping=True, pool_size=3)
     if url.database and url.database != ":memory:":

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
@@ -50,6 +51,21 @@ class Settings(BaseSettings):
     autoflow_cell_timeout: int = Field(
         7200, ge=1, description="Seconds after which a cell that has not ended fails its notebook."
     )
+    autoflow_notebook_timeout: int = Field(
+        86400, ge=1, description="Seconds after which a notebook that has not ended is failed, whatever its cells do."
+    )
+    autoflow_timezone: str = Field(
+        "UTC",
+        description="Time zone of the schedule in workflows.yml, such as Africa/Accra; days of data have their own.",
+    )
+    autoflow_dates_timeout: float = Field(
+        60, gt=0, description="Seconds within which FlowAPI must tell the available dates."
+    )
+    prefect__asciidoc_template_path: Path | None = Field(
+        None,
+        description="AsciiDoc template (.tpl or .j2) for every PDF whose workflow names none; "
+        "FlowKit's variable. Unset, reports need neither a template nor asciidoctor-pdf.",
+    )
     autoflow_max_attempts: int = Field(5, ge=1, description="Times that a failing run is tried.")
     autoflow_retry_delay: float = Field(
         300, ge=0, description="Seconds before the first retry; each further wait is twice as long."
@@ -65,6 +81,17 @@ class Settings(BaseSettings):
             raise ValueError(f"'{level}' is not a log level; use one of {', '.join(LEVELS)}")
         return level.upper()
 
+    @field_validator("autoflow_timezone", mode="after")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(
+                f"'{name}' is not a time zone; name one of the tz database, such as Asia/Kathmandu"
+            ) from error
+        return name
+
     @field_validator("flowapi_url", mode="after")
     @classmethod
     def _http_address(cls, url: str) -> str:
@@ -72,7 +99,13 @@ class Settings(BaseSettings):
             raise ValueError(f"'{url}' is not an address that begins with http:// or https://")
         return url.rstrip("/")
 
-    @field_validator("autoflow_inputs_dir", "autoflow_outputs_dir", "ssl_certificate_file", mode="after")
+    @field_validator(
+        "autoflow_inputs_dir",
+        "autoflow_outputs_dir",
+        "ssl_certificate_file",
+        "prefect__asciidoc_template_path",
+        mode="after",
+    )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         # A kernel works in a folder of its own, where a relative path would mean another file.

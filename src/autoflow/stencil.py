@@ -1,11 +1,54 @@
 """Date stencils: the days that a workflow needs, as a pattern around a reference date."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
 
 Edge = dt.date | int
 Interval = tuple[dt.date, dt.date]
+
+FURTHEST = 36500
+"""The most days from the reference date that a stencil may reach: a century."""
+
+
+def days_of(ranges: Iterable[Interval]) -> list[dt.date]:
+    """Give every day of pairs (first day, day after the last), in order, each once."""
+    return sorted({start + dt.timedelta(days=n) for start, end in ranges for n in range((end - start).days)})
+
+
+class Days(Sequence[dt.date]):
+    """Days that are there, in order, each once; made once where many dates are asked for."""
+
+    def __init__(self, days: Iterable[dt.date] = ()) -> None:
+        self._days = sorted(set(days))
+
+    def __len__(self) -> int:
+        return len(self._days)
+
+    @overload
+    def __getitem__(self, index: int) -> dt.date: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dt.date]: ...
+    def __getitem__(self, index: int | slice) -> dt.date | list[dt.date]:
+        return self._days[index]
+
+    def __iter__(self) -> Iterator[dt.date]:
+        return iter(self._days)
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, dt.date) and self.have(day, day + dt.timedelta(days=1))
+
+    def have(self, start: dt.date, end: dt.date) -> bool:
+        """Tell whether every day from `start` to the one before `end` is there."""
+        return bisect_left(self._days, end) - bisect_left(self._days, start) == (end - start).days
+
+
+def missing_of(ranges: Sequence[Interval], available: Iterable[dt.date]) -> list[dt.date]:
+    """Give the days of pairs (first day, day after the last) that are not available, in order."""
+    there = available if isinstance(available, Days) else Days(available)
+    lacking = [pair for pair in ranges if not there.have(*pair)]
+    return sorted(set(days_of(lacking)).difference(there)) if lacking else []
 
 
 class InvalidDateIntervalError(ValueError):
@@ -18,7 +61,7 @@ def _edge(value: Any) -> Edge:
         raise TypeError(
             f"{value!r} is neither a date (2016-01-01) nor a whole number of days from the reference date (-1)"
         )
-    if isinstance(value, int) and abs(value) > 36500:
+    if isinstance(value, int) and abs(value) > FURTHEST:
         raise ValueError(f"{value} days from the reference date is more than a century away")
     return value
 
@@ -83,7 +126,7 @@ class DateStencil:
 
     def missing(self, reference_date: dt.date, available: Iterable[dt.date]) -> list[dt.date]:
         """Give the days of the stencil that are not available, in order."""
-        return sorted(self.days(reference_date) - set(available))
+        return missing_of(self.date_ranges(reference_date), available)
 
     def is_available(self, reference_date: dt.date, available: Iterable[dt.date]) -> bool:
         """Tell whether every day of the stencil is available; an interval that is empty for the date is not."""

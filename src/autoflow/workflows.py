@@ -2,35 +2,41 @@
 
 import datetime as dt
 import graphlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from croniter import croniter
 from croniter.croniter import CroniterBadDateError
 
+from autoflow.grammar import AUTOMATIC, CRON, GRAMMAR, RESERVED, UNSOUND, listed
 from autoflow.stencil import DateStencil
 
+if TYPE_CHECKING:
+    from prefect import Flow
+
 FILENAME = "workflows.yml"
-AUTOMATIC = ("reference_date", "date_ranges")
-RESERVED = (*AUTOMATIC, "flowapi_url")
-CDR_TYPES = ("calls", "sms", "mds", "topups")
 
 Path_ = tuple[str | int, ...]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Notebook:
-    """One notebook of a workflow: `parameters` maps a name inside the notebook to the name of its value."""
+    """One notebook of a workflow: `parameters` maps a name inside the notebook to the name of its value.
+
+    `format` is that of its report ("pdf", "html", or None for no report), which shows the code cells if `code`.
+    `places` says where in the file its filename, its output and each parameter stand.
+    """
 
     key: str
     path: Path
     parameters: Mapping[str, str]
-    pdf: bool = False
+    format: str | None = None
+    code: bool = False
     template: Path | None = None
+    places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,20 @@ class Workflow:
 
 @dataclass(frozen=True)
 class Entry:
-    """A workflow that the sensor starts for each date, with the parameters that it gets."""
+    """A workflow that the sensor starts for each date, with the parameters that it gets.
+
+    `cdr_types` None means those of the sensor; a day counts as there if `require` ("any" or "all") of them have it.
+    `every` ("day", "week", "month") picks reference dates; `on_change` ("notebooks", "data") asks for another run.
+    """
 
     workflow: Workflow
     parameters: Mapping[str, Any]
-    earliest_date: dt.date | None
-    date_stencil: DateStencil
+    earliest_date: dt.date | None = None
+    date_stencil: DateStencil = field(default_factory=lambda: DateStencil([0]))
+    cdr_types: tuple[str, ...] | None = None
+    require: str = "any"
+    every: str = "day"
+    on_change: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -105,36 +119,16 @@ class _Reader:
         line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), None)
         self.problems.append(Problem(_dotted(path), line, message))
 
-    def keys(self, path: Path_, value: Any, known: tuple[str, ...], required: tuple[str, ...]) -> dict[str, Any]:
-        """Give a section's known keys, having complained of missing and unknown ones."""
-        if not isinstance(value, dict):
-            self.problem(path, f"this must be a mapping with the keys {_listed(known)}.")
-            return {}
-        for key in value:
-            if key not in known:
-                self.problem((*path, key), f"this key is not known here; the keys are {_listed(known)}.")
-        for key in required:
-            if key not in value:
-                self.problem(path, f"the key '{key}' is missing; add it.")
-        return {key: value[key] for key in known if key in value}
+    def file(self, path: Path_, name: str) -> Path:
+        """Give a file of the inputs directory, having complained if it is not there."""
+        if not (self.inputs_dir / name).is_file():
+            self.problem(path, f"there is no file '{name}' in {self.inputs_dir}; copy it there or mend the name.")
+        return self.inputs_dir / name
 
-    def items(self, path: Path_, value: Any) -> list[tuple[Path_, Any]]:
-        if not isinstance(value, list):
-            self.problem(path, "this must be a list; begin each element with '- '.")
-            return []
-        return [((*path, n), element) for n, element in enumerate(value)]
-
-    def file(self, path: Path_, value: Any, kind: str) -> Path | None:
-        """Give a file of the inputs directory, or complain."""
-        if not isinstance(value, str) or not value:
-            self.problem(path, f"this must be the name of {kind} in the directory of {FILENAME}.")
-        elif PurePath(value).is_absolute() or ".." in PurePath(value).parts:
-            self.problem(path, f"'{value}' lies outside the directory of {FILENAME}; copy the file into it.")
-        elif not (self.inputs_dir / value).is_file():
-            self.problem(path, f"there is no file '{value}' in {self.inputs_dir}; copy it there or mend the name.")
-        else:
-            return self.inputs_dir / value
-        return None
+    def place(self, path: Path_) -> str:
+        """Say where something stands in the file."""
+        self.problem(path, "")
+        return str(self.problems.pop()).rstrip(": ")
 
 
 def read_workflows(inputs_dir: Path) -> Definition:
@@ -154,19 +148,37 @@ def read_workflows(inputs_dir: Path) -> Definition:
         raise WorkflowsError(
             [Problem("", None, f"this is not UTF-8 text ({error.reason}); save it as UTF-8.")]
         ) from error
-    document = _load(reader, text)
-    top = reader.keys((), document, ("workflows", "available_dates_sensor"), ("workflows", "available_dates_sensor"))
-    workflows: dict[str, Workflow | None] = {}
-    if "workflows" in top:
-        workflows = _workflows(reader, top["workflows"])
-    schedule, cdr_types, entries = None, None, ()
-    if "available_dates_sensor" in top:
-        schedule, cdr_types, entries = _sensor(reader, top["available_dates_sensor"], workflows)
+    return _definition(reader, _load(reader, text))
+
+
+def definition_of(inputs_dir: Path, document: Any) -> Definition:
+    """Check what workflows.yml could hold, given as values: its files are those of the inputs directory.
+
+    Raises WorkflowsError with every mistake.
+    """
+    return _definition(_Reader(inputs_dir), document)
+
+
+def make_notebooks_workflow(name: str, notebooks: Mapping[str, Any]) -> "Flow[..., Any]":
+    """Make a Prefect flow of notebooks that are told of as in workflows.yml; needs `flowkit[prefect]`.
+
+    Raises WorkflowsError, and ModuleNotFoundError with a sentence where Prefect is not installed.
+    """
+    from autoflow import prefect_flows  # noqa: PLC0415  (Prefect is large, and seldom there)
+
+    return prefect_flows.make_notebooks_workflow(name, notebooks)
+
+
+def _definition(reader: _Reader, written: Any) -> Definition:
+    document = GRAMMAR.read((), written, reader.problem)
+    if document is UNSOUND:
+        raise WorkflowsError(reader.problems)
+    workflows = _workflows(reader, document["workflows"])
+    schedule, cdr_types, entries = _sensor(reader, document["available_dates_sensor"], workflows)
     if reader.problems:
         raise WorkflowsError(sorted(reader.problems, key=lambda problem: problem.line or 0))
-    return Definition(
-        path, {name: workflow for name, workflow in workflows.items() if workflow}, schedule, cdr_types, entries
-    )
+    sound = {name: workflow for name, workflow in workflows.items() if workflow}
+    return Definition(reader.inputs_dir / FILENAME, sound, schedule, cdr_types, entries)
 
 
 def _load(reader: _Reader, text: str) -> Any:
@@ -217,40 +229,39 @@ def _note_lines(reader: _Reader, loader: yaml.SafeLoader, node: yaml.Node, path:
                 _note_lines(reader, loader, child, here, above)
 
 
-def _workflows(reader: _Reader, value: Any) -> dict[str, Workflow | None]:
+def _is_sound(part: Any) -> bool:
+    """Tell whether the grammar refused nothing in a part of the document."""
+    if isinstance(part, dict):
+        return all(map(_is_sound, part.values()))
+    return all(map(_is_sound, part)) if isinstance(part, list) else part is not UNSOUND
+
+
+def _workflows(reader: _Reader, sections: Any) -> dict[str, Workflow | None]:
     """Give the workflows by name; None for one that has a mistake of its own."""
     workflows: dict[str, Workflow | None] = {}
-    for path, element in reader.items(("workflows",), value):
+    for n, section in enumerate(sections if sections is not UNSOUND else ()):
+        if section is UNSOUND:
+            continue
+        path: Path_ = ("workflows", n)
         before = len(reader.problems)
-        section = reader.keys(path, element, ("name", "notebooks"), ("name", "notebooks"))
-        name = section.get("name")
-        if "name" in section and (not isinstance(name, str) or not name.strip()):
-            reader.problem((*path, "name"), f"the name must be text, not {name!r}; put it in quotes.")
-        elif name in workflows:
+        name = section["name"]
+        if name in workflows:
             reader.problem((*path, "name"), f"a workflow above is called '{name}' already; give each its own name.")
-        notebooks = _notebooks(reader, (*path, "notebooks"), section["notebooks"]) if "notebooks" in section else ()
-        if isinstance(name, str):
-            sound = len(reader.problems) == before
+        notebooks = _notebooks(reader, (*path, "notebooks"), section["notebooks"])
+        if name is not UNSOUND:
+            sound = _is_sound(section) and len(reader.problems) == before
             workflows.setdefault(name, Workflow(name, notebooks) if sound else None)
     return workflows
 
 
-def _notebooks(reader: _Reader, path: Path_, value: Any) -> tuple[Notebook, ...]:
-    if not isinstance(value, dict) or not value:
-        reader.problem(
-            path, "this must be a mapping from a key for each notebook to its filename, parameters and output."
-        )
+def _notebooks(reader: _Reader, path: Path_, sections: Any) -> tuple[Notebook, ...]:
+    if sections is UNSOUND:
         return ()
-    notebooks: dict[str, Notebook] = {}
-    for key, element in value.items():
-        here = (*path, key)
-        if not isinstance(key, str):
-            reader.problem(here, f"the key of a notebook must be text, not {key!r}; put it in quotes.")
-        elif key in RESERVED:
-            reader.problem(here, f"'{key}' is given to notebooks automatically; choose another key for this notebook.")
-        notebook = _notebook(reader, here, str(key), element)
-        if notebook:
-            notebooks[str(key)] = notebook
+    notebooks = {
+        key: _notebook(reader, (*path, key), key, section)
+        for key, section in sections.items()
+        if section is not UNSOUND
+    }
     graph = Workflow("", tuple(notebooks.values())).dependencies()
     try:
         order = list(graphlib.TopologicalSorter(graph).static_order())
@@ -262,101 +273,72 @@ def _notebooks(reader: _Reader, path: Path_, value: Any) -> tuple[Notebook, ...]
     return tuple(notebooks[key] for key in order)
 
 
-def _notebook(reader: _Reader, path: Path_, key: str, value: Any) -> Notebook | None:
-    section = reader.keys(path, value, ("filename", "parameters", "output"), ("filename",))
-    file = None
-    if "filename" in section:
-        filename = section["filename"]
-        if isinstance(filename, str) and PurePath(filename).suffix != ".ipynb":
-            reader.problem((*path, "filename"), f"'{filename}' is not a notebook; its name must end in .ipynb.")
-        else:
-            file = reader.file((*path, "filename"), filename, "a notebook")
-    parameters = section.get("parameters")
-    if parameters is None:
-        parameters = {}
-    if not isinstance(parameters, dict):
-        reader.problem(
-            (*path, "parameters"), "this must be a mapping from a name in the notebook to the name of its value."
-        )
-        parameters = {}
-    for name, source in parameters.items():
-        if not isinstance(name, str):
-            reader.problem((*path, "parameters", name), f"a parameter's name must be text, not {name!r}.")
-        if not isinstance(source, str):
+def _notebook(reader: _Reader, path: Path_, key: str, section: Mapping[str, Any]) -> Notebook:
+    file = reader.inputs_dir
+    if section["filename"] is not UNSOUND:
+        file = reader.file((*path, "filename"), section["filename"])
+    given = section["parameters"] if section["parameters"] is not UNSOUND else {}
+    parameters = {name: source for name, source in given.items() if source is not UNSOUND}
+    places = {name: reader.place((*path, "parameters", name)) for name in parameters}
+    places |= {name: reader.place((*path, name)) for name in ("filename", "parameters", "output")}
+    output = section["output"]
+    if output is None or output is UNSOUND:
+        return Notebook(key, file, parameters, places=places)
+    template = None
+    if output["template"] not in (None, UNSOUND):
+        template = reader.file((*path, "output", "template"), output["template"])
+        if output["format"] == "html":
             reader.problem(
-                (*path, "parameters", name),
-                f"this must be a name, not the value {source!r}: write the name of a workflow parameter here, and "
-                "its value under available_dates_sensor.",
+                (*path, "output", "template"),
+                "an AsciiDoc template makes a PDF; write format: pdf, or leave the template out.",
             )
-    pdf, template = False, None
-    if section.get("output") is not None:
-        output = reader.keys((*path, "output"), section["output"], ("format", "template"), ("format",))
-        pdf = output.get("format") == "pdf"
-        if "format" in output and not pdf:
-            reader.problem((*path, "output", "format"), f"the format must be pdf, not {output['format']!r}.")
-        if output.get("template") is not None:
-            template = reader.file((*path, "output", "template"), output["template"], "a template")
-    texts = {name: source for name, source in parameters.items() if isinstance(source, str)}
-    return Notebook(key, file or reader.inputs_dir, texts, pdf, template)
+    return Notebook(key, file, parameters, output["format"], output["code"] is True, template, places)
 
 
 def _sensor(
-    reader: _Reader, value: Any, workflows: Mapping[str, Workflow | None]
+    reader: _Reader, section: Any, workflows: Mapping[str, Workflow | None]
 ) -> tuple[str | None, tuple[str, ...] | None, tuple[Entry, ...]]:
+    if section is UNSOUND:
+        return None, None, ()
     root: Path_ = ("available_dates_sensor",)
-    section = reader.keys(root, value, ("schedule", "cdr_types", "workflows"), ("schedule", "workflows"))
-    schedule = section.get("schedule")
-    if schedule is not None:
-        complaint = _cron_complaint(schedule)
-        if complaint:
-            reader.problem((*root, "schedule"), complaint)
-    types = section.get("cdr_types")
-    if types is not None:
-        for path, element in reader.items((*root, "cdr_types"), types):
-            if element not in CDR_TYPES:
-                reader.problem(path, f"{element!r} is not a type of CDR; the types are {_listed(CDR_TYPES)}.")
+    if isinstance(section["schedule"], str) and (complaint := _cron_complaint(section["schedule"])):
+        reader.problem((*root, "schedule"), complaint)
     entries = []
-    if "workflows" in section:
-        for path, element in reader.items((*root, "workflows"), section["workflows"]):
-            entry = _entry(reader, path, element, workflows)
+    if section["workflows"] is not UNSOUND:
+        for n, part in enumerate(section["workflows"]):
+            entry = _entry(reader, (*root, "workflows", n), part, workflows)
             if entry:
                 entries.append(entry)
-    return schedule, tuple(types) if isinstance(types, list) else None, tuple(entries)
+    return section["schedule"], _types(section["cdr_types"]), tuple(entries)
 
 
-def _entry(reader: _Reader, path: Path_, value: Any, workflows: Mapping[str, Workflow | None]) -> Entry | None:
-    known = ("workflow_name", "parameters", "earliest_date", "date_stencil")
-    section = reader.keys(path, value, known, ("workflow_name",))
-    name = section.get("workflow_name")
-    workflow = None
-    if "workflow_name" in section:
-        if not isinstance(name, str):
-            reader.problem((*path, "workflow_name"), f"this must be the name of a workflow, not {name!r}.")
-        elif name not in workflows:
-            reader.problem(
-                (*path, "workflow_name"),
-                f"no workflow is called '{name}'; those above are {_listed(tuple(workflows)) or 'none'}.",
-            )
-        else:
-            workflow = workflows[name]
-    parameters = section.get("parameters")
-    if parameters is None:
-        parameters = {}
-    if not isinstance(parameters, dict) or not all(isinstance(key, str) for key in parameters):
-        reader.problem(
-            (*path, "parameters"), "this must be a mapping from the names of parameters (text) to their values."
-        )
-    else:
-        automatic = [key for key in AUTOMATIC if key in parameters]
-        if automatic:
-            reader.problem((*path, "parameters"), f"{_listed(tuple(automatic))}: given automatically; leave it out.")
-        if workflow:
-            _compare_parameters(reader, path, parameters, workflow)
-    earliest = _parsed(reader, (*path, "earliest_date"), section.get("earliest_date"), _date)
-    stencil = _parsed(reader, (*path, "date_stencil"), section.get("date_stencil"), _stencil)
-    if workflow is None or not isinstance(parameters, dict):
+def _types(types: Any) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(types)) if isinstance(types, list) else None
+
+
+def _entry(reader: _Reader, path: Path_, section: Any, workflows: Mapping[str, Workflow | None]) -> Entry | None:
+    if section is UNSOUND:
         return None
-    return Entry(workflow, parameters, earliest, stencil or DateStencil([0]))
+    name = section["workflow_name"]
+    if name is not UNSOUND and name not in workflows:
+        reader.problem(
+            (*path, "workflow_name"), f"no workflow is called '{name}'; those above are {listed(workflows) or 'none'}."
+        )
+    workflow = workflows.get(name)
+    if workflow and section["parameters"] is not UNSOUND:
+        _compare_parameters(reader, path, section["parameters"], workflow)
+    if workflow is None or not _is_sound(section):
+        return None
+    return Entry(
+        workflow,
+        section["parameters"],
+        section["earliest_date"],
+        section["date_stencil"],
+        _types(section["cdr_types"]),
+        section["require"],
+        section["every"],
+        frozenset(section["on_change"]),
+    )
 
 
 def _compare_parameters(reader: _Reader, path: Path_, given: Mapping[str, Any], workflow: Workflow) -> None:
@@ -365,55 +347,22 @@ def _compare_parameters(reader: _Reader, path: Path_, given: Mapping[str, Any], 
     unexpected = sorted(set(given) - required - set(AUTOMATIC))
     sentences = []
     if missing:
-        sentences.append(f"workflow '{workflow.name}' needs {_listed(tuple(missing))} as well; add the value")
+        sentences.append(f"workflow '{workflow.name}' needs {listed(missing)} as well; add the value")
     if unexpected:
-        sentences.append(f"workflow '{workflow.name}' has no parameter {_listed(tuple(unexpected))}; leave it out")
+        sentences.append(f"workflow '{workflow.name}' has no parameter {listed(unexpected)}; leave it out")
     if sentences:
         reader.problem((*path, "parameters"), "; ".join(sentences) + ".")
 
 
-def _parsed(reader: _Reader, path: Path_, value: Any, parse: Callable[[Any], T]) -> T | None:
-    if value is None:
-        return None
-    try:
-        return parse(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        reader.problem(path, f"{error}.")
-        return None
-
-
-def _date(value: Any) -> dt.date:
-    if isinstance(value, str):
-        return dt.date.fromisoformat(value)
-    if isinstance(value, dt.datetime) or not isinstance(value, dt.date):
-        raise TypeError(f"{value!r} is not a date; write it as 2016-01-01")
-    return value
-
-
-def _stencil(value: Any) -> DateStencil:
-    def dates(element: Any) -> Any:
-        """Turn dates that stand in quotes into dates."""
-        if isinstance(element, list):
-            return [dates(part) for part in element]
-        return dt.date.fromisoformat(element) if isinstance(element, str) else element
-
-    return DateStencil([dates(element) for element in value] if isinstance(value, list) else value)
-
-
-def _cron_complaint(schedule: Any) -> str | None:
-    way_out = 'write five fields in quotes, such as "0 0 * * *" for midnight UTC, or null to run once'
-    if not isinstance(schedule, str) or not croniter.is_valid(schedule):
-        return f"{schedule!r} is not a cron schedule; {way_out}."
+def _cron_complaint(schedule: str) -> str | None:
+    if not croniter.is_valid(schedule):
+        return f"{schedule!r} is not a cron schedule; {CRON}."
     try:
         croniter(schedule, dt.datetime.now(dt.UTC)).get_next()
     except CroniterBadDateError:
-        return f"'{schedule}' names a time that never comes; {way_out}."
+        return f"'{schedule}' names a time that never comes; {CRON}."
     return None
 
 
 def _dotted(path: Path_) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(f"'{name}'" for name in names)

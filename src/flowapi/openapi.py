@@ -86,7 +86,17 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "result": _object(query_id=_QUERY_ID, query_result={"type": "array", "items": {"type": "object"}}),
     "map": _object(type={"const": "FeatureCollection"}, features={"type": "array", "items": {"type": "object"}}),
     "cancel": _object(query_id=_QUERY_ID, status=_TEXT),
-    "dates": _object(available_dates={"type": "object", "additionalProperties": {"type": "array", "items": _DAY}}),
+    "dates": {
+        "type": "object",
+        "properties": {
+            "available_dates": {"type": "object", "additionalProperties": {"type": "array", "items": _DAY}},
+            "versions": {
+                "type": "object",
+                "additionalProperties": {"type": "object", "additionalProperties": _TEXT},
+            },
+        },
+        "required": ["available_dates"],
+    },
     "qa_list": {"type": "array", "items": _object(**_CHECK)},
     "qa_range": {"type": "array", "items": _object(**_OUTCOME)},
     "health": _object(status={"const": "ok"}, version=_TEXT),

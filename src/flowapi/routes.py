@@ -257,17 +257,30 @@ async def cancel_query(request: Request, caller: Caller, query_id: str) -> Respo
 @router.get(
     "/api/0/available_dates",
     summary="List the days of data.",
-    responses=described({200: ("Event type to its days, sorted.", "application/json", "dates")}, *_TOKEN_ERRORS),
+    responses=described(
+        {200: ("Event type to its days, sorted, and to the version of each.", "application/json", "dates")},
+        *_TOKEN_ERRORS,
+    ),
     openapi_extra=_SECURED,
 )
 async def get_available_dates(request: Request, caller: Caller) -> Response:
-    """List the days that each type of event has data for."""
+    """List the days that each type of event has data for; a day's version changes when the day is corrected."""
     _permit(request, caller, {"get_available_dates"})
     audit.query("get_available_dates")
     reply = await _ask(request, "get_available_dates", {})
     if not reply.ok:
         raise _backend_failure(reply)
-    return JsonResponse({"available_dates": reply.payload})
+    answer = {"available_dates": reply.payload}
+    versions = await _ask(request, "get_day_versions", {})
+    # A FlowMachine server of FlowKit's does not know of versions: its days are told without.
+    if versions.ok:
+        # A day may have come or gone between the two answers: it is told of in both places or in none.
+        answer["versions"] = {
+            event_type: {day: versions.payload[event_type][day] for day in days if day in versions.payload[event_type]}
+            for event_type, days in reply.payload.items()
+            if event_type in versions.payload
+        }
+    return JsonResponse(answer)
 
 
 @router.get(

@@ -304,6 +304,16 @@ async def get_available_dates(
     return await connection.perform(exchange.get_available_dates(event_types))
 
 
+async def get_day_versions(
+    *, connection: ASyncConnection, event_types: list[str] | None = None
+) -> dict[str, dict[str, str]]:
+    """Return the version of each day of data, by event type and ISO date; it changes when the day is corrected.
+
+    `event_types` keeps only these types. Empty where the server does not tell versions, as FlowKit's.
+    """
+    return await connection.perform(exchange.get_day_versions(event_types))
+
+
 async def get_available_qa_checks(
     *, connection: ASyncConnection, event_types: list[str] | None = None
 ) -> list[dict[str, str]]:

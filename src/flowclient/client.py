@@ -305,6 +305,14 @@ def get_available_dates(*, connection: Connection, event_types: list[str] | None
     return connection.perform(exchange.get_available_dates(event_types))
 
 
+def get_day_versions(*, connection: Connection, event_types: list[str] | None = None) -> dict[str, dict[str, str]]:
+    """Return the version of each day of data, by event type and ISO date; it changes when the day is corrected.
+
+    `event_types` keeps only these types. Empty where the server does not tell versions, as FlowKit's.
+    """
+    return connection.perform(exchange.get_day_versions(event_types))
+
+
 def get_available_qa_checks(*, connection: Connection, event_types: list[str] | None = None) -> list[dict[str, str]]:
     """Return the quality checks that there are, each as `{"cdr_type", "type_of_query_or_check"}`.
 

@@ -317,6 +317,13 @@ def get_available_dates(event_types: list[str] | None = None) -> Exchange[dict[s
     return {kind: days for kind, days in dates.items() if event_types is None or kind in event_types}
 
 
+def get_day_versions(event_types: list[str] | None = None) -> Exchange[dict[str, dict[str, str]]]:
+    """Return the version of each day of data, by event type; empty where the server does not tell versions."""
+    response = yield from get("available_dates", accept=frozenset({200}))
+    versions = _object(response).get("versions") or {}
+    return {kind: dict(days) for kind, days in versions.items() if event_types is None or kind in event_types}
+
+
 def get_available_qa_checks(event_types: list[str] | None = None) -> Exchange[list[dict[str, str]]]:
     """Return the QA checks that there are."""
     # With the slash: without it the server may answer with a redirect, which is not followed.

@@ -24,7 +24,8 @@ def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
     deployment = _prepared(directory, subscribers, days)
     with running(deployment) as cut_off, services(deployment, autoflow=False, cut_off=cut_off) as watch:
         _report(deployment)
-        reports = sorted((deployment.path / "autoflow" / "outputs" / "reports").glob("*.pdf"))
+        folder = deployment.path / "autoflow" / "outputs" / "reports"
+        reports, commuting = sorted(folder.glob("flows_report*.pdf")), sorted(folder.glob("commuting_report*.pdf"))
         token = deployment.path / "secrets" / "demo-token.txt"
         token.touch(mode=0o600)
         token.write_text(deployment.token("demo", days=7))
@@ -32,6 +33,7 @@ def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
         for what, where in (
             ("Report", reports[-1]),
             *([("", f"and {len(reports) - 1} more beside it, one a day since the flood")] if reports[1:] else []),
+            *([("", "and a report of commuting in the week before it")] if commuting else []),
             ("API", f"{deployment.api_url}/api/0/spec/redoc"),
             ("Token", token),
             ("Python", f"flowclient.connect(url={deployment.api_url!r}, token={str(token)!r})"),
@@ -95,11 +97,14 @@ def _load(deployment: Deployment, subscribers: int, days: int) -> None:
 
 
 def _notebooks(deployment: Deployment) -> None:
-    """The example's notebooks, with a workflow that compares each day since the flood with the days before it."""
+    """The examples' notebooks, with workflows for this country: each day since its flood, and the week before it."""
+    from autoflow.examples import example_files
+
     inputs = deployment.path / "autoflow" / "inputs"
     inputs.mkdir(parents=True, exist_ok=True)
-    for notebook in ("run_flows.ipynb", "flows_report.ipynb"):
-        (inputs / notebook).write_bytes((files("autoflow") / "examples" / notebook).read_bytes())
+    for example in ("flows_above_normal", "commuting"):
+        for file, content in example_files(example).items():
+            (inputs / file).write_bytes(content)
     (inputs / "workflows.yml").write_text((files("flowkit") / "demo_workflows.yml").read_text())
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,7 +77,8 @@ def _country() -> dict[str, dict[str, Any]]:
 class FakeFlowApi:
     """FlowAPI as the client sees it, with flows that are made up but the same each time.
 
-    `dates` may be changed while it runs; `withhold` makes every result empty; `down` makes it answer 500.
+    `dates` may be changed while it runs, and so may the `versions` of days, which it tells if there are any;
+    `withhold` makes every result empty; `down` makes it answer 500, `refusing` 401, and `slow` after so many seconds.
     """
 
     def __init__(self, geography: dict[str, dict[str, Any]] | None = None) -> None:
@@ -85,6 +87,9 @@ class FakeFlowApi:
         self.token = TOKEN
         self.withhold = False
         self.down = False
+        self.refusing = False
+        self.slow = 0.0
+        self.versions: dict[str, dict[str, str]] = {}
         self.requests: list[str] = []
         self._specs: dict[str, dict[str, Any]] = {}
         self._polled: set[str] = set()
@@ -106,9 +111,10 @@ class FakeFlowApi:
 
             def refused(self) -> bool:
                 fake.requests.append(self.path)
+                time.sleep(fake.slow)
                 if fake.down:
                     self.answer(500, {"msg": "out of order", "status": "error"})
-                elif self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                elif fake.refusing or self.headers.get("Authorization") != f"Bearer {TOKEN}":
                     self.answer(401, {"msg": "no token"})
                 else:
                     return False
@@ -126,7 +132,8 @@ class FakeFlowApi:
                     return
                 route, _, last = self.path.removeprefix("/api/0/").partition("/")
                 if route == "available_dates":
-                    self.answer(200, {"available_dates": fake.dates})
+                    versions = {"versions": fake.versions} if fake.versions else {}
+                    self.answer(200, {"available_dates": fake.dates, **versions})
                 elif route == "geography" and last in fake.geography:
                     self.answer(200, fake.geography[last])
                 elif route == "poll" and last in fake._specs:

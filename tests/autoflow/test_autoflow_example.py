@@ -1,29 +1,62 @@
 """The shipped example, from a week of data to nine reports."""
 
+import re
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+import scrapbook
 
-from autoflow.app import open_run_table, run_once, standings, warnings_of
-from autoflow.runs import Run
+from autoflow.app import run_once
+from autoflow.examples import copy_example, example_files, examples
+from autoflow.examples.__main__ import main as command
+from autoflow.planning import standings, warnings_of
+from autoflow.runs import Run, open_run_table
 from autoflow.settings import Settings
 from autoflow.workflows import read_workflows
 
 WEEK = [f"2016-01-0{n}" for n in range(1, 8)]
+# As a site has it that ran FlowKit's AutoFlow: none of our keys, and dates, strings and lists written in other ways.
+OF_FLOWKIT = """\
+workflows:
+  - name: flows_above_normal
+    notebooks:
+      flows_report:
+        filename: flows_report.ipynb
+        parameters:
+          flowapi_url: flowapi_url
+          aggregation_unit: aggregation_unit
+          reference_date: reference_date
+          previous_notebook: run_flows
+        output: {format: pdf}
+      run_flows:
+        filename: run_flows.ipynb
+        parameters: {flowapi_url: flowapi_url, aggregation_unit: aggregation_unit, date_ranges: date_ranges}
+
+available_dates_sensor:
+  schedule: "0 0 * * *"
+  cdr_types: ["calls", "sms"]
+  workflows:
+    - workflow_name: flows_above_normal
+      parameters: {aggregation_unit: "admin2"}
+      earliest_date: "2016-01-04"
+      date_stencil: [["2016-01-01", 2016-01-02], -1, 0]
+    - workflow_name: flows_above_normal
+      parameters: {aggregation_unit: "admin1"}
+      date_stencil:
+      - -2
+      - -1
+      - 0
+"""
 
 
 def inputs(folder: Path) -> Path:
     """Copy the example, as a user does."""
-    folder.mkdir()
-    for file in resources.files("autoflow").joinpath("examples").iterdir():
-        if file.name.endswith((".yml", ".ipynb")):
-            (folder / file.name).write_bytes(file.read_bytes())
+    copy_example("flows_above_normal", folder)
     return folder
 
 
@@ -31,7 +64,7 @@ def inputs(folder: Path) -> Path:
 def week(
     tmp_path_factory: pytest.TempPathFactory, fake_flowapi: Callable[[], Any]
 ) -> Iterator[tuple[Settings, list[Run]]]:
-    """The example after one pass over a week: calls for all of it, texts for five days."""
+    """A workflows.yml of FlowKit's form after one pass over a week: calls for all of it, texts for five days."""
     api = fake_flowapi()
     api.dates = {"calls": WEEK, "sms": WEEK[:5], "mds": ["2016-01-08"]}
     folder = tmp_path_factory.mktemp("example")
@@ -41,6 +74,7 @@ def week(
         autoflow_inputs_dir=inputs(folder / "inputs"),
         autoflow_outputs_dir=folder / "outputs",
     )
+    (settings.autoflow_inputs_dir / "workflows.yml").write_text(OF_FLOWKIT)
     runs = run_once(settings)
     yield settings, runs
     api.close()
@@ -119,11 +153,78 @@ def test_the_report_says_what_a_minister_asks(week: tuple[Settings, list[Run]]) 
     assert images.count("image") >= 2
 
 
-def test_the_example_is_sound(week: tuple[Settings, list[Run]]) -> None:
-    """Nothing in the example is warned of."""
-    settings, _ = week
+def test_the_example_says_what_flowkits_says(tmp_path: Path) -> None:
+    """The workflows.yml that is shipped means the same as FlowKit's: schedule, types, entries, notebooks and all."""
+    shipped = read_workflows(inputs(tmp_path / "inputs"))
+    (tmp_path / "inputs" / "workflows.yml").write_text(OF_FLOWKIT)
+    theirs = read_workflows(tmp_path / "inputs")
 
-    assert warnings_of(read_workflows(settings.autoflow_inputs_dir)) == []
+    assert shipped == theirs
+    assert len(shipped.entries) == 2
+    assert [notebook.key for notebook in shipped.workflows["flows_above_normal"].notebooks] == [
+        "run_flows",
+        "flows_report",
+    ]
+
+
+def test_the_notebooks_hand_over_what_flowkits_do(week: tuple[Settings, list[Run]]) -> None:
+    """run_flows glues two query ids and three periods under FlowKit's names, as other notebooks read them."""
+    _, runs = week
+    run = next(run for run in runs if run.parameters and run.parameters["aggregation_unit"] == "admin2")
+    scraps = scrapbook.read_notebook(run.outputs[0]["notebook"]).scraps
+
+    assert set(scraps) == {"query_ids", "date_periods"}
+    assert set(scraps["query_ids"].data) == {"flownormal", "flowabnormal"}
+    assert scraps["date_periods"].data["benchmark"] == ["2016-01-01", "2016-01-02"]
+    assert list(scraps["date_periods"].data) == ["benchmark", "comparison", "focal"]
+
+
+@pytest.mark.parametrize("name", examples())
+def test_an_example_is_sound(name: str, tmp_path: Path) -> None:
+    """Nothing in an example is warned of, and it can be copied into a new folder or an empty one."""
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "new" / "folder", tmp_path / "empty"):
+        written = copy_example(name, folder)
+
+        assert sorted(written) == sorted(folder.iterdir())
+        assert warnings_of(read_workflows(folder)) == []
+
+
+def test_every_example_says_what_it_shows() -> None:
+    """The examples have a sentence each; a name that is none of theirs is refused with those that are."""
+    assert list(examples()) == ["commuting", "flows_above_normal"]
+    assert all(re.fullmatch(r"[A-Z].*\.", said) for said in examples().values())
+    with pytest.raises(ValueError, match="no example 'flows'; there are commuting, flows_above_normal"):
+        example_files("flows")
+
+
+def test_the_command_copies_an_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without words the command lists the examples; with two it copies one; a mistake gets one sentence and code 1."""
+    assert command([]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"{name}: {shows}" in listed for name, shows in examples().items())
+    assert command(["commuting", str(tmp_path / "inputs")]) == 0
+    assert (tmp_path / "inputs" / "commuting_report.ipynb").is_file()
+    capsys.readouterr()
+    (tmp_path / "file").write_text("a file")
+    for words in (["commuting"], ["flows", "x"], ["commuting", str(tmp_path / "inputs")], ["commuting", "/proc/none"]):
+        assert command(words) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "Traceback" not in said
+
+
+def test_a_copy_replaces_nothing(tmp_path: Path) -> None:
+    """Where a file of the example's name stands already, nothing is written and the way out is told."""
+    (tmp_path / "workflows.yml").write_text("mine")
+    (tmp_path / "file").write_text("a file")
+
+    with pytest.raises(FileExistsError, match=r"has a workflows.yml already; name an empty directory"):
+        copy_example("commuting", tmp_path)
+    with pytest.raises(FileExistsError, match="is a file; name a directory"):
+        copy_example("commuting", tmp_path / "file")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "workflows.yml"]
+    assert (tmp_path / "workflows.yml").read_text() == "mine"
 
 
 @pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")

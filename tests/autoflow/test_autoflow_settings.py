@@ -63,6 +63,8 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
         ("autoflow_db_uri", "nonsense", "AUTOFLOW_DB_URI is not a database URI"),
         ("autoflow_db_uri", "sqlite://", "needs a file"),
         ("autoflow_parallel", "0", "greater than or equal to 1"),
+        ("autoflow_timezone", "Atlantis/Capital", "'Atlantis/Capital' is not a time zone"),
+        ("autoflow_notebook_timeout", "0", "greater than or equal to 1"),
     ],
 )
 def test_a_bad_value_is_refused_with_a_way_out(name: str, value: str, said: str) -> None:

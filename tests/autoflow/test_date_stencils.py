@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.stencil import DateStencil, InvalidDateIntervalError
+from autoflow.stencil import DateStencil, Days, InvalidDateIntervalError
 
 
 def day(number: int) -> dt.date:
@@ -83,6 +83,34 @@ def test_only_the_fitting_reference_date_is_available() -> None:
 def test_missing_days_are_named_in_order() -> None:
     """What is waited for can be said."""
     assert MIXED.missing(day(7), [day(2), day(5)]) == [day(1), day(4), day(6)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(1, 9))),
+    st.sets(st.dates(dt.date(2016, 1, 1), dt.date(2016, 2, 1))),
+)
+def test_missing_days_are_those_of_the_stencil_that_are_not_there(
+    pairs: list[tuple[int, int]], available: set[dt.date]
+) -> None:
+    """However many days there are, and in whatever collection, the missing ones are the difference."""
+    stencil = DateStencil([[start, start + length] for start, length in pairs])
+    expected = sorted(stencil.days(day(15)) - available)
+
+    assert stencil.missing(day(15), available) == expected
+    assert stencil.missing(day(15), Days(available)) == expected
+    assert stencil.missing(day(15), iter([*available, *available])) == expected
+
+
+def test_days_are_a_sequence_in_order() -> None:
+    """Days that are there come in order, each once; what is no day is not among them."""
+    days = Days([day(3), day(1), day(3)])
+
+    assert list(days) == [day(1), day(3)]
+    assert days[0] == day(1)
+    assert days[1:] == [day(3)]
+    assert day(3) in days
+    assert day(2) not in days
+    assert "2016-01-03" not in days
 
 
 def test_the_empty_stencil_is_always_satisfied() -> None:

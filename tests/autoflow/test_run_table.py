@@ -69,6 +69,28 @@ def test_a_run_that_succeeds_is_two_rows_and_runs_never_again(table: RunTable) -
     assert abs((dt.datetime.now(dt.UTC) - newest.timestamp).total_seconds()) < 30
 
 
+def test_a_table_that_is_only_read_is_made_by_nobody(uri: str, tmp_path: Path) -> None:
+    """Looking makes no table and no file; what others have recorded is seen, and nothing can be recorded."""
+    empty = RunTable(uri, read_only=True)
+    assert (empty.latest(), empty.begun()) == ({}, {})
+    empty.close()
+    assert list(tmp_path.iterdir()) == []
+    made = RunTable(uri)
+    run = made.claim("w", PARAMETERS, DAY)
+    assert run
+    made.succeed(run, ())
+    looking = RunTable(uri, read_only=True)
+
+    assert [each.state.value for each in looking.latest().values()] == ["success"]
+    assert looking.latest() == made.latest()
+    assert list(looking.begun()) == [run.run_id]
+    assert looking.begun()[str(run.run_id)] <= looking.latest()["w", run.parameters_hash].timestamp
+    with pytest.raises(sa.exc.DBAPIError, match=r"read-?only"):
+        looking.claim("other", PARAMETERS, DAY)
+    looking.close()
+    made.close()
+
+
 def test_the_hash_is_that_of_flowkit(table: RunTable) -> None:
     """Runs are known by the MD5 of their parameters as JSON, whatever the order of the names."""
     text = json.dumps(PARAMETERS, sort_keys=True, default=str)

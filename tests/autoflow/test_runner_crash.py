@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from autoflow.app import open_run_table, run_once
-from autoflow.runs import RunState
+from autoflow.app import run_once
+from autoflow.runs import RunState, open_run_table
 from autoflow.settings import Settings
 
 WORKFLOWS = """\

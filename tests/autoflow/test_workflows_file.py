@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoflow import app
+from autoflow import planning
 from autoflow.settings import Settings
 from autoflow.stencil import DateStencil
 from autoflow.workflows import Definition, WorkflowsError, read_workflows
@@ -69,7 +69,7 @@ def test_a_full_file_is_read(read: Callable[[str], Definition]) -> None:
 
     assert definition.schedule == "0 0 * * *"
     assert definition.cdr_types == ("calls", "sms")
-    assert [(notebook.key, notebook.pdf) for notebook in one.notebooks] == [("first", False), ("second", True)]
+    assert [(notebook.key, notebook.format) for notebook in one.notebooks] == [("first", None), ("second", "pdf")]
     assert one.notebooks[1].template is not None
     assert one.notebooks[1].template.name == "report.tpl"
     assert one.dependencies() == {"first": set(), "second": {"first"}}
@@ -88,6 +88,31 @@ def test_defaults_are_filled_in(read: Callable[[str], Definition]) -> None:
     definition = read(FULL.replace('"0 0 * * *"', "null").replace("  cdr_types: [calls, sms]\n", ""))
     assert definition.schedule is None
     assert definition.cdr_types is None
+
+
+def test_an_entry_may_choose_types_days_and_reruns(read: Callable[[str], Definition]) -> None:
+    """An entry's own keys arrive, and without them it has the defaults."""
+    more = "cdr_types: [mds, calls, mds], require: all, every: week, on_change: [data, notebooks, data]"
+    own, plain = (
+        read(FULL.replace("    - workflow_name: two", f"    - {{workflow_name: two, {keys}}}")).entries[1]
+        for keys in (more, "cdr_types: null, require: null, every: null, on_change: null")
+    )
+
+    assert own.cdr_types == ("mds", "calls")
+    assert (own.require, own.every, own.on_change) == ("all", "week", {"data", "notebooks"})
+    assert (plain.cdr_types, plain.require, plain.every, plain.on_change) == (None, "any", "day", frozenset())
+
+
+def test_a_report_is_a_pdf_or_a_page_with_or_without_code(read: Callable[[str], Definition]) -> None:
+    """The format is kept; no template and no code are the defaults."""
+    page = read(FULL.replace("format: pdf, template: report.tpl", "format: html, code: true"))
+    plain = read(FULL.replace("format: pdf, template: report.tpl", "format: pdf"))
+    found = [definition.workflows["one"].notebooks[1] for definition in (page, plain)]
+
+    assert [(notebook.format, notebook.code, notebook.template) for notebook in found] == [
+        ("html", True, None),
+        ("pdf", False, None),
+    ]
 
 
 def test_dates_may_be_text_or_dates(read: Callable[[str], Definition]) -> None:
@@ -142,8 +167,8 @@ MISTAKES = {
     "self": ("{url: flowapi_url}", "{url: first}", "wait for each other: first -> first"),
     "format": (
         "format: pdf, template: report.tpl",
-        "format: html",
-        "output.format: the format must be pdf, not 'html'",
+        "format: docx",
+        "output.format: the format must be one of 'pdf', 'html', not 'docx'",
     ),
     "no format": ("format: pdf, template: report.tpl", "template: report.tpl", "output: the key 'format' is missing"),
     "template": ("report.tpl", "fine.tpl", "output.template: there is no file 'fine.tpl'"),
@@ -155,6 +180,58 @@ MISTAKES = {
         "notebooks: {}",
         "workflows[1].notebooks: this must be",
     ),
+    "notebooks missing": (
+        "  - name: two\n    notebooks:\n      only: {filename: a.ipynb}",
+        "  - name: two",
+        "workflows[1]: the key 'notebooks' is missing",
+    ),
+    "entries missing": (
+        FULL[FULL.index("  workflows:\n    - workflow_name") :],
+        "",
+        "available_dates_sensor: the key 'workflows' is missing",
+    ),
+    "entries null": (
+        FULL[FULL.index("  workflows:\n    - workflow_name") :],
+        "  workflows:\n",
+        "available_dates_sensor.workflows: this must be a list",
+    ),
+    "blank": ("name: two", 'name: " "', "workflows[1].name: the name must not be blank"),
+    "schedule of its own": (
+        "  - name: two\n",
+        "  - name: two\n    schedule: null\n",
+        "workflows[1].schedule: this key",
+    ),
+    "no types": ("[calls, sms]", "[]", "cdr_types: this list is empty; name at least one, or leave the key out"),
+    "own types": (
+        "    - workflow_name: two\n",
+        "    - {workflow_name: two, cdr_types: [fax]}\n",
+        "[1].cdr_types[0]: 'fax'",
+    ),
+    "require": (
+        "    - workflow_name: two\n",
+        "    - {workflow_name: two, require: some}\n",
+        "one of 'any', 'all', not 'some'",
+    ),
+    "every": (
+        "    - workflow_name: two\n",
+        "    - {workflow_name: two, every: 7}\n",
+        "one of 'day', 'week', 'month', not 7",
+    ),
+    "change": (
+        "    - workflow_name: two\n",
+        "    - {workflow_name: two, on_change: [code]}\n",
+        "workflows[1].on_change[0]: this must be one of 'notebooks', 'data', not 'code'",
+    ),
+    "change no list": ("    - workflow_name: two\n", "    - {workflow_name: two, on_change: data}\n", "must be a list"),
+    "code": ("template: report.tpl}", "code: 1}", "output.code: this must be true or false, not 1"),
+    "html template": ("format: pdf", "format: html", "an AsciiDoc template makes a PDF; write format: pdf"),
+    "binary": ("{unit: admin3}", "{unit: !!binary aGk=}", "parameters.unit: a notebook cannot be given a bytes"),
+    "set": ("{unit: admin3}", "{unit: !!set {a, b}}", "a notebook cannot be given a set"),
+    "not a number": ("{unit: admin3}", "{unit: [.nan]}", "nan is not a number that a notebook can be given"),
+    "parameter number": ("{unit: admin3}", "{3: admin3}", "the name of a parameter must be text, not 3"),
+    "parameters list": ("{unit: admin3}", "[unit]", "this must be a mapping from the names of parameters"),
+    "compact day": ("earliest_date: 2016-01-04", 'earliest_date: "20160104"', "'20160104' is not a date; write it as"),
+    "moment": ("earliest_date: 2016-01-04", "earliest_date: 2016-01-04 10:00:00", "is not a date; write it as"),
     "who": (
         "workflow_name: two",
         "workflow_name: three",
@@ -162,7 +239,7 @@ MISTAKES = {
     ),
     "who number": ("workflow_name: two", "workflow_name: 2", "this must be the name of a workflow, not 2"),
     "who none": ("    - workflow_name: two\n", "    - {}\n", "workflows[1]: the key 'workflow_name' is missing"),
-    "automatic": ("{unit: admin3}", "{unit: admin3, reference_date: 1}", "'reference_date': given automatically"),
+    "automatic": ("{unit: admin3}", "{unit: admin3, reference_date: 1}", "'reference_date' is given automatically"),
     "url": ("{unit: admin3}", "{unit: admin3, flowapi_url: x}", "has no parameter 'flowapi_url'"),
     "both": (
         "{unit: admin3}",
@@ -250,13 +327,14 @@ def test_a_missing_file_names_the_setting(settings: Settings) -> None:
 def test_what_will_not_go_well_here_is_warned_of(
     read: Callable[[str], Definition], write_notebook: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A template without asciidoctor-pdf and a notebook that is none are told before anything runs."""
+    """A template without asciidoctor-pdf, and parameters that are not declared, are told before anything runs."""
     monkeypatch.setenv("PATH", "")
     definition = read(FULL)
     write_notebook("a.ipynb", "x = 1")
 
-    told = app.warnings_of(definition)
+    told = planning.warnings_of(definition)
 
     assert len(told) == 2
-    assert "asciidoctor-pdf is not installed" in told[0]
-    assert "b.ipynb cannot be read as a notebook" in told[1]
+    assert told[0].startswith("workflows.yml, line 10: workflows[0].notebooks.first.parameters.url: a.ipynb does not")
+    assert told[1].startswith("workflows.yml, line 7: workflows[0].notebooks.second.output: ")
+    assert "asciidoctor-pdf is not installed" in told[1]

@@ -271,6 +271,9 @@ class FakeFlowMachine(threading.Thread):
     def do_get_available_dates(self):
         return [ok({"calls": ["2016-01-01", "2016-01-02"], "sms": [], "mds": ["2016-01-01"], "topups": []})]
 
+    def do_get_day_versions(self):
+        return [ok({"calls": {"2016-01-01": "a1", "2016-01-02": "a2", "2016-01-03": "a3"}, "sms": {}, "mds": {}})]
+
     def do_list_qa_checks(self):
         return [ok({"available_qa_checks": [{"cdr_type": "calls", "type_of_query_or_check": "count_null_imeis"}]})]
 

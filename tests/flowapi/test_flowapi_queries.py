@@ -185,10 +185,18 @@ def test_a_query_is_cancelled(call, fake, spec):
 
 
 def test_available_dates_are_listed(call):
-    """The days of data come under the key that clients read."""
+    """The days of data come under the key that clients read, and beside them a version of each of these days."""
     answer = call("GET", "/api/0/available_dates")
     assert answer.status_code == 200
     assert answer.json()["available_dates"]["calls"] == ["2016-01-01", "2016-01-02"]
+    assert answer.json()["versions"] == {"calls": {"2016-01-01": "a1", "2016-01-02": "a2"}, "sms": {}, "mds": {}}
+
+
+def test_days_are_listed_where_no_versions_are_known(call, fake, monkeypatch):
+    """A FlowMachine server of FlowKit's, which knows no versions of days, still has its days listed."""
+    monkeypatch.setattr(fake, "do_get_day_versions", lambda: [b'{"status": "error", "msg": "?", "payload": {}}'])
+    answer = call("GET", "/api/0/available_dates")
+    assert (answer.status_code, list(answer.json())) == (200, ["available_dates"])
 
 
 def test_boundaries_are_fetched(call):

@@ -270,6 +270,17 @@ def test_available_dates(face, api, connection, answer):
         face.ask(ask(connection=connection))
 
 
+def test_versions_of_days(face, api, connection, answer):
+    """Versions of days come by event type; a server that does not tell them leaves nothing to compare."""
+    versions = {"calls": {"2016-01-01": "a"}, "sms": {"2016-01-01": "b"}}
+    api.on("GET", "/api/0/available_dates", answer(200, {"available_dates": {}, "versions": versions}))
+    ask = face.client.get_day_versions
+    assert face.ask(ask(connection=connection)) == versions
+    assert face.ask(ask(connection=connection, event_types=["sms", "mds"])) == {"sms": {"2016-01-01": "b"}}
+    api.on("GET", "/api/0/available_dates", answer(200, {"available_dates": {}}))
+    assert face.ask(ask(connection=connection)) == {}
+
+
 def test_quality_checks(face, api, connection, answer, caplog):
     """Quality checks are listed and read, as records and as frames, also while INFO is logged."""
     caplog.set_level(logging.INFO)

@@ -21,6 +21,7 @@ ACTIONS = {
     "get_result",
     "get_geography",
     "get_available_dates",
+    "get_day_versions",
     "list_qa_checks",
     "get_qa_checks",
     "cancel_query",

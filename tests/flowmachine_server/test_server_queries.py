@@ -244,6 +244,9 @@ def test_the_stored_days_are_told(wire):
     """Every event type that has data is listed with its days, in order."""
     days = [str(FIRST + dt.timedelta(days=n)) for n in range(DAYS)]
     assert wire.ask("get_available_dates")["payload"] == {"calls": days, "sms": days[:1]}
+    versions = wire.ask("get_day_versions")["payload"]
+    assert {event_type: list(held) for event_type, held in versions.items()} == {"calls": days, "sms": days[:1]}
+    assert len({version for held in versions.values() for version in held.values()}) == len(days) + 1
 
 
 def test_quality_checks_are_told(wire):
@@ -387,6 +390,7 @@ def test_a_corrected_day_makes_a_new_question_and_leaves_the_others(tmp_path, ne
     client = Wire(server.port)
     first, second = client.run(people()), client.run(people("2016-01-02"))
     client.wait(first)
+    versions = client.ask("get_day_versions")["payload"]
     # The first thirty wrote texts in A at noon, after these calls.
     store_day(lake, FIRST, [(s, 10, "d") for s in range(50)])
     corrected = client.run(people())
@@ -395,6 +399,8 @@ def test_a_corrected_day_makes_a_new_question_and_leaves_the_others(tmp_path, ne
     assert client.rows(corrected) == [{"pcod": "A", "value": 30}, {"pcod": "D", "value": 20}]
     assert client.rows(first) == [{"pcod": "A", "value": 40}, {"pcod": "C", "value": 20}]
     assert client.run(people("2016-01-02")) == second
+    since = client.ask("get_day_versions")["payload"]
+    assert [(t, d) for t, days in since.items() for d in days if days[d] != versions[t][d]] == [("calls", str(FIRST))]
     store_day(lake, FIRST + dt.timedelta(days=4), usual_day(3))
     assert client.ask("get_available_dates")["payload"]["calls"][-1] == "2016-01-05"
     client.close()

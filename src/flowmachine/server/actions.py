@@ -253,6 +253,14 @@ def get_available_dates(machine: Machine) -> Reply:
     return Reply(ok=True, payload={event_type: days for event_type, days in dates.items() if days})
 
 
+def get_day_versions(machine: Machine) -> Reply:
+    """The version of each stored day of every event type: another one once the day is corrected."""
+    snapshot = machine.session.engine.snapshot()
+    held = {event_type: snapshot.days.get(event_type, {}) for event_type in EVENT_TYPES}
+    versions = {name: {str(day): days[day].file.stem for day in sorted(days)} for name, days in held.items() if days}
+    return Reply(ok=True, payload=versions)
+
+
 def list_qa_checks(machine: Machine) -> Reply:
     """The quality checks that have results."""
     checks = flowdb.catalogue.list_checks(machine.catalogue)
@@ -337,6 +345,7 @@ ACTIONS: dict[str, Action] = {
         get_result,
         get_geography,
         get_available_dates,
+        get_day_versions,
         list_qa_checks,
         get_qa_checks,
         cancel_query,

@@ -1,0 +1,1 @@
+"""The files of this example; `workflows.yml` says what they are."""

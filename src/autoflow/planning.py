@@ -1,0 +1,231 @@
+"""Planning: how each workflow stands for each date, what would run now, and why the rest would not."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autoflow.fingerprints import Fingerprints, reported_versions
+from autoflow.notebooks import problems_of, warnings_of
+from autoflow.runs import Run, RunState, RunTable, open_run_table
+from autoflow.sensor import (
+    Candidate,
+    FlowApiError,
+    candidate_for,
+    candidates,
+    days_that_count,
+    named,
+    reported_dates,
+    types_of,
+)
+from autoflow.settings import Settings
+from autoflow.stencil import Days
+from autoflow.workflows import Definition, read_workflows
+
+__all__ = [
+    "STATES",
+    "Overview",
+    "Standing",
+    "overview",
+    "plan",
+    "standings",
+    "survey",
+    "version_warnings",
+    "warnings_of",
+]
+
+STATES: Mapping[str, str] = {
+    "success": "done",
+    "running": "running",
+    "due": "due",
+    "failed": "failed",
+    "waiting": "waiting for data",
+    "held back": "cannot run here",
+    "withdrawn": "data withdrawn since",
+    "left out": "before its earliest date",
+}
+"""What each state means."""
+
+Fingerprint = Callable[[Candidate], Mapping[str, str] | None]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one workflow stands for one date: the state, why it has not run if it has not, and whether it starts now."""
+
+    candidate: Candidate
+    state: str
+    reason: str
+    run: Run | None = None
+    starts: bool = False
+
+    @property
+    def own_parameters(self) -> dict[str, Any]:
+        """Give the parameters that workflows.yml sets, without those that come with the date."""
+        automatic = ("reference_date", "date_ranges")
+        return {name: value for name, value in self.candidate.parameters.items() if name not in automatic}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Every standing of a deployment at a moment.
+
+    `note` says why FlowAPI could not be asked, if so: then only runs that the table knows are here. `strangers`
+    is the number of runs in the table whose workflow or parameters are not in workflows.yml any more; `begun`
+    holds the moment at which each run began, by run id.
+    """
+
+    definition: Definition
+    standings: list[Standing]
+    made: dt.datetime
+    note: str = ""
+    strangers: int = 0
+    begun: Mapping[str, dt.datetime] | None = None
+
+    def duration(self, standing: Standing) -> dt.timedelta | None:
+        """Give how long the last attempt of a standing took; None if it has not ended or is not known."""
+        run = standing.run
+        if run is None or run.state is RunState.running or not self.begun:
+            return None
+        start = self.begun.get(str(run.run_id))
+        return run.timestamp - start if start else None
+
+
+def standings(settings: Settings) -> list[Standing]:
+    """Tell how each workflow stands for each date, and why it has not run where it has not.
+
+    Nothing is made or changed. Raises WorkflowsError, FileNotFoundError or FlowApiError.
+    """
+    return _overview(settings, reported_dates(settings)).standings
+
+
+def plan(settings: Settings) -> Overview:
+    """Tell what would run now, in its order (`starts`), and why the rest would not. Raises as `standings` does."""
+    return _overview(settings, reported_dates(settings))
+
+
+def overview(settings: Settings) -> Overview:
+    """Tell how everything stands, from the run table alone where FlowAPI does not answer (`note` says why)."""
+    try:
+        reported, note = reported_dates(settings), ""
+    except FlowApiError as error:
+        reported, note = None, str(error)
+    return replace(_overview(settings, reported), note=note)
+
+
+def _overview(settings: Settings, reported: Mapping[str, Iterable[dt.date]] | None) -> Overview:
+    definition = read_workflows(settings.autoflow_inputs_dir)
+    table = open_run_table(settings, read_only=True)
+    try:
+        prints = Fingerprints(reported_versions(settings) if reported and _asks_for_data(definition) else {})
+        return replace(survey(definition, reported, table, prints.of), begun=table.begun())
+    finally:
+        table.close()
+
+
+def _asks_for_data(definition: Definition) -> bool:
+    return any("data" in entry.on_change for entry in definition.entries)
+
+
+def version_warnings(settings: Settings, definition: Definition) -> list[str]:
+    """Tell if runs are asked for again on replaced data, and FlowAPI does not tell which days were replaced."""
+    if not _asks_for_data(definition) or reported_versions(settings):
+        return []
+    said = f"FlowAPI at {settings.flowapi_url} does not tell the versions of days, so 'data' has no effect"
+    return [f"available_dates_sensor: on_change: {said}; a FlowAPI of this version does."]
+
+
+def survey(
+    definition: Definition,
+    reported: Mapping[str, Iterable[dt.date]] | None,
+    table: RunTable,
+    fingerprint: Fingerprint = lambda _: None,
+) -> Overview:
+    """Compare what workflows.yml asks for and the days that are there with the run table.
+
+    `reported` holds the days of each type of CDR; None means that they are not known. `fingerprint` gives what
+    a candidate's run would be made from.
+    """
+    now = dt.datetime.now(dt.UTC)
+    latest = table.latest()
+    by_type = {name: Days(days) for name, days in (reported or {}).items()}
+    workflows = {entry.workflow.name: entry.workflow for entry in definition.entries}
+    problems = {name: " ".join(problems_of(workflow)) for name, workflow in workflows.items()}
+    found: list[Standing] = []
+    for candidate in candidates(definition, by_type) if reported is not None else ():
+        run = latest.pop(candidate.key, None)
+        standing = _standing(candidate, run, table, now, fingerprint)
+        earliest = definition.entries[candidate.entry].earliest_date
+        if standing.state == "waiting" and earliest and candidate.reference_date < earliest:
+            standing = replace(standing, state="left out")
+        if standing.starts and problems[candidate.workflow.name]:
+            standing = replace(standing, state="held back", reason=problems[candidate.workflow.name], starts=False)
+        found.append(standing)
+    there = None
+    if reported is not None:
+        entries = definition.entries
+        there = [days_that_count(types_of(definition, entry, by_type), by_type, entry.require) for entry in entries]
+    kept = [_kept(run, definition, there, table, now) for run in latest.values()]
+    found += [standing for standing in kept if standing]
+    return Overview(definition, found, now, strangers=kept.count(None))
+
+
+def _standing(
+    candidate: Candidate, run: Run | None, table: RunTable, now: dt.datetime, fingerprint: Fingerprint
+) -> Standing:
+    if run is None:
+        if candidate.waits_for:
+            return Standing(candidate, "waiting", candidate.waits_for)
+        return Standing(candidate, "due", "runs at the next tick", starts=True)
+    made_of = fingerprint(candidate) if candidate.on_change else None
+    held = table.held_back(run, now, made_of, candidate.on_change)
+    if run.state is RunState.running:
+        if held:
+            return Standing(candidate, "running", held, run)
+        return Standing(
+            candidate, "running", "its process ended; taken up at the next tick", run, candidate.waits_for is None
+        )
+    if candidate.missing:
+        gone = f"{named(candidate.missing)}, which it needs, {'is' if len(candidate.missing) == 1 else 'are'} gone"
+        return Standing(candidate, "withdrawn", f"{gone}; {_what_is_left(run)}", run)
+    if run.state is RunState.success:
+        if held or candidate.waits_for:
+            return Standing(candidate, "success", "", run)
+        changed = ", ".join(run.changed(made_of, candidate.on_change))
+        return Standing(candidate, "due", f"changed since it ran: {changed}", run, starts=True)
+    if candidate.waits_for:
+        return Standing(candidate, "failed", f"{candidate.waits_for}; it failed before: {run.error}", run)
+    return Standing(
+        candidate, "failed", f"{held or 'tried again at the next tick'}: {run.error}", run, starts=held is None
+    )
+
+
+def _kept(
+    run: Run,
+    definition: Definition,
+    there: list[Days] | None,
+    table: RunTable,
+    now: dt.datetime,
+) -> Standing | None:
+    """Give how a run stands whose date is not, or not known to be, available; None if no entry asks for it."""
+    day = run.reference_date
+    for number, entry in enumerate(definition.entries):
+        if day is None or entry.workflow.name != run.workflow_name:
+            continue
+        available = there[number] if there is not None else Days()
+        candidate = candidate_for(entry, day, available, number=number)
+        if candidate.key != (run.workflow_name, run.parameters_hash):
+            continue
+        if run.state is RunState.running:
+            held = table.held_back(run, now)
+            return Standing(candidate, "running", held or "its process ended before it did", run)
+        if there is not None and day not in available:
+            return Standing(candidate, "withdrawn", f"{day} is no longer available; {_what_is_left(run)}", run)
+        return Standing(candidate, run.state.value, run.error or "", run)
+    return None
+
+
+def _what_is_left(run: Run) -> str:
+    if run.state is RunState.success:
+        return "what it made is kept, and it does not run again"
+    return f"it had failed before: {run.error}"

@@ -1,0 +1,149 @@
+"""The service between its ticks: small, awake to signals and to workflows.yml, and the same process throughout."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoflow.runs import open_run_table
+from autoflow.settings import Settings
+
+WORKFLOWS = """\
+workflows: [{name: w, notebooks: {n: {filename: n.ipynb}}}]
+available_dates_sensor: {schedule: "%s", workflows: [{workflow_name: w}]}
+"""
+SMALL = 50 * 1024
+
+
+@pytest.fixture
+def serve(settings: Settings, token: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start `autoflow serve`, whose log goes to the file `log`; it is ended after the test."""
+    started: list[subprocess.Popen[bytes]] = []
+    environment = {
+        **os.environ,
+        "FLOWAPI_URL": settings.flowapi_url,
+        "FLOWAPI_TOKEN": token,
+        "AUTOFLOW_INPUTS_DIR": str(settings.autoflow_inputs_dir),
+        "AUTOFLOW_OUTPUTS_DIR": str(settings.autoflow_outputs_dir),
+        "AUTOFLOW_LOG_LEVEL": "DEBUG",
+    }
+
+    def start() -> subprocess.Popen[bytes]:
+        with (tmp_path / "log").open("ab") as log:
+            started.append(subprocess.Popen([sys.executable, "-m", "autoflow", "serve"], env=environment, stderr=log))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass in time"
+        time.sleep(0.05)
+
+
+def waits(process: subprocess.Popen[bytes]) -> bool:
+    return b"autoflow.waiting" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+
+
+def memory(process: subprocess.Popen[bytes]) -> int:
+    """What a process holds resident, in KiB."""
+    return int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[0])
+
+
+def dates(settings: Settings) -> list[str]:
+    table = open_run_table(settings)
+    found = sorted(str(run.reference_date) for run in table.history() if run.state.value == "success")
+    table.close()
+    return found
+
+
+def test_the_service_is_small_whenever_it_waits(  # noqa: PLR0917  (pytest gives them by name)
+    settings: Settings,
+    flowapi: Any,
+    serve: Callable[[], Any],
+    write_notebook: Callable[..., Path],
+    write_workflows: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    """Before and after its ticks it holds less than 50 MB and no file but its own, and ends well when told to."""
+    write_notebook("n.ipynb", "p = 1")
+    write_workflows(WORKFLOWS % "0 0 1 1 *")
+    flowapi.dates = {"calls": ["2016-01-01"]}
+    process = serve()
+    until(lambda: waits(process))
+    time.sleep(1)
+    before, files = memory(process), len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+    assert dates(settings) == []
+
+    # Of two ticks a second apart the first runs the notebook; then the schedule is put far away again.
+    write_workflows(WORKFLOWS % "* * * * * *")
+    until(lambda: dates(settings) == ["2016-01-01"])
+    write_workflows(WORKFLOWS % "0 0 1 1 *")
+    log = tmp_path / "log"
+    until(lambda: waits(process) and f"until={time.gmtime().tm_year + 1}" in log.read_text().replace('"', "")[-300:])
+    time.sleep(1)
+    assert before < SMALL
+    assert memory(process) < SMALL
+    assert len(list(Path(f"/proc/{process.pid}/fd").iterdir())) == files
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    said = log.read_text()
+    assert "event=stopped" in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+
+def test_a_broken_workflows_file_stops_nothing_but_the_runs(  # noqa: PLR0917  (pytest gives them by name)
+    settings: Settings,
+    flowapi: Any,
+    serve: Callable[[], Any],
+    write_notebook: Callable[..., Path],
+    write_workflows: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    """While workflows.yml is broken the service lives and says so; once it is mended what was missed runs."""
+    write_notebook("n.ipynb", "p = 1")
+    write_workflows(WORKFLOWS % "0 0 1 1 *")
+    flowapi.dates = {"calls": ["2016-01-01"]}
+    process = serve()
+    until(lambda: waits(process))
+    write_workflows("workflows: [")
+    until(lambda: "has become unusable" in (tmp_path / "log").read_text())
+    until(lambda: waits(process))
+    assert dates(settings) == []
+    write_workflows(WORKFLOWS % "0 0 1 1 *")
+    until(lambda: dates(settings) == ["2016-01-01"])
+
+
+def test_a_stop_is_heard_at_any_moment(  # noqa: PLR0917  (pytest gives them by name)
+    settings: Settings,
+    flowapi: Any,
+    serve: Callable[[], Any],
+    write_notebook: Callable[..., Path],
+    write_workflows: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    """SIGTERM in a tick, between ticks, or as one program follows the other ends the service well."""
+    write_notebook("n.ipynb", "p = 1")
+    write_workflows(WORKFLOWS % "* * * * * *")
+    flowapi.dates = {"calls": []}
+    for pause in (0.0, 0.4, 0.9, 1.3):
+        process = serve()
+        until(lambda process=process: waits(process))
+        time.sleep(pause)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, (tmp_path / "log").read_text()
+    assert "Traceback" not in (tmp_path / "log").read_text()

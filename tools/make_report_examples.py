@@ -1,0 +1,73 @@
+"""Makes the example reports of the documentation: a synthetic country, from its delivery to PDF, and pages as pictures.
+
+    python tools/make_report_examples.py [--demo DIR]
+
+Runs `flowkit demo --once` in a temporary directory, or takes the demo that is in DIR, and writes docs/reports/. The
+pictures need pdftoppm (poppler-utils). The country is the same each time; the reports say when they were made.
+"""
+
+import argparse
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+TARGET = Path(__file__).parents[1] / "docs" / "reports"
+REPORTS = {
+    "flows_above_normal": "flows_report__*_2016-01-14_*.pdf",
+    "commuting": "commuting_report__*_2016-01-10_*.pdf",
+}
+LARGEST = 200_000
+"""Bytes that a picture may have."""
+
+
+def main() -> None:
+    """Make the reports and their pictures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--demo", type=Path, help="a directory in which `flowkit demo` has run")
+    demo = parser.parse_args().demo
+    if not shutil.which("pdftoppm"):
+        sys.exit("pdftoppm draws the pages, and is not installed; install poppler-utils.")
+    with tempfile.TemporaryDirectory(prefix="flowkit-") as folder:
+        if demo is None:
+            demo = Path(folder) / "demo"
+            subprocess.run([sys.executable, "-m", "flowkit", "demo", str(demo), "--once"], check=True)
+        TARGET.mkdir(parents=True, exist_ok=True)
+        for name, pattern in REPORTS.items():
+            found = sorted(
+                (demo / "autoflow" / "outputs" / "reports").glob(pattern), key=lambda file: file.stat().st_mtime
+            )
+            if not found:
+                sys.exit(f"{demo} has no report {pattern}; was `flowkit demo` stopped before its end?")
+            shutil.copyfile(found[-1], TARGET / f"{name}.pdf")
+            _pictures(TARGET / f"{name}.pdf")
+
+
+def _pictures(pdf: Path) -> None:
+    """Draw each page beside the PDF, in place of former pictures."""
+    for former in pdf.parent.glob(f"{pdf.stem}-*.png"):
+        former.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["pdftoppm", "-r", "110", "-png", str(pdf), f"{folder}/page"], check=True)
+        for number, page in enumerate(sorted(Path(folder).iterdir()), start=1):
+            target = pdf.parent / f"{pdf.stem}-{number}.png"
+            target.write_bytes(_small(Image.open(page)))
+            print(f"{target.relative_to(TARGET.parents[1])}: {target.stat().st_size:,} bytes")
+
+
+def _small(page: Image.Image) -> bytes:
+    """Give a page as PNG, with as many colours as the limit of its size allows."""
+    for colours in (256, 128, 64, 32, 16):
+        written = io.BytesIO()
+        page.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
+        if written.tell() < LARGEST:
+            break
+    return written.getvalue()
+
+
+if __name__ == "__main__":
+    main()
