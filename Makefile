@@ -25,10 +25,12 @@ setup-dev: .venv/.dev
 	@$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Everything that this machine can; what it lacks is installed where that may be, or left out in one line.
+# Everything that this machine can; what it lacks is installed where that may be, or left out in one line. Two processes
+# side by side; each has engines of its own, which take 2 GB of memory.
+WORKERS ?= 2
 test: .venv/.dev
 	@tools/install_engines.sh
-	$(bin)/python -m pytest $(TESTS)
+	$(bin)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 25 $(TESTS)
 
 check: .venv/.dev
 	$(bin)/ruff check

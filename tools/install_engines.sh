@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what tests need beside Python, where it may: PostgreSQL with PostGIS, Java for Spark, poppler-utils, strace
-# and asciidoctor-pdf.
+# Installs what tests need beside Python, where it may: PostgreSQL with PostGIS, Java for Spark, poppler-utils, strace,
+# asciidoctor-pdf and Chromium.
 # Says in one line what it left out. Exits 0 all the same, unless REQUIRE_ENGINES=1.
 set -u
 
@@ -15,6 +15,7 @@ has_postgres() {
 has_java() { command -v java >/dev/null 2>&1 || [ -x "${JAVA_HOME:-/none}/bin/java" ]; }
 has_poppler() { command -v pdftotext >/dev/null 2>&1 && command -v pdftoppm >/dev/null 2>&1; }
 has_strace() { command -v strace >/dev/null 2>&1; }
+has_chromium() { command -v chromium >/dev/null 2>&1; }
 has_asciidoctor() { command -v asciidoctor-pdf >/dev/null 2>&1; }
 missing() {
     has_postgres || printf 'PostgreSQL with PostGIS, '
@@ -22,6 +23,7 @@ missing() {
     has_poppler || printf 'poppler-utils, '
     has_strace || printf 'strace, '
     has_asciidoctor || printf 'asciidoctor-pdf, '
+    has_chromium || printf 'Chromium, '
 }
 may() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
 knows() { apt-cache show "$1" >/dev/null 2>&1; }
@@ -45,6 +47,7 @@ if [ -n "$(missing)" ] && may; then
     has_poppler || add poppler-utils
     has_strace || add strace
     has_asciidoctor || add ruby-asciidoctor-pdf
+    has_chromium || add chromium
 fi
 
 left=$(missing)

@@ -1,9 +1,11 @@
 """Makes the example reports of the documentation: a synthetic country, from its delivery to PDF, and pages as pictures.
+And a picture of the status page that goes with them.
 
     python tools/make_report_examples.py [--demo DIR]
 
-Runs `flowkit demo --once` in a temporary directory, or takes the demo that is in DIR, and writes docs/reports/. The
-pictures need pdftoppm (poppler-utils). The country is the same each time; the reports say when they were made.
+Runs `flowkit demo --once` in a temporary directory, or takes the demo that is in DIR, and writes docs/reports/ and
+docs/pictures/autoflow-status.png. The pictures need pdftoppm (poppler-utils) and chromium. The country is the same each
+time; the reports say when they were made.
 """
 
 import argparse
@@ -16,7 +18,11 @@ from pathlib import Path
 
 from PIL import Image
 
-TARGET = Path(__file__).parents[1] / "docs" / "reports"
+from flowkit.deployment import Deployment
+from flowkit.services import autoflow_environment, services
+
+DOCS = Path(__file__).parents[1] / "docs"
+TARGET, STATUS = DOCS / "reports", DOCS / "pictures" / "autoflow-status.png"
 REPORTS = {
     "flows_above_normal": "flows_report__*_2016-01-14_*.pdf",
     "commuting": "commuting_report__*_2016-01-10_*.pdf",
@@ -30,8 +36,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--demo", type=Path, help="a directory in which `flowkit demo` has run")
     demo = parser.parse_args().demo
-    if not shutil.which("pdftoppm"):
-        sys.exit("pdftoppm draws the pages, and is not installed; install poppler-utils.")
+    for program, package in (("pdftoppm", "poppler-utils"), ("chromium", "chromium")):
+        if not shutil.which(program):
+            sys.exit(f"{program} draws the pages, and is not installed; install {package}.")
     with tempfile.TemporaryDirectory(prefix="flowkit-") as folder:
         if demo is None:
             demo = Path(folder) / "demo"
@@ -45,6 +52,7 @@ def main() -> None:
                 sys.exit(f"{demo} has no report {pattern}; was `flowkit demo` stopped before its end?")
             shutil.copyfile(found[-1], TARGET / f"{name}.pdf")
             _pictures(TARGET / f"{name}.pdf")
+        _status(demo, Path(folder))
 
 
 def _pictures(pdf: Path) -> None:
@@ -55,8 +63,24 @@ def _pictures(pdf: Path) -> None:
         subprocess.run(["pdftoppm", "-r", "110", "-png", str(pdf), f"{folder}/page"], check=True)
         for number, page in enumerate(sorted(Path(folder).iterdir()), start=1):
             target = pdf.parent / f"{pdf.stem}-{number}.png"
-            target.write_bytes(_small(Image.open(page)))
-            print(f"{target.relative_to(TARGET.parents[1])}: {target.stat().st_size:,} bytes")
+            _write(target, Image.open(page))
+
+
+def _status(demo: Path, folder: Path) -> None:
+    """Draw the beginning of the status page of the demo's AutoFlow."""
+    deployment, page, shot = Deployment.open(demo), folder / "status.html", folder / "status.png"
+    with services(deployment, autoflow=False):
+        command = [sys.executable, "-m", "autoflow", "status", "--html", str(page)]
+        subprocess.run(command, env=autoflow_environment(deployment), check=True)
+    browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    size = ["--force-device-scale-factor=1.5", "--window-size=1080,960", f"--user-data-dir={folder / 'browser'}"]
+    subprocess.run([*browser, *size, f"--screenshot={shot}", page.as_uri()], check=True, capture_output=True)
+    _write(STATUS, Image.open(shot))
+
+
+def _write(target: Path, picture: Image.Image) -> None:
+    target.write_bytes(_small(picture))
+    print(f"{target.relative_to(DOCS.parent)}: {target.stat().st_size:,} bytes")
 
 
 def _small(page: Image.Image) -> bytes:

@@ -17,12 +17,13 @@ from rich.table import Column, Table
 
 from autoflow import planning
 from autoflow import status as status_page
-from autoflow.grammar import json_schema
+from autoflow.examples import copy_example, examples
+from autoflow.grammar import AUTOMATIC, json_schema
 from autoflow.log import write_log_to_stderr
 from autoflow.notebooks import problems_of, warnings_of
-from autoflow.runs import Run, RunState
+from autoflow.runs import Run, RunState, complaint
 from autoflow.sensor import FlowApiError
-from autoflow.settings import Settings
+from autoflow.settings import Settings, complaints
 from autoflow.workflows import WorkflowsError, read_workflows
 
 cli = typer.Typer(
@@ -38,9 +39,8 @@ def main() -> None:
     try:
         cli()
     except ValidationError as error:
-        for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"]).upper()
-            _say(f"{name}: {problem['msg'].removeprefix('Value error, ')}" if name else problem["msg"])
+        for sentence in complaints(error):
+            _say(sentence)
     except (WorkflowsError, FlowApiError) as error:
         _say(str(error))
     except OSError as error:
@@ -48,10 +48,11 @@ def main() -> None:
         where = f"{error.filename}: {error.strerror}; see AUTOFLOW_INPUTS_DIR and AUTOFLOW_OUTPUTS_DIR."
         _say(where if error.filename else str(error))
     except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
-        cause = str(error.__cause__ or error).strip().splitlines()[0]
-        _say(f"The run table's database cannot be used: {cause}; see AUTOFLOW_DB_URI and AUTOFLOW_DB_PASSWORD.")
+        _say(complaint(error))
     except ModuleNotFoundError as error:
-        _say(f"The Python package '{error.name}' is not installed; install flowkit[autoflow].")
+        # That of Prefect is a sentence of our own: it comes with another extra.
+        missing = f"The Python package '{error.name}' is not installed; install flowkit[autoflow]."
+        _say(str(error) if error.name == "prefect" else missing)
     else:
         return
     sys.exit(1)
@@ -96,6 +97,67 @@ def once(
     if any(problems_of(entry.workflow) for entry in entries):
         # The log has told them.
         raise typer.Exit(1)
+
+
+@cli.command()
+def rerun(
+    workflow: Annotated[str, typer.Argument(help="A workflow that the sensor runs.")],
+    dates: Annotated[
+        list[dt.datetime], typer.Argument(metavar="DATE", formats=["%Y-%m-%d"], help="Dates that it has run for.")
+    ],
+) -> None:
+    """Make a workflow due again for dates that it has run for; what it made before is kept."""
+    from autoflow import app  # noqa: PLC0415
+
+    settings = _settings()
+    try:
+        runs = app.rerun(settings, workflow, [date.date() for date in dates])
+    except WorkflowsError:
+        raise
+    except ValueError as error:
+        _say(str(error))
+        raise typer.Exit(1) from None
+    for run in runs:
+        own = {name: value for name, value in (run.parameters or {}).items() if name not in AUTOMATIC}
+        told = f" ({', '.join(f'{name}={value}' for name, value in own.items())})" if own else ""
+        print(f"{run.workflow_name} {run.reference_date}{told} is due again; it runs at the next tick.")
+
+
+@cli.command()
+def prefect() -> None:
+    """Give the sensor to the Prefect server of PREFECT_API_URL, with the schedule, and run it until SIGTERM."""
+    from autoflow.prefect_flows import PrefectError, serve_with_prefect  # noqa: PLC0415  (Prefect is seldom there)
+
+    try:
+        serve_with_prefect(_settings())
+    except PrefectError as error:
+        _say(str(error))
+        raise typer.Exit(1) from None
+
+
+@cli.command()
+def example(
+    name: Annotated[str | None, typer.Argument(help="The name of an example.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="The directory that gets it.")] = None,
+) -> None:
+    """Copy an example, workflows.yml and its notebooks, into a directory; without a name, list them."""
+    known = examples()
+    if name is None:
+        for each, shows in known.items():
+            print(f"{each}: {shows}")
+        return
+    if folder is None:
+        _say(f"Name the directory that is to get the example: autoflow example {name} DIR.")
+        raise typer.Exit(1)
+    try:
+        written = copy_example(name, folder)
+    except ValueError as error:
+        _say(str(error))
+        raise typer.Exit(1) from None
+    except OSError as error:
+        _say(f"{error.filename}: {error.strerror}." if error.filename else str(error))
+        raise typer.Exit(1) from None
+    print(f"{folder} has {', '.join(path.name for path in written)}.")
 
 
 @cli.command()

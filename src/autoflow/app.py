@@ -16,7 +16,7 @@ from typing import TypeVar
 import sqlalchemy.exc
 
 from autoflow import waiting
-from autoflow.execution import Kernels, NotebookError, Stopped, execute
+from autoflow.execution import STOPPED, Kernels, NotebookError, Order, Stopped, execute, side_by_side
 from autoflow.fingerprints import Fingerprints, reported_versions
 from autoflow.grammar import AUTOMATIC
 from autoflow.log import hide, log, write_log_to_stderr
@@ -36,10 +36,14 @@ PATIENCE = (0.5, 1, 2, 4, 8)
 
 
 class Runner:
-    """One process at work on the run table: it keeps the leases of its runs, and can be stopped from any thread."""
+    """One process at work on the run table: it keeps the leases of its runs, and can be stopped from any thread.
 
-    def __init__(self, settings: Settings) -> None:
+    `in_order` begins the notebooks of each run, as `execute` takes it.
+    """
+
+    def __init__(self, settings: Settings, in_order: Order = side_by_side) -> None:
         self.settings = settings
+        self.in_order = in_order
         hide(settings.flowapi_token.get_secret_value())
         self.table = open_run_table(settings)
         self.kernels = Kernels(threading.Semaphore(settings.autoflow_parallel))
@@ -113,9 +117,9 @@ class Runner:
 
     def _execute(self, candidate: Candidate, run: Run) -> Run | None:
         try:
-            outputs = execute(run, candidate.workflow, self.settings, self.kernels)
+            outputs = execute(run, candidate.workflow, self.settings, self.kernels, self.in_order)
         except Stopped:
-            return self._recorded(run, lambda: self.table.give_back(run, "AutoFlow was stopped while this ran."))
+            return self._recorded(run, lambda: self.table.give_back(run, STOPPED))
         except NotebookError as error:
             told, made = str(error), error.outputs
             return self._recorded(run, lambda: self.table.fail(run, told, made))
@@ -127,6 +131,11 @@ class Runner:
             log.error("a run failed in a way that is AutoFlow's own fault", error=repr(error), **_names(run))
             told = f"AutoFlow itself failed: {type(error).__name__}: {error}"
             return self._recorded(run, lambda: self.table.fail(run, told))
+        except BaseException:
+            # Whoever looks next may take it at once.
+            self.stop()
+            self._recorded(run, lambda: self.table.give_back(run, STOPPED))
+            raise
         return self._recorded(run, lambda: self.table.succeed(run, outputs))
 
     def _recorded(self, run: Run, record: Callable[[], Run | None]) -> Run | None:
@@ -173,8 +182,8 @@ def run_once(settings: Settings, progress: Progress | None = None, *, retry_fail
     FileNotFoundError or FlowApiError with a sentence for the user; a notebook that fails raises nothing.
     """
     definition = read_workflows(settings.autoflow_inputs_dir)
-    with _runner(settings) as runner:
-        return _tick(runner, definition, progress, retry_failed=retry_failed)[0]
+    with open_runner(settings) as runner:
+        return tick(runner, definition, progress, retry_failed=retry_failed)[0]
 
 
 def serve(
@@ -192,8 +201,8 @@ def serve(
         if since == "start":
             definition = read_workflows(settings.autoflow_inputs_dir)
             if definition.schedule is None:
-                with _runner(settings) as runner, stop.stopping(runner):
-                    return _tick(runner, definition, progress)[0]
+                with open_runner(settings) as runner, stop.stopping(runner):
+                    return tick(runner, definition, progress)[0]
             log.info("waiting for the schedule", schedule=definition.schedule, timezone=settings.autoflow_timezone)
         while since != "stop":
             # Taken before the file is read, so that no change of it is missed.
@@ -264,20 +273,20 @@ def _pass(settings: Settings, progress: Progress | None, stop: "_Stop", since: S
         return None
     names = {entry.workflow.name for entry in definition.entries}
     try:
-        with _runner(settings) as runner, stop.stopping(runner):
+        with open_runner(settings) as runner, stop.stopping(runner):
             keys = {key for key in runner.table.latest() if key[0] in names}
             if since == "tick":
-                _, keys = _tick(runner, definition, progress)
-            return _next_wake(runner.table, definition, settings, keys)
+                _, keys = tick(runner, definition, progress)
+            return next_wake(runner.table, definition, settings, keys)
     except (FlowApiError, OSError, sqlalchemy.exc.SQLAlchemyError) as error:
         log.error("this tick came to nothing", error=str(error.__cause__ or error))
         return min(_after(max(settings.autoflow_retry_delay, 5)), _scheduled(definition, settings))
 
 
-def _tick(
+def tick(
     runner: Runner, definition: Definition, progress: Progress | None, *, retry_failed: bool = False
 ) -> tuple[list[Run], set[tuple[str, str]]]:
-    """Run what is due; give the ended runs, and the keys of all that could run."""
+    """Run what is due; give the ended runs, and the keys of all that could run. Raises FlowApiError."""
     reported = reported_dates(runner.settings, runner.stopped)
     # Looked at anew for each tick: a notebook that was mended runs without any attempt lost.
     broken = _told_problems(definition)
@@ -371,10 +380,11 @@ def _is_running(table: RunTable, candidate: Candidate) -> bool:
 
 
 @contextmanager
-def _runner(settings: Settings) -> Iterator[Runner]:
+def open_runner(settings: Settings, in_order: Order = side_by_side) -> Iterator[Runner]:
+    """Give a runner with its folders made and what dead ones left there removed; it is closed at the end."""
     for folder in (settings.notebooks_dir, settings.reports_dir, settings.working_dir):
         folder.mkdir(parents=True, exist_ok=True)
-    runner = Runner(settings)
+    runner = Runner(settings, in_order)
     _clear_leftovers(runner)
     try:
         yield runner
@@ -455,7 +465,7 @@ def _scheduled(definition: Definition, settings: Settings) -> dt.datetime:
     return next_tick(definition.schedule, _now(), settings.autoflow_timezone)
 
 
-def _next_wake(table: RunTable, definition: Definition, settings: Settings, keys: set[tuple[str, str]]) -> dt.datetime:
+def next_wake(table: RunTable, definition: Definition, settings: Settings, keys: set[tuple[str, str]]) -> dt.datetime:
     """Give the next tick of the schedule, or the moment before it at which one of the runs may be taken again."""
     latest = table.latest()
     changes = [table.next_change(latest[key]) for key in keys if key in latest]

@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,9 +24,15 @@ from autoflow.secrecy import REMOVED, Secret
 from autoflow.settings import Settings
 from autoflow.workflows import Notebook, Workflow
 
-# What a kernel must not see although this process does: the ways into databases.
+STOPPED = "AutoFlow was stopped while this ran."
+# Executes one notebook and gives its output; a NotebookError, which holds a sentence, has been noted already.
+Execute = Callable[[Notebook], Mapping[str, str]]
+# Has every notebook of a run executed, each once those that it reads have ended well.
+Order = Callable[[Run, Workflow, Execute], object]
+# What a kernel must not see although this process does: the ways into databases and into a Prefect server.
 WITHHELD = re.compile(
     r"AUTOFLOW_DB_\w+|PG(PASSWORD|PASSFILE|SERVICE\w*|USER|HOST)|FLOWETL_\w+"
+    r"|PREFECT_((SERVER_)?API_(KEY|AUTH_STRING|DATABASE_(CONNECTION_URL|PASSWORD))|_CONTROL_TOKEN)"
     r"|\w*(FLOWDB|FLOWAUTH|POSTGRES|DATABASE|_DB_)\w*(PASS|PASSWORD|URI|URL|DSN|KEY)",
     re.IGNORECASE,
 )
@@ -94,49 +100,75 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def execute(run: Run, workflow: Workflow, settings: Settings, kernels: Kernels) -> tuple[Mapping[str, str], ...]:
+def side_by_side(_: Run, workflow: Workflow, execute: Execute) -> None:
+    """Begin each notebook as soon as those that it reads have ended well, in threads of this process."""
+    notebooks = {notebook.key: notebook for notebook in workflow.notebooks}
+    graph = graphlib.TopologicalSorter(workflow.dependencies())
+    graph.prepare()
+    under_way: dict[Future[Mapping[str, str]], str] = {}
+    with ThreadPoolExecutor(max_workers=len(notebooks), thread_name_prefix="notebook") as pool:
+        while graph.is_active():
+            under_way |= {pool.submit(execute, notebooks[key]): key for key in graph.get_ready()}
+            if not under_way:
+                break
+            for task in wait(under_way, return_when=FIRST_COMPLETED).done:
+                key = under_way.pop(task)
+                with suppress(NotebookError):
+                    task.result()
+                    graph.done(key)
+
+
+def execute(
+    run: Run, workflow: Workflow, settings: Settings, kernels: Kernels, in_order: Order = side_by_side
+) -> tuple[Mapping[str, str], ...]:
     """Execute the notebooks of a run, each once those that it reads are done, and make their reports.
 
-    Notebooks that do not wait for each other run side by side, as far as `kernels` has room. Gives one
+    `in_order` begins them; however many it begins at once, they run as far as `kernels` has room. Gives one
     mapping a notebook: its `key`, the path of the executed `notebook` and of the `report`, if any.
     Raises NotebookError when a notebook fails (those that do not need it still run), Stopped when told to.
     """
     job = _Job(run, workflow, settings, kernels, settings.working_dir / str(run.run_id))
     for folder in (job.working, settings.notebooks_dir, settings.reports_dir):
         folder.mkdir(parents=True, exist_ok=True)
-    notebooks = {notebook.key: notebook for notebook in workflow.notebooks}
-    graph = graphlib.TopologicalSorter(workflow.dependencies())
-    graph.prepare()
+    secret = Secret(settings.flowapi_token.get_secret_value())
     failures: list[str] = []
-    under_way: dict[Future[None], str] = {}
+
+    def one(notebook: Notebook) -> Mapping[str, str]:
+        try:
+            _one(notebook, job)
+        # Whatever goes wrong, in a library or here, fails this run and no other.
+        except Exception as error:
+            said = STOPPED if job.unwanted else secret.out_of(_sentence(_failure(notebook, error)))
+            failures.append(said)
+            raise NotebookError(said) from None
+        return job.outputs[notebook.key]
+
     try:
-        with ThreadPoolExecutor(max_workers=len(notebooks), thread_name_prefix="notebook") as pool:
-            while graph.is_active():
-                for key in graph.get_ready():
-                    under_way[pool.submit(_one, notebooks[key], job)] = key
-                if not under_way:
-                    break
-                for task in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    key = under_way.pop(task)
-                    try:
-                        task.result()
-                        graph.done(key)
-                    except (NotebookError, report.ReportError) as error:
-                        failures.append(str(error))
-                    except OSError as error:
-                        failures.append(_unwritten(notebooks[key], error))
-                    # Whatever else goes wrong, in a library or here, fails this run and no other.
-                    except Exception as error:
-                        failures.append(f"{notebooks[key].path.name}: {type(error).__name__}: {error}")
+        in_order(run, workflow, one)
+    except Exception as error:
+        failures.append(secret.out_of(_sentence(f"The run was not carried through: {type(error).__name__}: {error}.")))
+    except BaseException:
+        # An interrupt leaves nothing behind that would write into a folder that is gone.
+        kernels.stop()
+        raise
     finally:
         shutil.rmtree(job.working, ignore_errors=True)
-    made = tuple(job.outputs[notebook.key] for notebook in workflow.notebooks if notebook.key in job.outputs)
     if job.unwanted:
         raise Stopped
+    made = tuple(job.outputs[notebook.key] for notebook in workflow.notebooks if notebook.key in job.outputs)
+    if not failures and len(made) < len(workflow.notebooks):
+        failures.append("The run ended before every notebook had begun; the log of what carried it tells why.")
     if failures:
-        secret = Secret(settings.flowapi_token.get_secret_value())
-        raise NotebookError(secret.out_of(" ".join(_sentence(failure) for failure in failures)), made)
+        raise NotebookError(" ".join(failures), made)
     return made
+
+
+def _failure(notebook: Notebook, error: Exception) -> str:
+    if isinstance(error, (NotebookError, report.ReportError)):
+        return str(error)
+    if isinstance(error, OSError):
+        return _unwritten(notebook, error)
+    return f"{notebook.path.name}: {type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True)
@@ -160,7 +192,7 @@ def _one(notebook: Notebook, job: _Job) -> None:
     run, settings, outputs = job.run, job.settings, job.outputs
     with job.kernels.slots:
         if job.unwanted:
-            raise NotebookError("stopped")
+            raise NotebookError(STOPPED)
         values = {
             **(run.parameters or {}),
             **{key: output["notebook"] for key, output in list(outputs.items())},

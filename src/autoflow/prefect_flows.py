@@ -12,11 +12,8 @@ import keyword
 import multiprocessing
 import os
 import re
-import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,15 +22,16 @@ import yaml
 from pydantic import SecretStr, ValidationError
 
 from autoflow import app
-from autoflow.execution import NotebookError, Stopped, execute
-from autoflow.fingerprints import Fingerprints
+from autoflow.execution import Execute, NotebookError, Order
+from autoflow.fingerprints import Fingerprints, Versions, reported_versions
 from autoflow.log import write_log_to_stderr
-from autoflow.runs import Run, RunState, RunTable, json_safe
+from autoflow.notebooks import problems_of
+from autoflow.runs import Run, RunState, complaint, json_safe
 from autoflow.schedule import next_tick
 from autoflow.secrecy import Secret
-from autoflow.sensor import Candidate, FlowApiError
-from autoflow.settings import SECRETS, Settings
-from autoflow.stencil import DateStencil
+from autoflow.sensor import Candidate, FlowApiError, candidate_for, types_of
+from autoflow.settings import SECRETS, Settings, complaints
+from autoflow.stencil import DateStencil, Days
 from autoflow.workflows import (
     AUTOMATIC,
     Definition,
@@ -71,8 +69,6 @@ DEPLOYMENT = "autoflow"
 # What a Prefect flow cannot be called with by name.
 TAKEN = ("parameters", "return_state", "wait_for", "self")
 
-STOPPED = "AutoFlow was stopped while this ran."
-
 
 class PrefectError(RuntimeError):
     """Prefect cannot do what it is asked to; the message says why and what to do."""
@@ -97,13 +93,19 @@ def make_notebooks_workflow(
             candidate = _candidate(workflow, given)
         except (TypeError, ValueError) as error:
             return Failed(message=str(error))
+        if problems := problems_of(workflow):
+            return Failed(message=" ".join(problems))
         try:
-            with _runner(settings, _as_tasks) as runner:
-                run = runner.run(candidate, fingerprint=Fingerprints({}).of(candidate))
+            versions = reported_versions(settings)
+            candidate = _as_the_sensor_has_it(candidate, settings, versions)
+            made_of = Fingerprints(versions).of(candidate)
+            with app.open_runner(settings, _as_tasks) as runner:
+                run = runner.run(candidate, fingerprint=made_of)
                 if run is None:
-                    latest = runner.table.latest().get(candidate.key)
-                    why = latest and runner.table.held_back(latest, dt.datetime.now(dt.UTC))
-                    return Completed(name="Skipped", message=f"{_title(candidate)}: {why or 'left to another runner'}.")
+                    latest, now = runner.table.latest().get(candidate.key), dt.datetime.now(dt.UTC)
+                    why = latest and runner.table.held_back(latest, now, made_of, candidate.on_change)
+                    said = f"{workflow.name} {candidate.reference_date}: {why or 'left to another runner'}."
+                    return Completed(name="Skipped", message=said)
         except Exception as error:
             return Failed(message=_told(error, settings))
         return _state_of(run)
@@ -127,17 +129,19 @@ def available_dates_sensor(
         if deployment.id:
             write_log_to_stderr(settings.autoflow_log_level)
         definition = _definition(settings, cdr_types, workflows)
-        with _runner(settings, _as_subflow(contextvars.copy_context())) as runner:
-            runs, keys = app._tick(runner, definition, _telling())
-            again = _next_retry(runner.table, keys)
+        with app.open_runner(settings, _as_subflow(contextvars.copy_context())) as runner:
+            runs, keys = app.tick(runner, definition, _telling())
+            again = app.next_wake(runner.table, definition, settings, keys)
     # Prefect would keep the traceback of what is raised here, with whatever stands in it.
     except Exception as error:
         return Failed(message=_told(error, settings))
     _come_again(definition, again, settings.autoflow_timezone)
-    failed = [run for run in runs if run.state is RunState.failed]
-    if failed:
-        sentences = "; ".join(f"{run.workflow_name} {run.reference_date}: {run.error}" for run in failed)
-        return Failed(message=f"{len(failed)} of {_counted(len(runs))} failed: {sentences}")
+    failed = [f"{run.workflow_name} {run.reference_date}: {run.error}" for run in runs if run.state is RunState.failed]
+    told = [f"{len(failed)} of {_counted(len(runs))} failed: {'; '.join(failed)}"] if failed else []
+    workflows_asked = {entry.workflow.name: entry.workflow for entry in definition.entries}.values()
+    told += [f"{workflow.name} is held back: {said}" for workflow in workflows_asked for said in problems_of(workflow)]
+    if told:
+        return Failed(message=" ".join(told))
     return Completed(message=f"{_counted(len(runs))} succeeded." if runs else "Nothing was due.")
 
 
@@ -181,129 +185,41 @@ class _Deployments(PrefectRunner):
         super().handle_sigterm(*args, **kwargs)
 
 
-class _Runner(app.Runner):
-    """A runner that leaves it to `walk` when each notebook of a run begins."""
-
-    def __init__(self, settings: Settings, walk: "_Walk") -> None:
-        super().__init__(settings)
-        self.walk = walk
-
-    def _execute(self, candidate: Candidate, run: Run) -> Run | None:
-        try:
-            outputs = _execute_by(self.walk, run, candidate.workflow, self.settings, self)
-        except Stopped:
-            return self._recorded(run, lambda: self.table.give_back(run, STOPPED))
-        except NotebookError as error:
-            told, made = str(error), error.outputs
-            return self._recorded(run, lambda: self.table.fail(run, told, made))
-        return self._recorded(run, lambda: self.table.succeed(run, outputs))
-
-
-# Executes one notebook; gives the sentence of its failure, if any, and what it left.
-_One = Callable[[Notebook], tuple[str | None, Mapping[str, str]]]
-_Walk = Callable[[Run, Workflow, _One], None]
-
-
-class _Apart(Settings):
-    """The settings of a run, with a working directory of its own for one notebook."""
-
-    folder: Path
-
-    @property
-    def working_dir(self) -> Path:
-        """Directory of the notebook's files in the making."""
-        return self.folder
-
-
-def _execute_by(
-    walk: _Walk, run: Run, workflow: Workflow, settings: Settings, runner: app.Runner
-) -> tuple[Mapping[str, str], ...]:
-    """Execute a run as `autoflow.execution.execute` does, each notebook at the time that `walk` chooses."""
-    folder = settings.working_dir / str(run.run_id)
-    needed = workflow.dependencies()
-    made: dict[str, Mapping[str, str]] = {}
-    failures: dict[str, str] = {}
-
-    def one(notebook: Notebook) -> tuple[str | None, Mapping[str, str]]:
-        apart = _Apart.model_construct(**dict(settings), folder=folder / str(workflow.notebooks.index(notebook)))
-        read = {key: made[key]["notebook"] for key in needed[notebook.key]}
-        given = replace(run, parameters={**(run.parameters or {}), **read})
-        try:
-            (made[notebook.key],) = execute(given, Workflow(workflow.name, (notebook,)), apart, runner.kernels)
-        except NotebookError as error:
-            made.update({output["key"]: output for output in error.outputs})
-            failures[notebook.key] = str(error)
-        except Stopped:
-            failures[notebook.key] = STOPPED
-        except OSError as error:
-            failures[notebook.key] = f"{notebook.path.name}: {error.strerror or error}."
-        return failures.get(notebook.key), made.get(notebook.key, {})
-
-    try:
-        walk(run, workflow, one)
-    # Prefect needs its server at every step, which may go away.
-    except Exception as error:
-        said = f"Prefect did not carry the run through: {type(error).__name__}: {error}."
-        failures[""] = _without_token(said, settings)
-    except BaseException:
-        # So a cancelled flow is ended; the run is given back, and whoever looks next may take it at once.
-        runner.stop()
-        runner.table.give_back(run, "The flow was cancelled while this ran.")
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    if runner.kernels.unwanted(str(run.run_id)):
-        raise Stopped
-    outputs = tuple(made[notebook.key] for notebook in workflow.notebooks if notebook.key in made)
-    if not failures and len(outputs) < len(workflow.notebooks):
-        # A flow or task that Prefect gives up ends without a word to us.
-        failures[""] = "Prefect ended the flow before every notebook had run; its log tells why."
-    if failures:
-        raise NotebookError(" ".join(failures.values()), outputs)
-    return outputs
-
-
-def _as_tasks(run: Run, workflow: Workflow, one: _One) -> None:
-    """Run the notebooks as tasks of the flow that is under way."""
+def _as_tasks(_: Run, workflow: Workflow, execute: Execute) -> list[str]:
+    """Run the notebooks as tasks of the flow that is under way; give the sentences of those that failed."""
     futures: dict[str, PrefectFuture[Any]] = {}
     needed = workflow.dependencies()
     # A workflow's notebooks stand in an order in which each comes after those that it reads.
     for notebook in workflow.notebooks:
-        future = _task(notebook, one).submit(wait_for=[futures[key] for key in sorted(needed[notebook.key])])
+        future = _task(notebook, execute).submit(wait_for=[futures[key] for key in sorted(needed[notebook.key])])
         futures[notebook.key] = future
     wait(list(futures.values()))
+    return [f"{future.state.message}" for future in futures.values() if future.state.is_failed()]
 
 
-def _as_subflow(context: contextvars.Context) -> _Walk:
+def _as_subflow(context: contextvars.Context) -> Order:
     """Run the notebooks as a flow of their own under the flow whose context is given."""
 
-    def walk(run: Run, workflow: Workflow, one: _One) -> None:
-        failures: list[str] = []
-
-        def noting(notebook: Notebook) -> tuple[str | None, Mapping[str, str]]:
-            failure, output = one(notebook)
-            if failure:
-                failures.append(failure)
-            return failure, output
-
+    def in_order(run: Run, workflow: Workflow, execute: Execute) -> None:
         def run_notebooks(_: Mapping[str, Any]) -> State[Any]:
-            _as_tasks(run, workflow, noting)
+            failures = _as_tasks(run, workflow, execute)
             return Failed(message=" ".join(failures)) if failures else Completed()
 
         subflow = _flow(workflow, run_notebooks, f"{_flow_name(workflow.name)} {run.reference_date}")
         # Runs are under way in threads, each of which must know the flow above it.
         context.copy().run(subflow, **_as_given(workflow, run.parameters or {}), return_state=True)
 
-    return walk
+    return in_order
 
 
-def _task(notebook: Notebook, one: _One) -> Any:
+def _task(notebook: Notebook, execute: Execute) -> Any:
     # Neither the token nor anything else is a parameter, and a failure is a sentence, not a traceback with values.
     @task(name=notebook.key, task_run_name=lambda: notebook.key, cache_policy=NO_CACHE, retries=0, persist_result=False)
     def run_notebook() -> State[Any]:
-        failure, output = one(notebook)
-        if failure:
-            return Failed(message=failure)
+        try:
+            output = execute(notebook)
+        except NotebookError as error:
+            return Failed(message=str(error))
         return Completed(message=", ".join(value for name, value in output.items() if name != "key"))
 
     return run_notebook
@@ -373,6 +289,23 @@ def _candidate(workflow: Workflow, given: Mapping[str, Any]) -> Candidate:
     return Candidate(workflow, day, json_safe({**own, "reference_date": day, "date_ranges": pairs}))
 
 
+def _as_the_sensor_has_it(candidate: Candidate, settings: Settings, versions: Versions) -> Candidate:
+    """Give a candidate the types of CDR, and what makes it run again, of the sensor's entry that comes to the same.
+
+    Where workflows.yml has none, every type that FlowAPI tells of counts.
+    """
+    try:
+        definition = read_workflows(settings.autoflow_inputs_dir)
+    except (WorkflowsError, FileNotFoundError):
+        return replace(candidate, cdr_types=tuple(sorted(versions)))
+    for entry in definition.entries:
+        types = types_of(definition, entry, versions)
+        same = candidate_for(entry, candidate.reference_date, Days(), types)
+        if same.key == candidate.key:
+            return replace(candidate, cdr_types=types, on_change=entry.on_change)
+    return replace(candidate, cdr_types=tuple(sorted(versions)))
+
+
 def _date(value: Any, name: str) -> dt.date:
     try:
         if isinstance(value, str):
@@ -399,10 +332,6 @@ def _counted(runs: int) -> str:
     return f"{runs} run" if runs == 1 else f"{runs} runs"
 
 
-def _title(candidate: Candidate) -> str:
-    return f"{candidate.workflow.name} {candidate.reference_date}"
-
-
 def _definition(settings: Settings, cdr_types: Any, workflows: Any) -> Definition:
     """Read workflows.yml, with the sensor's section as the flow's parameters have it where they say something."""
     definition = read_workflows(settings.autoflow_inputs_dir)
@@ -415,18 +344,6 @@ def _definition(settings: Settings, cdr_types: Any, workflows: Any) -> Definitio
     return definition_of(settings.autoflow_inputs_dir, {**document, "available_dates_sensor": sensor})
 
 
-@contextmanager
-def _runner(settings: Settings, walk: _Walk) -> Iterator[_Runner]:
-    for folder in (settings.notebooks_dir, settings.reports_dir, settings.working_dir):
-        folder.mkdir(parents=True, exist_ok=True)
-    runner = _Runner(settings, walk)
-    app._clear_leftovers(runner)
-    try:
-        yield runner
-    finally:
-        runner.close()
-
-
 def _telling() -> app.Progress:
     """Give what notes in the flow's log how its runs begin and end."""
     logger = get_run_logger()
@@ -437,20 +354,11 @@ def _telling() -> app.Progress:
     return tell
 
 
-def _next_retry(table: RunTable, keys: Collection[tuple[str, str]]) -> dt.datetime | None:
-    """Give the moment from which a failed run may be tried again."""
-    latest = table.latest()
-    failed = [latest[key] for key in keys if key in latest and latest[key].state is RunState.failed]
-    return min((moment for moment in map(table.next_change, failed) if moment), default=None)
-
-
-def _come_again(definition: Definition, moment: dt.datetime | None, zone: str) -> None:
+def _come_again(definition: Definition, moment: dt.datetime, zone: str) -> None:
     """Schedule a run of the sensor's deployment between two ticks, as `autoflow serve` wakes for a retry."""
-    now = dt.datetime.now(dt.UTC)
-    if moment is None or not deployment.id or not definition.schedule:
+    if not deployment.id or not definition.schedule:
         return
-    moment = max(moment, now + dt.timedelta(seconds=1))
-    if moment >= next_tick(definition.schedule, now, zone):
+    if moment >= next_tick(definition.schedule, dt.datetime.now(dt.UTC), zone):
         return
     try:
         with get_client(sync_client=True) as client:
@@ -491,22 +399,11 @@ def _told(error: Exception, settings: Settings | None) -> str:
     """Give the sentence for what keeps AutoFlow from running anything."""
     match error:
         case ValidationError():
-            return "; ".join(_complaint(problem) for problem in error.errors())
+            return "; ".join(complaints(error))
         case WorkflowsError() | FlowApiError() | OSError():
             return str(error)
         case sqlalchemy.exc.SQLAlchemyError():
-            cause = str(error.__cause__ or error).strip().partition("\n")[0]
-            return f"The run table cannot be used: {cause}; see AUTOFLOW_DB_URI and AUTOFLOW_DB_PASSWORD."
+            return complaint(error)
         case _:
             said = f"AutoFlow itself failed: {type(error).__name__}: {error}"
-            return _without_token(said, settings) if settings else said
-
-
-def _without_token(text: str, settings: Settings) -> str:
-    return Secret(settings.flowapi_token.get_secret_value()).out_of(text)
-
-
-def _complaint(problem: Mapping[str, Any]) -> str:
-    name = ".".join(str(part) for part in problem["loc"]).upper()
-    said = problem["msg"].removeprefix("Value error, ")
-    return f"{name}: {said}" if name else said
+            return Secret(settings.flowapi_token.get_secret_value()).out_of(said) if settings else said

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from autoflow.settings import Settings
 
@@ -418,6 +419,12 @@ def open_run_table(settings: Settings, *, read_only: bool = False) -> RunTable:
     uri = settings.autoflow_db_uri or f"sqlite:///{settings.autoflow_outputs_dir.resolve() / 'autoflow.db'}"
     limits = Limits(settings.autoflow_max_attempts, settings.autoflow_retry_delay, settings.autoflow_lease)
     return RunTable(uri, settings.autoflow_db_password.get_secret_value(), limits, read_only=read_only)
+
+
+def complaint(error: SQLAlchemyError) -> str:
+    """Say in a sentence that the run table cannot be used."""
+    cause = str(error.__cause__ or error).strip().partition("\n")[0]
+    return f"The run table's database cannot be used: {cause}; see AUTOFLOW_DB_URI and AUTOFLOW_DB_PASSWORD."
 
 
 def _run(row: Mapping[Any, Any]) -> Run:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -156,3 +156,12 @@ class Settings(BaseSettings):
     def working_dir(self) -> Path:
         """Directory of files in the making; on the same disk as the outputs, so that they can be renamed into place."""
         return self.autoflow_outputs_dir / ".running"
+
+
+def complaints(error: ValidationError) -> list[str]:
+    """Tell what is wrong with the settings, one sentence each, with the name of the setting."""
+    told = []
+    for problem in error.errors():
+        name, said = ".".join(map(str, problem["loc"])).upper(), problem["msg"].removeprefix("Value error, ")
+        told.append(f"{name}: {said}" if name else said)
+    return told

@@ -47,10 +47,10 @@ def lines_of(overview: Overview) -> list[Line]:
     ordered = sorted(overview.standings, key=lambda each: (each.candidate.entry, each.candidate.reference_date))
     for _, group in groupby(ordered, key=lambda each: each.candidate.entry):
         standings = list(group)
-        own = ", ".join(f"{name}={value}" for name, value in standings[0].own_parameters.items())
+        own = ", ".join(f"{name}={_shown(value)}" for name, value in standings[0].own_parameters.items())
         by_day = {each.candidate.reference_date: each for each in standings}
         name = standings[0].candidate.workflow.name
-        values = ", ".join(str(value) for value in standings[0].own_parameters.values())
+        values = ", ".join(map(_shown, standings[0].own_parameters.values()))
         lines.append(Line(name, own, by_day, f"{name} ({values})" if values else name))
     return lines
 
@@ -208,6 +208,10 @@ def _state(state: str) -> str:
 
 def _mark(state: str) -> str:
     return f'<i class="mark {_class(state)}" aria-hidden="true">{SIGNS[state][0]}</i>'
+
+
+def _shown(value: Any) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _table(lines: Sequence[Line], days: Sequence[dt.date], folder: Path) -> str:

@@ -11,6 +11,7 @@ from flowapi.backend import Backend
 from flowapi.errors import ApiError, error_response
 from flowapi.gate import Gate
 from flowapi.metrics import Metrics
+from flowapi.revocations import Trust
 from flowapi.routes import router
 from flowapi.settings import Settings
 
@@ -23,15 +24,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.backend = Backend(chosen.backend_address, chosen.flowapi_backend_timeout, chosen.curve_keys)
         try:
-            yield
+            async with app.state.trust.kept_in_step():
+                yield
         finally:
             await app.state.backend.close()
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     metrics = Metrics()
     app.state.settings = chosen
-    app.state.public_keys = chosen.public_keys
+    app.state.trust = Trust(chosen)
     app.state.metrics = metrics
+    metrics.watch(app.state.trust)
     app.state.document = None
     app.include_router(router)
     app.add_exception_handler(HTTPException, _http_error)

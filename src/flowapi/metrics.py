@@ -1,9 +1,13 @@
 """Counts and times of FlowAPI's answers, in Prometheus' form."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from collections.abc import Callable
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from flowapi.audit import Record
+from flowapi.revocations import Followed, Trust
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
@@ -39,6 +43,34 @@ class Metrics:
         if aborted:
             self._aborted.labels(record.route).inc()
 
+    def watch(self, trust: Trust) -> None:
+        """Tell of the keys and the revocation list that tokens are checked with."""
+        facts: dict[str, tuple[str, Callable[[], float]]] = {
+            "flowapi_keys": ("Keys that tokens are checked with.", lambda: len(trust.keys)),
+            "flowapi_revoked_tokens": (
+                "Tokens of the revocation list that is held.",
+                lambda: len(trust.revocations.revoked) if trust.revocations else 0,
+            ),
+            "flowapi_revocations_age_seconds": (
+                "Seconds since the revocation list that is held was signed; NaN where there is none.",
+                trust.revocations_age,
+            ),
+        }
+        for name, (text, value) in facts.items():
+            Gauge(name, text, registry=self._registry).set_function(value)
+        hindered = Gauge(
+            "flowapi_document_problem",
+            "1 where the key set or the revocation list could not be read at the last attempt.",
+            ["document"],
+            registry=self._registry,
+        )
+        for document in trust.followed:
+            hindered.labels(document.name).set_function(partial(_hindered, document))
+
     def page(self) -> bytes:
         """Write all metrics."""
         return generate_latest(self._registry)
+
+
+def _hindered(document: Followed) -> float:
+    return float(document.problem is not None)

@@ -56,13 +56,13 @@ ERROR_SCHEMA: dict[str, Any] = {
 
 _ERRORS = {
     400: "The request is wrong; `msg` and `fields` say where.",
-    401: "There is no token, or it has expired.",
+    401: "There is no token, or it has expired, or was revoked.",
     403: "The token lacks scopes, or the query failed.",
     404: "There is no such thing; a query may have to be run again.",
     413: "The body is too large.",
     422: "The token is not acceptable.",
     500: "The server or the query failed.",
-    503: "The FlowMachine server does not answer.",
+    503: "The FlowMachine server does not answer, or no token can be checked at present.",
 }
 
 
@@ -99,7 +99,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "qa_list": {"type": "array", "items": _object(**_CHECK)},
     "qa_range": {"type": "array", "items": _object(**_OUTCOME)},
-    "health": _object(status={"const": "ok"}, version=_TEXT),
+    "health": _object(status={"const": "ok"}, version=_TEXT, tokens={"type": "object"}),
 }
 
 _ASSETS = {"redoc.standalone.js": "text/javascript; charset=utf-8", "favicon.png": "image/png"}

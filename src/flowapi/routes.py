@@ -17,8 +17,9 @@ from flowapi.errors import ApiError, JsonResponse
 from flowapi.formats import FORMATS, Format, batches_of
 from flowapi.metrics import MEDIA_TYPE, Metrics
 from flowapi.openapi import described
+from flowapi.revocations import RevokedError, Trust, UntrustedError
 from flowapi.settings import Settings
-from flowkit_jwt_generator.jwt import Claims, TokenError, verify_token
+from flowkit_jwt_generator.jwt import Claims, TokenError
 
 DEEPEST_SPEC = 40
 _QUERY_ID = re.compile(r"[0-9a-f]{32}")
@@ -45,7 +46,13 @@ async def _caller(request: Request) -> Claims:
             "Bad Authorization header. Expected value 'Bearer <JWT>'",
         )
     try:
-        claims = verify_token(token.strip(), request.app.state.public_keys, _settings(request).flowapi_identifier)
+        claims = await _trust(request).verify(token.strip())
+    except UntrustedError as doubt:
+        audit.access("UNAUTHORISED", level="error", json_payload={"msg": str(doubt), "code": doubt.code})
+        raise ApiError(503, doubt.code, str(doubt)) from None
+    except RevokedError as revoked:
+        record.user, record.token_id = revoked.claims.subject, revoked.claims.token_id
+        raise _refused_token("REVOKED_TOKEN", 401, "token_revoked", str(revoked), jti=revoked.claims.token_id) from None
     except TokenError as error:
         if error.code == "token_expired":
             raise _refused_token("EXPIRED_TOKEN", 401, error.code, error.message) from None
@@ -61,8 +68,8 @@ async def _caller(request: Request) -> Claims:
 Caller = Annotated[Claims, Depends(_caller)]
 
 
-def _refused_token(event: str, http_status: int, code: str, msg: str) -> ApiError:
-    audit.access(event, level="error", json_payload={"msg": msg, "code": code})
+def _refused_token(event: str, http_status: int, code: str, msg: str, **told: str | None) -> ApiError:
+    audit.access(event, level="error", json_payload={"msg": msg, "code": code, **told})
     return ApiError(http_status, code, msg, headers={"WWW-Authenticate": "Bearer"} if http_status == 401 else None)
 
 
@@ -374,11 +381,13 @@ async def root() -> Response:
     responses=described({200: ("Both answer.", "application/json", "health")}, 503),
 )
 async def health(request: Request) -> Response:
-    """Ask the FlowMachine server for a sign of life."""
+    """Ask the FlowMachine server for a sign of life, and tell of the keys and the revocation list."""
+    if doubts := _trust(request).doubts():
+        raise ApiError(503, doubts.code, str(doubts), tokens=_trust(request).told())
     reply = await _ask(request, "ping", {}, timeout=min(3.0, _settings(request).flowapi_backend_timeout))
     if not reply.ok:
         raise _backend_failure(reply)
-    return JsonResponse({"status": "ok", "version": openapi.version()})
+    return JsonResponse({"status": "ok", "version": openapi.version(), "tokens": _trust(request).told()})
 
 
 @router.get("/metrics", include_in_schema=False)
@@ -436,6 +445,10 @@ async def redoc_asset(name: str) -> Response:
 
 def _record(request: Request) -> audit.Record:
     return request.scope["flowapi.record"]
+
+
+def _trust(request: Request) -> Trust:
+    return request.app.state.trust
 
 
 def _settings(request: Request) -> Settings:

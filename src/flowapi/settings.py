@@ -2,10 +2,12 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import zmq
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,6 +18,12 @@ from pydantic_settings import (
 from flowkit_jwt_generator.keys import load_public_keys
 
 SECRETS = Path("/run/secrets")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def is_address(place: str) -> bool:
+    """Tell an address from the name of a file."""
+    return place.startswith(("http://", "https://"))
 
 
 class Settings(BaseSettings):
@@ -23,8 +31,34 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
 
-    public_jwt_signing_key: SecretStr = Field(
-        description="RSA public key that tokens are checked with: PEM or base64 of PEM; or several in a row."
+    flowapi_key_set: str | None = Field(
+        None,
+        description="Key set that tokens are checked with, read anew all the time so that keys can change: FlowAuth's "
+        "https://.../.well-known/jwks.json, or a file. Once it was read, PUBLIC_JWT_SIGNING_KEY counts no more.",
+    )
+    public_jwt_signing_key: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="RSA public key that tokens are checked with: PEM or base64 of PEM; or several in a row. "
+        "Required, but for where FLOWAPI_KEY_SET is set.",
+    )
+    flowapi_revocations: str | None = Field(
+        None,
+        description="Signed list of revoked tokens, read anew all the time: FlowAuth's https://.../revocations/<name "
+        "of this server>, or a file.",
+    )
+    flowapi_revocations_max_age: int | None = Field(
+        None,
+        ge=10,
+        description="Seconds after which a revocation list is too old, and every token is refused until there is a "
+        "newer one; left out, the last list counts for ever.",
+    )
+    flowapi_refresh_seconds: int = Field(
+        60, ge=1, le=86_400, description="Seconds between readings of the key set and the revocation list."
+    )
+    flowapi_state: Path = Field(
+        Path("flowapi-state"),
+        description="Folder where the last good key set and revocation list outlive a restart.",
     )
     flowapi_identifier: str = Field(
         min_length=1, description="Name of this server; the audience that tokens must be made for."
@@ -62,11 +96,42 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("flowapi_key_set", "flowapi_revocations")
+    @classmethod
+    def _a_place(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if not value:
+            return None
+        if is_address(value):
+            parts = urlsplit(value)
+            if not parts.hostname or parts.username is not None:
+                raise ValueError(f"'{value}' is not an address; write it as https://auth.example.org/...")
+            # Who can change the keys on their way can make tokens; the list is signed, and plain HTTP will do.
+            if info.field_name == "flowapi_key_set" and parts.scheme == "http" and parts.hostname not in LOOPBACK:
+                raise ValueError("keys that come by plain HTTP cannot be believed; use https://, or a file")
+        return value
+
     @field_validator("public_jwt_signing_key")
     @classmethod
-    def _readable(cls, value: SecretStr) -> SecretStr:
+    def _readable(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            if info.data.get("flowapi_key_set") is None:
+                raise PydanticCustomError("missing", "Field required")
+            return None
         load_public_keys(value.get_secret_value())
         return value
+
+    @model_validator(mode="after")
+    def _a_list_to_grow_old(self) -> "Settings":
+        if self.flowapi_revocations_max_age is None:
+            return self
+        if self.flowapi_revocations is None:
+            raise ValueError("FLOWAPI_REVOCATIONS_MAX_AGE needs FLOWAPI_REVOCATIONS, where the list is read")
+        if is_address(self.flowapi_revocations) and self.flowapi_revocations_max_age <= self.flowapi_refresh_seconds:
+            raise ValueError(
+                "FLOWAPI_REVOCATIONS_MAX_AGE must be more than FLOWAPI_REFRESH_SECONDS, or tokens are refused between "
+                "two readings"
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_tls_pair(self) -> "Settings":
@@ -111,8 +176,9 @@ class Settings(BaseSettings):
 
     @property
     def public_keys(self) -> list[rsa.RSAPublicKey]:
-        """The keys that tokens are checked with."""
-        return load_public_keys(self.public_jwt_signing_key.get_secret_value())
+        """The keys of PUBLIC_JWT_SIGNING_KEY; none where the key set alone counts."""
+        given = self.public_jwt_signing_key
+        return load_public_keys(given.get_secret_value()) if given is not None else []
 
     @property
     def backend_address(self) -> str:

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from flowkit.deployment import Deployment, running, valid_name
+from flowauth.commands import app as auth
+from flowkit.deployment import ADMINISTRATOR, SETTINGS, Deployment, running, valid_name
 from flowkit.errors import DeploymentError
 from flowkit.terminal import counted, err, note, out, progress, show, table
 
@@ -30,6 +31,7 @@ tacs = typer.Typer(help="Handset models.", no_args_is_help=True)
 etl = typer.Typer(help="Days of data: what is in, and taking a day out.", no_args_is_help=True)
 for name, group in (("geography", geography), ("cells", cells), ("sites", sites), ("tacs", tacs), ("etl", etl)):
     app.add_typer(group, name=name)
+app.add_typer(auth, name="auth")
 
 _place = Path()
 
@@ -54,6 +56,13 @@ def _choose(
     _place = deployment
 
 
+@auth.callback()
+def _auth() -> None:
+    """FlowAuth of the deployment, or, where there is none, of the settings in the environment."""
+    if (_place / SETTINGS).exists():
+        os.environ.update(_deployment().flowauth_environment())
+
+
 def _deployment() -> Deployment:
     return Deployment.open(_place)
 
@@ -71,6 +80,10 @@ def init(
         raise DeploymentError(f"{called!r} cannot name a deployment: use letters, digits and _.- in --name.")
     made = Deployment.create(directory, timezone, store, called)
     out.print(f"Made the deployment {made.name} in {made.path}, with days of {made.lake.timezone}.")
+    out.print(
+        f"FlowAuth's first administrator is {ADMINISTRATOR}, with the password in "
+        f"{made.path / 'secrets' / 'FLOWAUTH_ADMIN_PASSWORD'}, which only you can read."
+    )
     out.print(f"Next: flowkit --deployment {directory} geography load FILE --unit admin3 --code FIELD --name FIELD")
 
 
@@ -311,7 +324,7 @@ def synth(
 def up(
     autoflow: Annotated[bool, typer.Option(help="Run AutoFlow, where autoflow/inputs/workflows.yml is.")] = True,
 ) -> None:
-    """Start FlowMachine, FlowAPI and AutoFlow, and run until stopped by Ctrl-C or SIGTERM."""
+    """Start FlowMachine, FlowAPI, FlowAuth and AutoFlow, and run until stopped by Ctrl-C or SIGTERM."""
     from flowkit.services import services
 
     deployment = _deployment()
@@ -320,6 +333,11 @@ def up(
         out.print(
             f"{deployment.name} is up at {deployment.api_url}; what it answers: {deployment.api_url}/api/0/spec/redoc"
         )
+        if deployment.has_flowauth:
+            out.print(
+                f"People and their tokens: FlowAuth at {deployment.auth_url}; its first administrator's password is in "
+                f"{deployment.path / 'secrets' / 'FLOWAUTH_ADMIN_PASSWORD'}"
+            )
         out.print(f"A token: flowkit --deployment {deployment.path} token USER. Logs: {deployment.path / 'logs'}")
         try:
             watch.wait(lambda: False)
@@ -478,6 +496,7 @@ def _is_a_sentence(problem: Exception) -> bool:
         "SynthesisError",
         "WorkflowsError",
         "FlowApiError",
+        "Refused",
     }
     return isinstance(problem, OSError) or any(cls.__name__ in ours for cls in type(problem).__mro__)
 

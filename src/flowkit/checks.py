@@ -36,6 +36,8 @@ def secrets_are_kept(deployment: Deployment) -> str | None:
     try:
         for name in ("PRIVATE_JWT_SIGNING_KEY", "PUBLIC_JWT_SIGNING_KEY", "PSEUDONYM_KEY"):
             deployment.secret(name)
+        if deployment.has_flowauth:
+            deployment.flowauth_environment()
     except DeploymentError as problem:
         return str(problem)
     for file in (deployment.path / "secrets").iterdir():
@@ -91,13 +93,22 @@ def disk_has_room(deployment: Deployment) -> str | None:
 
 
 def services_answer(deployment: Deployment) -> str | None:
-    """The API answers."""
+    """The API answers, and FlowAuth where there is one."""
     if is_up(deployment):
-        return None
+        if not deployment.has_flowauth or _flowauth_answers(deployment):
+            return None
+        return f"{deployment.auth_url} does not answer: see {deployment.path / 'logs' / 'flowauth.log'}."
     other = _answering(deployment)
     if other not in (None, deployment.name):
         return f"Another deployment, {other}, answers at {deployment.api_url}: set flowapi_port in flowkit.toml."
     return f"{deployment.api_url} does not answer: flowkit up; the logs are in {deployment.path / 'logs'}."
+
+
+def _flowauth_answers(deployment: Deployment) -> bool:
+    url = f"{deployment.auth_url}/health"
+    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310
+        return answer.status == 200
+    return False
 
 
 CHECKS = (

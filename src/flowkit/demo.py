@@ -16,6 +16,9 @@ from flowkit.terminal import counted, out, progress
 
 TIMEZONE = "UTC"
 EVENT_TYPES = ("calls", "sms", "mds", "topups")
+PEOPLE = {"TEST_USER": False, "TEST_ADMIN": True}
+"""Who can sign in, and whether they administer."""
+PASSWORD = "DUMMY_PASSWORD"  # noqa: S105 - it is printed
 
 
 def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
@@ -23,6 +26,8 @@ def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
     began = time.monotonic()
     deployment = _prepared(directory, subscribers, days)
     with running(deployment) as cut_off, services(deployment, autoflow=False, cut_off=cut_off) as watch:
+        if deployment.has_flowauth:
+            _people(deployment)
         _report(deployment)
         folder = deployment.path / "autoflow" / "outputs" / "reports"
         reports, commuting = sorted(folder.glob("flows_report*.pdf")), sorted(folder.glob("commuting_report*.pdf"))
@@ -35,6 +40,11 @@ def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
             *([("", f"and {len(reports) - 1} more beside it, one a day since the flood")] if reports[1:] else []),
             *([("", "and a report of commuting in the week before it")] if commuting else []),
             ("API", f"{deployment.api_url}/api/0/spec/redoc"),
+            *([("People", f"{deployment.auth_url}, which is FlowAuth")] if deployment.has_flowauth else []),
+            *(
+                [("", f"sign in as {' or '.join(PEOPLE)} with {PASSWORD}: this demo alone has them")]
+                * deployment.has_flowauth
+            ),
             ("Token", token),
             ("Python", f"flowclient.connect(url={deployment.api_url!r}, token={str(token)!r})"),
         ):
@@ -108,6 +118,22 @@ def _notebooks(deployment: Deployment) -> None:
     (inputs / "workflows.yml").write_text((files("flowkit") / "demo_workflows.yml").read_text())
 
 
+def _people(deployment: Deployment) -> None:
+    """FlowKit's demonstration users, with the roles viewer and runner, and a password that is refused elsewhere."""
+    import sqlalchemy as sa
+
+    from flowauth import passwords, people
+    from flowauth.tables import Role, Server
+
+    with deployment.flowauth() as database, database.write() as session:
+        named = sa.select(Role.id).join(Role.server).where(Server.name == deployment.name)
+        roles = frozenset(session.scalars(named.where(Role.name.in_(("viewer", "runner")))))
+        for name, is_admin in PEOPLE.items():
+            if people.named(session, name) is None:
+                user = people.create(session, "flowkit demo", name, None, is_admin=is_admin, roles=roles)
+                user.password = passwords.anew(PASSWORD)
+
+
 def _report(deployment: Deployment) -> None:
     from autoflow.app import run_once
     from autoflow.runs import Run, RunState
@@ -133,7 +159,7 @@ def _free_ports(deployment: Deployment) -> None:
     """Write other ports into a new demo's settings where the usual ones are taken."""
     path = deployment.path / SETTINGS
     text = path.read_text()
-    for name, port in (("flowapi_port", 9090), ("flowmachine_port", 5555)):
+    for name, port in (("flowapi_port", 9090), ("flowmachine_port", 5555), ("flowauth_port", 9091)):
         if not is_free(port):
             with socket.socket() as any_port:
                 any_port.bind(("127.0.0.1", 0))

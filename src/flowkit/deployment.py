@@ -7,7 +7,7 @@ import os
 import re
 import secrets as randomness
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,6 +21,7 @@ from flowkit.errors import DeploymentError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+    from flowauth.database import Database
     from flowdb.catalogue import Catalogue
     from flowdb.lake import Lake
     from flowmachine import Session
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 SETTINGS = "flowkit.toml"
 OWN = {"store", "name", "roles", "autoflow"}
 """Settings of the deployment itself; all others are the services' own, under their own names."""
-PORTS = {"FLOWMACHINE_PORT": "5555", "FLOWAPI_PORT": "9090"}
+PORTS = {"FLOWMACHINE_PORT": "5555", "FLOWAPI_PORT": "9090", "FLOWAUTH_PORT": "9091"}
 """The ports that a deployment listens on, and their defaults."""
+
+ADMINISTRATOR = "admin"
+"""FlowAuth's first administrator, where the settings name no other."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,9 @@ class Deployment:
         _write_secret(path / "secrets" / "PRIVATE_JWT_SIGNING_KEY", private)
         _write_secret(path / "secrets" / "PUBLIC_JWT_SIGNING_KEY", public)
         _write_secret(path / "secrets" / "PSEUDONYM_KEY", base64.b64encode(randomness.token_bytes(32)))
+        _write_secret(path / "secrets" / "FLOWAUTH_FERNET_KEY", base64.urlsafe_b64encode(randomness.token_bytes(32)))
+        _write_secret(path / "secrets" / "SECRET_KEY", randomness.token_urlsafe(32).encode())
+        _write_secret(path / "secrets" / "FLOWAUTH_ADMIN_PASSWORD", randomness.token_urlsafe(15).encode())
         if store is not None:
             _write_secret(path / "secrets" / "FLOWDB_STORE", store.encode())
         # The settings come last: a directory that has them is a whole deployment.
@@ -112,6 +119,21 @@ class Deployment:
         from flowdb.catalogue import Catalogue
 
         opened = Catalogue.open(self.catalogue_url)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    @contextmanager
+    def flowauth(self) -> Iterator["Database"]:
+        """FlowAuth's database, open for the length of a block; raises DeploymentError where it cannot be."""
+        from flowauth.database import Database, DatabaseError
+
+        told = self.flowauth_environment()
+        try:
+            opened = Database(told["DB_URI"], told.get("FLOWAUTH_DB_PASSWORD", ""))
+        except DatabaseError as problem:
+            raise DeploymentError(str(problem).rstrip(".") + ".") from None
         try:
             yield opened
         finally:
@@ -177,8 +199,18 @@ class Deployment:
         """Where FlowAPI answers on this machine."""
         return f"http://127.0.0.1:{self.port('FLOWAPI_PORT')}"
 
+    @property
+    def auth_url(self) -> str:
+        """Where FlowAuth answers on this machine."""
+        return f"http://127.0.0.1:{self.port('FLOWAUTH_PORT')}"
+
+    @property
+    def has_flowauth(self) -> bool:
+        """Whether people and tokens are kept by a FlowAuth of its own; a deployment of before has none."""
+        return bool(_secret(self.path, "FLOWAUTH_FERNET_KEY"))
+
     def port(self, name: str) -> int:
-        """The port of FLOWAPI_PORT or FLOWMACHINE_PORT; raises DeploymentError where that is no port."""
+        """The port of one of PORTS; raises DeploymentError where that is no port."""
         told = self.setting(name, PORTS[name])
         if not told.isdecimal() or not 0 < int(told) < 2**16:
             raise DeploymentError(
@@ -219,13 +251,54 @@ class Deployment:
         }
         import datetime as dt
 
-        return generate_token(
-            flowapi_identifier=self.name,
-            username=user,
-            private_key=key,
-            lifetime=dt.timedelta(days=days),
-            roles=granted or {"universal_role": every},
-        )
+        def made(key: "RSAPrivateKey") -> str:
+            return generate_token(
+                flowapi_identifier=self.name,
+                username=user,
+                private_key=key,
+                lifetime=dt.timedelta(days=days),
+                roles=granted or {"universal_role": every},
+            )
+
+        return self._listed(user, made) if self._has_begun else made(key)
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there is a FlowAuth that has been started before."""
+        kept_elsewhere = bool(os.environ.get("DB_URI") or self.settings.get("DB_URI"))
+        return self.has_flowauth and (kept_elsewhere or (self.path / "flowauth.db").exists())
+
+    def _listed(self, user: str, made: Callable[["RSAPrivateKey"], str]) -> str:
+        """A token that FlowAuth signs and lists, so that its key stays published while the token lives."""
+        import sqlalchemy as sa
+
+        from flowauth import keys, tokens
+        from flowauth.errors import Refused
+        from flowauth.tables import Server
+
+        told = self.flowauth_environment()
+        try:
+            with self.flowauth() as database, database.write() as session:
+                vault = keys.Vault(told["FLOWAUTH_FERNET_KEY"])
+                keys.admit(session, vault, told["PRIVATE_JWT_SIGNING_KEY"])
+                kid, key = keys.signing(session, vault)
+                text = made(key)
+                server = session.scalar(sa.select(Server).where(Server.name == self.name))
+                if server is not None:
+                    tokens.note(session, "flowkit token", server, user, text, kid)
+        except Refused as refused:
+            raise DeploymentError(refused.message) from None
+        return text
+
+    def flowauth_environment(self) -> dict[str, str]:
+        """The environment that FlowAuth runs in: its keys, its database, and its first administrator.
+
+        Raises DeploymentError where a secret is missing.
+        """
+        names = ("PRIVATE_JWT_SIGNING_KEY", "FLOWAUTH_FERNET_KEY", "SECRET_KEY", "FLOWAUTH_ADMIN_PASSWORD")
+        usual = {"DB_URI": f"sqlite:///{self.path / 'flowauth.db'}", "FLOWAUTH_ADMIN_USERNAME": ADMINISTRATOR}
+        told = {name: self.setting(name, value) for name, value in usual.items()}
+        return self.environment(**told, **{name: self.secret(name) for name in names})
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment that the services start with: the machine's wins over the deployment's settings."""
@@ -260,6 +333,12 @@ _SECRET = {
     "flowapi_token",
     "autoflow_db_password",
     "public_jwt_signing_key",
+    "private_jwt_signing_key",
+    "flowauth_fernet_key",
+    "secret_key",
+    "flowauth_admin_password",
+    "flowauth_db_password",
+    "flowauth_oidc_client_secret",
     "flowdb_store",
     "flowmachine_curve_secret_key",
     "flowapi_curve_secret_key",
@@ -270,7 +349,7 @@ def _check(file: Path, told: Mapping[str, Any]) -> None:
     """Raise DeploymentError where settings are wrong; what only a service can judge, it says when it starts."""
     left, known = set(told) - OWN, set(OWN)
     # The light modules come first, and the heavy ones are imported only for settings that are not the light ones'.
-    for service in ("flowapi.settings", "autoflow.settings", "flowmachine.server.settings"):
+    for service in ("flowapi.settings", "autoflow.settings", "flowauth.settings", "flowmachine.server.settings"):
         if not left:
             break
         names = set(import_module(service).Settings.model_fields) - _SECRET
@@ -323,12 +402,14 @@ _TEMPLATE = """\
 name = {name}                 # the audience of tokens
 flowapi_port = 9090
 flowmachine_port = 5555
+flowauth_port = 9091
+# flowauth_url = "https://auth.example.org"   # where people reach FlowAuth through the TLS proxy in front of it
 # flowapi_host = "0.0.0.0"         # to be reached from other machines; then put TLS in front
 # flowmachine_memory = "4GB"
 # db_connection_pool_size = 2      # questions computed at once
 # flowmachine_smallest = 16        # the fewest people that a published row stands for
 
-# Roles for `flowkit token USER --role NAME`: scopes, with * for any.
+# Roles for `flowkit token USER --role NAME`: scopes, with * for any. FlowAuth has them too, from its first start on.
 [roles]
 viewer = ["get_result", "get_available_dates", "admin*:*", "nonspatial:subscriber_subset:*"]
 runner = ["run", "get_available_dates", "admin*:*", "nonspatial:*"]

@@ -14,10 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flowkit.deployment import PORTS, SETTINGS, Deployment
+from flowkit.deployment import SETTINGS, Deployment
 from flowkit.errors import DeploymentError
 
 _QUICK, _MOST_RESTARTS, _PATIENCE = 60.0, 5, 30.0
+_ACTOR = "flowkit up"
+"""Who registers the deployment's own API, as FlowAuth's audit log says."""
+_LONGEST_LIFE_MINUTES = 31 * 24 * 60
 
 
 @dataclass
@@ -102,7 +105,8 @@ class Watch:
     def require_ports(self, patience: float) -> None:
         """Raise DeploymentError where a port that a service needs stays taken for so many seconds."""
         deadline = time.monotonic() + patience
-        for name in PORTS:
+        names = ["FLOWMACHINE_PORT", "FLOWAPI_PORT", *(["FLOWAUTH_PORT"] if self.deployment.has_flowauth else [])]
+        for name in names:
             port = self.deployment.port(name)
             while not is_free(port):
                 if time.monotonic() >= deadline:
@@ -113,10 +117,13 @@ class Watch:
                 time.sleep(0.1)
 
     def start(self) -> None:
-        """Start the services and wait until the API answers."""
+        """Start the services and wait until the API answers, and FlowAuth, which is told of it."""
         for service in self.services:
             service.start()
-        self._wait_until_ready()
+        self._wait_until_ready(f"{self.deployment.api_url}/api/0/health")
+        if self.deployment.has_flowauth:
+            self._wait_until_ready(f"{self.deployment.auth_url}/health")
+            register(self.deployment)
         self._keeper = threading.Thread(target=self._keep_running, name="services", daemon=True)
         self._keeper.start()
 
@@ -137,8 +144,8 @@ class Watch:
                     raise DeploymentError(f"{service.name} ends again and again: {service.last_words()}")
             time.sleep(0.2)
 
-    def _wait_until_ready(self) -> None:
-        url, deadline = f"{self.deployment.api_url}/api/0/health", time.monotonic() + 2 * _PATIENCE
+    def _wait_until_ready(self, url: str) -> None:
+        deadline = time.monotonic() + 2 * _PATIENCE
         while True:
             for service in self.services:
                 if not service.running:
@@ -166,12 +173,20 @@ def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
         FLOWMACHINE_CACHE_DIR=str(deployment.path / "cache"),
     )
     flowapi = deployment.environment(
-        FLOWAPI_IDENTIFIER=deployment.name, PUBLIC_JWT_SIGNING_KEY=deployment.secret("PUBLIC_JWT_SIGNING_KEY")
+        FLOWAPI_IDENTIFIER=deployment.name,
+        PUBLIC_JWT_SIGNING_KEY=deployment.secret("PUBLIC_JWT_SIGNING_KEY"),
+        FLOWAPI_STATE=deployment.setting("FLOWAPI_STATE", str(deployment.path / "flowapi-state")),
     )
-    started = [
-        Service("FlowMachine", ("flowmachine.server",), flowmachine, logs / "flowmachine.log"),
-        Service("FlowAPI", ("flowapi",), flowapi, logs / "flowapi.log"),
-    ]
+    started = [Service("FlowMachine", ("flowmachine.server",), flowmachine, logs / "flowmachine.log")]
+    if deployment.has_flowauth:
+        # FlowAPI asks FlowAuth, so it comes after; where it is the sooner, it asks again.
+        started.append(Service("FlowAuth", ("flowauth",), deployment.flowauth_environment(), logs / "flowauth.log"))
+        published = {
+            "FLOWAPI_KEY_SET": f"{deployment.auth_url}/.well-known/jwks.json",
+            "FLOWAPI_REVOCATIONS": f"{deployment.auth_url}/revocations/{deployment.name}",
+        }
+        flowapi |= {name: deployment.setting(name, place) for name, place in published.items()}
+    started.append(Service("FlowAPI", ("flowapi",), flowapi, logs / "flowapi.log"))
     if autoflow and (deployment.path / "autoflow" / "inputs" / "workflows.yml").exists():
         started.append(
             Service("AutoFlow", ("autoflow", "serve"), autoflow_environment(deployment), logs / "autoflow.log")
@@ -188,6 +203,33 @@ def autoflow_environment(deployment: Deployment) -> dict[str, str]:
         AUTOFLOW_OUTPUTS_DIR=str(deployment.path / "autoflow" / "outputs"),
         AUTOFLOW_DB_URI=f"sqlite:///{deployment.path / 'autoflow' / 'runs.db'}",
     )
+
+
+def register(deployment: Deployment) -> None:
+    """Tell FlowAuth of the deployment's API, by its document, and of the roles of flowkit.toml; once only."""
+    import sqlalchemy as sa
+
+    from flowauth import roles, servers
+    from flowauth.errors import Refused
+    from flowauth.limits import Limits
+    from flowauth.tables import Server
+
+    with deployment.flowauth() as database:
+        known = sa.select(Server.id).where(Server.name == deployment.name)
+        with database.read() as session:
+            if session.scalar(known) is not None:
+                return
+        try:
+            document = servers.read_document(servers.fetch_document(deployment.api_url))
+            with database.write() as session:
+                limits = Limits(None, _LONGEST_LIFE_MINUTES)
+                server = servers.create(session, _ACTOR, document, limits, deployment.api_url)
+                session.flush()
+                for name, patterns in deployment.roles.items():
+                    scopes = servers.matching(server, patterns)
+                    roles.create(session, _ACTOR, server, roles.Wanted(name, scopes, frozenset(), limits))
+        except Refused as refused:
+            raise DeploymentError(f"FlowAuth does not take the API {deployment.name}: {refused.message}") from None
 
 
 def is_free(port: int) -> bool:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
         load_public_key,
         load_public_keys,
     )
+    from flowkit_jwt_generator.published import (
+        RevocationList,
+        read_key_set,
+        read_revocations,
+    )
     from flowkit_jwt_generator.server import (
         ServerSpecError,
         get_all_claims_from_flowapi,
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Claims",
+    "RevocationList",
     "ServerSpecError",
     "TokenError",
     "compress_claims",
@@ -37,6 +43,8 @@ __all__ = [
     "load_private_key",
     "load_public_key",
     "load_public_keys",
+    "read_key_set",
+    "read_revocations",
     "verify_token",
 ]
 
@@ -44,7 +52,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # pytest imports this package in every run, for its plugin; cryptography is loaded only when it is used.
     if name in __all__:
-        for module in ("keys", "jwt", "server"):
+        for module in ("keys", "jwt", "published", "server"):
             found = importlib.import_module(f"flowkit_jwt_generator.{module}")
             if hasattr(found, name):
                 return getattr(found, name)

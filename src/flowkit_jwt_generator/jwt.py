@@ -33,6 +33,8 @@ ALGORITHM = "RS256"
 # All scopes of FlowKit are 29 kB; a token may hold many roles, and no honest one comes near this.
 LARGEST_CLAIMS_BYTES = 2_000_000
 CLOCK_LEEWAY = datetime.timedelta(seconds=5)
+TOKEN_TYPES = (None, "JWT", "at+jwt")
+"""What the `typ` of a token may be; other documents that the same keys sign have others."""
 
 
 class TokenError(Exception):
@@ -169,7 +171,7 @@ def verify_token(token: str, public_keys: Sequence[rsa.RSAPublicKey | str | byte
         for key in public_keys
         for loaded in ([key] if isinstance(key, rsa.RSAPublicKey) else load_public_keys(key))
     ]
-    payload = _verified_payload(token, keys, audience)
+    payload = verified_payload(token, keys, audience, required=("exp", "aud", "sub"), types=TOKEN_TYPES)
     expires = datetime.datetime.fromtimestamp(int(payload["exp"]), datetime.UTC)
     # PyJWT's leeway is for all times alike; an expired token gets none.
     if expires <= datetime.datetime.now(datetime.UTC):
@@ -186,23 +188,50 @@ def verify_token(token: str, public_keys: Sequence[rsa.RSAPublicKey | str | byte
     )
 
 
-def _verified_payload(token: str, keys: Sequence[rsa.RSAPublicKey], audience: str) -> dict[str, Any]:
+def unverified_key_id(token: str) -> str | None:
+    """Read which key (`kid`) a token says it was signed with, before anything of it is believed."""
     try:
-        wanted = jwt.get_unverified_header(token).get("kid")
+        told = jwt.get_unverified_header(token).get("kid")
+    except (jwt.InvalidTokenError, ValueError, RecursionError, TypeError):
+        return None
+    return told if isinstance(told, str) else None
+
+
+def verified_payload(
+    text: str,
+    keys: Sequence[rsa.RSAPublicKey],
+    audience: str,
+    *,
+    required: Sequence[str],
+    types: Sequence[str | None],
+) -> dict[str, Any]:
+    """Check the signature (RS256), the audience, the times and the `typ` of a signed document; give what it says.
+
+    Raises
+    ------
+    TokenError
+        The document is refused, or lacks a claim that is required.
+    """
+    try:
+        header = jwt.get_unverified_header(text)
+        wanted, kind = header.get("kid"), header.get("typ")
         candidates = [key for key in keys if key_id(key) == wanted] or list(keys)
         for position, key in enumerate(candidates, start=1):
             try:
-                return jwt.decode(
-                    token,
+                payload = jwt.decode(
+                    text,
                     key,
                     algorithms=[ALGORITHM],
                     audience=audience,
                     leeway=CLOCK_LEEWAY,
-                    options={"require": ["exp", "aud", "sub"]},
+                    options={"require": list(required)},
                 )
+                break
             except jwt.InvalidSignatureError:
                 if position == len(candidates):
                     raise
+        else:
+            raise TokenError("token_signature", "Signature verification failed")
     except jwt.ExpiredSignatureError:
         raise TokenError("token_expired", "Token has expired") from None
     except jwt.MissingRequiredClaimError as error:
@@ -213,7 +242,12 @@ def _verified_payload(token: str, keys: Sequence[rsa.RSAPublicKey], audience: st
     # A header nested a thousand deep, an infinite exp: not errors that PyJWT foresees.
     except (ValueError, OverflowError, RecursionError, TypeError):
         raise TokenError("token_malformed", "The token is malformed") from None
-    raise TokenError("token_signature", "Signature verification failed")
+    # A list, for a typ may be anything that JSON holds.
+    accepted = [name.lower() if name else name for name in types]
+    if (kind.lower() if isinstance(kind, str) else kind) not in accepted:
+        expected = " or ".join(name for name in types if name)
+        raise TokenError("token_type", f"The typ of this document is not {expected}")
+    return payload
 
 
 _CODES: dict[type[Exception], str] = {

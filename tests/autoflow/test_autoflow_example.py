@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import scrapbook
+from typer.testing import CliRunner, Result
 
+from autoflow.__main__ import cli
 from autoflow.app import run_once
 from autoflow.examples import copy_example, example_files, examples
-from autoflow.examples.__main__ import main as command
 from autoflow.planning import standings, warnings_of
 from autoflow.runs import Run, open_run_table
 from autoflow.settings import Settings
@@ -198,20 +199,23 @@ def test_every_example_says_what_it_shows() -> None:
         example_files("flows")
 
 
-def test_the_command_copies_an_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_copies_an_example(tmp_path: Path) -> None:
     """Without words the command lists the examples; with two it copies one; a mistake gets one sentence and code 1."""
-    assert command([]) == 0
-    listed = capsys.readouterr().out
-    assert all(f"{name}: {shows}" in listed for name, shows in examples().items())
-    assert command(["commuting", str(tmp_path / "inputs")]) == 0
+
+    def command(*words: str) -> Result:
+        return CliRunner().invoke(cli, ["example", *words])
+
+    listed = command()
+    assert listed.exit_code == 0
+    assert all(f"{name}: {shows}" in listed.stdout for name, shows in examples().items())
+    assert command("commuting", str(tmp_path / "inputs")).exit_code == 0
     assert (tmp_path / "inputs" / "commuting_report.ipynb").is_file()
-    capsys.readouterr()
     (tmp_path / "file").write_text("a file")
     for words in (["commuting"], ["flows", "x"], ["commuting", str(tmp_path / "inputs")], ["commuting", "/proc/none"]):
-        assert command(words) == 1
-        said = capsys.readouterr().err
-        assert said.count("\n") == 1
-        assert "Traceback" not in said
+        refused = command(*words)
+        assert refused.exit_code == 1
+        assert refused.stderr.count("\n") == 1
+        assert "Traceback" not in refused.stderr
 
 
 def test_a_copy_replaces_nothing(tmp_path: Path) -> None:

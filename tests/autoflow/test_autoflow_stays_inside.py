@@ -30,7 +30,16 @@ LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+")
 @pytest.fixture
 def watch(tmp_path: Path) -> list[str]:
     """The start of a command line under which every connection of a process and its children is written down."""
-    command = ["strace", "-f", "-qq", "-e", "trace=connect,bind,sendto,sendmsg", "-o", str(tmp_path / "trace")]
+    command = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-e",
+        "trace=connect,bind,sendto,sendmsg",
+        "-o",
+        str(tmp_path / "trace"),
+    ]
     if not shutil.which("strace") or subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
         pytest.skip("Connections cannot be watched here: there is no strace that works.")
     return command

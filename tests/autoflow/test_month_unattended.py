@@ -19,7 +19,7 @@ from autoflow.settings import Settings
 
 WORKFLOWS = """\
 workflows: [{name: w, notebooks: {n: {filename: n.ipynb, parameters: {day: reference_date}}}}]
-available_dates_sensor: {schedule: "* * * * * */3", workflows: [{workflow_name: w}]}
+available_dates_sensor: {schedule: "* * * * * */5", workflows: [{workflow_name: w}]}
 """
 # On three days of the month the notebook breaks the first time, each time in another way.
 TROUBLED = """\
@@ -103,6 +103,11 @@ def test_a_month_with_faults_ends_with_each_date_once(  # noqa: PLR0915  (one st
     def done(number: int) -> bool:
         return len(history(RunState.success)) >= number
 
+    def asked(times: int = 1) -> None:
+        """Wait until FlowAPI has been asked anew."""
+        before = len(flowapi.requests)
+        until(lambda: len(flowapi.requests) >= before + times)
+
     arrive(3)
     first, second = services(1), services(2)
     # The runner that is at work is killed, and started again.
@@ -116,9 +121,9 @@ def test_a_month_with_faults_ends_with_each_date_once(  # noqa: PLR0915  (one st
     until(lambda: done(2))
     flowapi.down = True
     arrive(7)
-    time.sleep(3)
+    asked()
     flowapi.down, flowapi.refusing = False, True
-    time.sleep(3)
+    asked()
     flowapi.refusing = False
     # Cells fail and kernels die.
     until(lambda: done(6))
@@ -144,7 +149,7 @@ def test_a_month_with_faults_ends_with_each_date_once(  # noqa: PLR0915  (one st
     assert stopped.wait(60) == 0
     last = [services(1), services(2)]
     until(lambda: done(31))
-    time.sleep(4)
+    asked(3)
     for service in last:
         service.send_signal(signal.SIGTERM)
     assert [service.wait(60) for service in last] == [0, 0]

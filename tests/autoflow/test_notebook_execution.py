@@ -1,16 +1,21 @@
 """Execution: notebooks run in order with their parameters, and what goes wrong is told and tried again."""
 
+import datetime as dt
 import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autoflow.app import run_once
+from autoflow.app import open_runner, run_once
+from autoflow.execution import Order
 from autoflow.planning import standings
 from autoflow.runs import Run, RunState
+from autoflow.sensor import Candidate
 from autoflow.settings import Settings
+from autoflow.workflows import Notebook, Workflow
 
 WORKFLOWS = """\
 workflows:
@@ -151,3 +156,34 @@ def test_a_kernel_listens_on_loopback_only(
     printed = ["".join(cell["outputs"][0]["text"]).strip() for cell in cells if cell["outputs"]]
     assert printed == ["127.0.0.1", settings.flowapi_url]
     assert time.time() - started < 60
+
+
+def test_a_run_that_is_not_carried_through_is_no_success(
+    settings: Settings, write_notebook: Callable[..., Path], token: str
+) -> None:
+    """Where what begins the notebooks ends early or breaks, as Prefect may, the run fails; interrupted, it is given
+    back at once."""
+
+    def unreachable(*_: Any) -> None:
+        raise ConnectionError(f"no answer for {token}")
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    notebooks = (Notebook("n", write_notebook("n.ipynb", "p = 1"), {}),)
+
+    def told(in_order: Order, day: str) -> tuple[RunState, int | None, str | None]:
+        candidate = Candidate(Workflow("w", notebooks), dt.date.fromisoformat(day), {"reference_date": day})
+        with open_runner(settings, in_order) as runner:
+            with suppress(KeyboardInterrupt):
+                runner.run(candidate)
+            run = runner.table.latest()[candidate.key]
+        return run.state, run.attempt, run.error
+
+    early = "The run ended before every notebook had begun; the log of what carried it tells why."
+    broken = "The run was not carried through: ConnectionError: no answer for [token removed]."
+    assert told(lambda *_: None, "2016-01-01") == (RunState.failed, 1, early)
+    assert told(unreachable, "2016-01-02") == (RunState.failed, 1, broken)
+    assert told(interrupted, "2016-01-03") == (RunState.failed, 0, "AutoFlow was stopped while this ran.")
+    assert told(lambda _, workflow, execute: execute(workflow.notebooks[0]), "2016-01-04")[0] is RunState.success
+    assert list(settings.working_dir.iterdir()) == []

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner, Result
 
+from autoflow.__main__ import cli
 from autoflow.app import rerun, run_once
 from autoflow.runs import ASKED, Limits, RunState, RunTable, open_run_table
 from autoflow.settings import Settings
@@ -139,6 +141,28 @@ def test_a_date_runs_again_when_somebody_asks(settings: Settings, prepared: Call
     again = run_once(settings)
     assert [(run.reference_date, run.state, run.attempt) for run in again] == [(DAY, RunState.success, 1)]
     assert ran(settings) == []
+
+
+def test_the_command_makes_a_date_due_again(settings: Settings, prepared: Callable[[str], None]) -> None:
+    """`autoflow rerun` tells which runs are due again, and refuses what has not run in a sentence with code 1."""
+    prepared("[]")
+    ran(settings)
+    environment = {
+        "AUTOFLOW_INPUTS_DIR": str(settings.autoflow_inputs_dir),
+        "AUTOFLOW_OUTPUTS_DIR": str(settings.autoflow_outputs_dir),
+    }
+
+    def command(*words: str) -> Result:
+        return CliRunner().invoke(cli, ["rerun", *words], env=environment)
+
+    asked, unknown, not_run = command("w", str(DAY)), command("v", str(DAY)), command("w", "2016-01-01")
+    assert (asked.exit_code, asked.stdout) == (0, f"w {DAY} is due again; it runs at the next tick.\n"), asked.output
+    assert (unknown.exit_code, unknown.stderr) == (
+        1,
+        "The sensor runs no workflow called 'v'; those that it runs are 'w'.\n",
+    )
+    assert (not_run.exit_code, not_run.stderr) == (1, "Workflow 'w' has not run for 2016-01-01.\n")
+    assert [run.reference_date for run in run_once(settings)] == [DAY]
 
 
 def test_asking_for_what_cannot_run_again_says_so(settings: Settings, prepared: Callable[[str], None]) -> None:

@@ -13,7 +13,6 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,14 @@ from tests.engines.absent import REQUIRED, absent
 from autoflow.app import run_once
 from autoflow.runs import RunState, open_run_table
 from autoflow.settings import Settings
-from autoflow.workflows import WorkflowsError, make_notebooks_workflow, read_workflows
+from autoflow.workflows import WorkflowsError, make_notebooks_workflow
 
 ABSENT = "Prefect is not installed: install flowkit[prefect]."
 if importlib.util.find_spec("prefect") is None and os.environ.get(REQUIRED) != "1":
     # Once for the whole file, not once a test.
     pytest.skip(ABSENT, allow_module_level=True)
 
+AUTOFLOW = [sys.executable, "-m", "autoflow"]
 ADDRESS = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
 LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+")
 WORKFLOWS = """\
@@ -203,13 +203,6 @@ def states(settings: Settings) -> list[tuple[str, str, int | None]]:
     return history
 
 
-def python(code: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **extra}
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False, env=environment
-    )
-
-
 def test_a_workflow_is_a_flow_whose_tasks_are_its_notebooks(prefect: Server, site: Site) -> None:
     """Independent notebooks run side by side, one that reads them after both; a date runs once, however it is asked."""
     from prefect import Flow
@@ -325,8 +318,8 @@ def test_the_sensor_and_another_runner_at_once_run_each_date_once(prefect: Serve
 
     site.notebook("n.ipynb", "day = None", "import time\ntime.sleep(0.5)")
     site.workflows(WORKFLOWS % "null")
-    site.flowapi.dates = {"calls": [f"2016-01-0{n}" for n in range(1, 7)]}
-    other = subprocess.Popen([sys.executable, "-m", "autoflow", "once"], env=site.environment, stdout=subprocess.PIPE)
+    site.flowapi.dates = {"calls": [f"2016-01-0{n}" for n in range(1, 5)]}
+    other = subprocess.Popen([*AUTOFLOW, "once"], env=site.environment, stdout=subprocess.PIPE)
     until(lambda: (site.settings.autoflow_outputs_dir / "autoflow.db").exists() and states(site.settings))
     state = available_dates_sensor(return_state=True)
     told, _ = other.communicate(timeout=100)
@@ -336,9 +329,47 @@ def test_the_sensor_and_another_runner_at_once_run_each_date_once(prefect: Serve
     assert sorted(states(site.settings)) == sorted(
         (day, state, 1) for day in site.flowapi.dates["calls"] for state in ("running", "success")
     )
-    assert len(list(site.settings.notebooks_dir.iterdir())) == 6
+    assert len(list(site.settings.notebooks_dir.iterdir())) == 4
     by_flow = int(state.message.split()[0]) if "succeeded" in state.message else 0
-    assert by_flow + len(told.splitlines()) == 6
+    assert by_flow + len(told.splitlines()) == 4
+
+
+def test_a_flow_and_the_own_runner_agree_on_what_has_changed(prefect: Server, site: Site) -> None:
+    """A date that a flow has run runs again when its data was corrected, and not otherwise, whoever looks."""
+    site.notebook("n.ipynb", "day = None")
+    entry = "{workflow_name: w, cdr_types: [calls], on_change: [data]}"
+    site.workflows((WORKFLOWS % "null").replace("{workflow_name: w}", entry))
+    site.flowapi.dates = {"calls": ["2016-01-01"], "sms": []}
+    site.flowapi.versions = {"calls": {"2016-01-01": "1"}, "sms": {"2016-01-01": "1"}}
+    workflow = make_notebooks_workflow("w", {"n": {"filename": "n.ipynb", "parameters": {"day": "reference_date"}}})
+    first = workflow(reference_date="2016-01-01", return_state=True)
+    nothing = run_once(site.settings)
+    site.flowapi.versions = {"calls": {"2016-01-01": "2"}, "sms": {"2016-01-01": "2"}}
+    corrected = run_once(site.settings)
+    again = workflow(reference_date="2016-01-01", return_state=True)
+    site.flowapi.versions = {"calls": {"2016-01-01": "3"}}
+    last = workflow(reference_date="2016-01-01", return_state=True)
+
+    assert (first.name, nothing) == ("Completed", [])
+    assert [run.state for run in corrected] == [RunState.success]
+    assert (again.name, last.name) == ("Skipped", "Completed")
+    assert [state for _, state, _ in states(site.settings)] == ["running", "success"] * 3
+
+
+def test_a_broken_notebook_is_held_back_and_costs_no_try(prefect: Server, site: Site) -> None:
+    """Where a notebook cannot run here, sensor and flow fail with the reason, and the run table is left alone."""
+    from autoflow.sensor import available_dates_sensor
+
+    site.notebook("n.ipynb", "day = None").write_text("{")
+    site.workflows(WORKFLOWS % "null")
+    site.flowapi.dates = {"calls": ["2016-01-01"]}
+    sensor = available_dates_sensor(return_state=True)
+    flow = make_notebooks_workflow("w", {"n": {"filename": "n.ipynb"}})(reference_date="2016-01-01", return_state=True)
+
+    assert (sensor.type.value, flow.type.value) == ("FAILED", "FAILED")
+    assert re.fullmatch(r"w is held back: workflows\.yml, line 1: .*: n\.ipynb is not JSON .*", sensor.message)
+    assert "n.ipynb is not JSON" in flow.message
+    assert states(site.settings) == []
 
 
 def test_what_keeps_the_sensor_from_its_work_is_the_reason_of_its_failure(
@@ -366,41 +397,6 @@ def test_what_keeps_the_sensor_from_its_work_is_the_reason_of_its_failure(
     assert failing.message == ("1 of 1 run failed: w 2016-01-01: n.ipynb, cell 3: ZeroDivisionError: division by zero")
     assert bad.message.startswith("AUTOFLOW_PARALLEL: ")
     assert prefect.flow_runs("w")[-1].state.message == "n.ipynb, cell 3: ZeroDivisionError: division by zero"
-
-
-def test_a_flow_that_prefect_gives_up_is_a_failed_run(prefect: Server, site: Site) -> None:
-    """Where Prefect ends a flow or raises before every notebook has run, the run is failed, never a success."""
-    from autoflow import prefect_flows
-    from autoflow.sensor import Candidate
-
-    def unreachable(*_: Any) -> None:
-        raise ConnectionError("no answer for " + site.settings.flowapi_token.get_secret_value())
-
-    site.notebook("n.ipynb", "day = None")
-    site.workflows(WORKFLOWS % "null")
-    workflow = read_workflows(site.settings.autoflow_inputs_dir).workflows["w"]
-    told = []
-    for n, walk in enumerate((lambda *_: None, unreachable), 1):
-        day = f"2016-01-0{n}"
-        site.settings.working_dir.mkdir(parents=True, exist_ok=True)
-        with closing(prefect_flows._Runner(site.settings, walk)) as runner:
-            given = {"reference_date": day, "date_ranges": []}
-            told.append(runner.run(Candidate(workflow, dt.date.fromisoformat(day), given)))
-
-    assert [(run.state, run.error) for run in told] == [
-        (RunState.failed, "Prefect ended the flow before every notebook had run; its log tells why."),
-        (RunState.failed, "Prefect did not carry the run through: ConnectionError: no answer for [token removed]."),
-    ]
-
-
-SERVE = """\
-from autoflow.settings import Settings
-from autoflow.prefect_flows import PrefectError, serve_with_prefect
-try:
-    serve_with_prefect(Settings())
-except PrefectError as error:
-    raise SystemExit(str(error))
-"""
 
 
 def watched(trace: Path) -> list[str]:
@@ -440,7 +436,7 @@ def test_the_schedule_runs_new_dates_and_stopping_gives_back_what_is_under_way(
     trace, begun = tmp_path / "trace", site.settings.autoflow_outputs_dir / "autoflow.db"
     with (tmp_path / "said").open("wb") as said:
         process = subprocess.Popen(
-            [*watched(trace), sys.executable, "-c", SERVE],
+            [*watched(trace), *AUTOFLOW, "prefect"],
             env=telling(site.environment, TMPDIR=str(tmp_path / "tmp")),
             stdout=said,
             stderr=subprocess.STDOUT,
@@ -475,40 +471,45 @@ def test_the_schedule_runs_new_dates_and_stopping_gives_back_what_is_under_way(
     assert token not in (tmp_path / "said").read_text()
 
 
-def test_without_a_server_nobody_is_told_of_its_use(prefect: Server, site: Site, tmp_path: Path) -> None:
-    """A flow that brings a server of its own, with nothing set against telemetry, speaks to this machine alone."""
-    site.notebook("n.ipynb", "day = None")
-    site.workflows(WORKFLOWS % "null")
-    site.flowapi.dates = {}
-    alone = telling(
-        site.environment, PREFECT_HOME=str(tmp_path / "home"), PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="90"
-    )
-    del alone["PREFECT_API_URL"]
-    code = (
-        "import time\nfrom autoflow.sensor import available_dates_sensor\n"
-        "print(available_dates_sensor(return_state=True).message)\ntime.sleep(3)"
-    )
-    done = subprocess.run(
-        [*watched(tmp_path / "trace"), sys.executable, "-c", code],
-        env=alone,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-
-    assert done.stdout.splitlines()[-1] == "Nothing was due.", done.stdout + done.stderr
-    assert strangers(tmp_path / "trace") == set()
-
-
 def test_serving_needs_a_server(prefect: Server, site: Site) -> None:
-    """Without PREFECT_API_URL, or where nobody answers there, serving says so in a sentence."""
+    """Without PREFECT_API_URL, or where nobody answers there, `autoflow prefect` says so in a sentence."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from autoflow.prefect_flows import PrefectError, serve_with_prefect
+
     site.notebook("n.ipynb", "day = None")
     site.workflows(WORKFLOWS % '"0 0 * * *"')
     nowhere = f"http://127.0.0.1:{free_port()}/api"
-    unset, deaf = python(SERVE, PREFECT_API_URL=""), python(SERVE, PREFECT_API_URL=nowhere)
+    unset = subprocess.run(
+        [*AUTOFLOW, "prefect"],
+        env={**site.environment, "PREFECT_API_URL": ""},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
-    assert (unset.returncode, deaf.returncode) == (1, 1)
-    assert unset.stderr.startswith("PREFECT_API_URL is not set; give the address of a Prefect server")
-    assert deaf.stderr.startswith(f"No Prefect server answers at {nowhere} (")
-    assert "Traceback" not in unset.stderr + deaf.stderr
+    assert unset.returncode == 1
+    assert unset.stderr.splitlines()[-1].startswith("PREFECT_API_URL is not set; give the address of a Prefect server")
+    assert "Traceback" not in unset.stderr
+    with temporary_settings({PREFECT_API_URL: nowhere}), pytest.raises(PrefectError) as deaf:
+        serve_with_prefect(site.settings)
+    assert str(deaf.value).startswith(f"No Prefect server answers at {nowhere} (")
+
+
+def test_a_server_that_is_brought_along_tells_nobody_of_its_use(prefect: Server, site: Site) -> None:
+    """With nothing set against it, Prefect's telemetry is off in whatever process AutoFlow's flows are loaded."""
+    code = (
+        "import os, autoflow.prefect_flows\nfrom prefect.settings import get_current_settings\n"
+        "print(get_current_settings().server.analytics_enabled, os.environ['DO_NOT_TRACK'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=telling(site.environment),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.stdout.split() == ["False", "1"], done.stderr

@@ -87,10 +87,24 @@ def test_the_token_is_nowhere_in_what_is_left(
 
 @pytest.mark.parametrize(
     "name",
-    ["AUTOFLOW_DB_URI", "AUTOFLOW_DB_PASSWORD", "PGPASSWORD", "POSTGRES_PASSWORD", "FLOWMACHINE_FLOWDB_PASSWORD"],
+    [
+        "AUTOFLOW_DB_URI",
+        "AUTOFLOW_DB_PASSWORD",
+        "PGPASSWORD",
+        "POSTGRES_PASSWORD",
+        "FLOWMACHINE_FLOWDB_PASSWORD",
+        "PREFECT_API_KEY",
+        "PREFECT_API_AUTH_STRING",
+        "PREFECT__CONTROL_TOKEN",
+        "PREFECT_API_DATABASE_CONNECTION_URL",
+        "PREFECT_API_DATABASE_PASSWORD",
+        "PREFECT_SERVER_API_AUTH_STRING",
+    ],
 )
-def test_a_kernel_gets_no_way_into_a_database(settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Credentials of databases that AutoFlow has are not in the environment of a notebook; what it needs is."""
+def test_a_kernel_gets_no_way_into_a_database_or_a_prefect_server(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Credentials of databases and of Prefect are not in the environment of a notebook; what it needs is."""
     monkeypatch.setenv(name, "s3cret")
     monkeypatch.setenv("MY_MAP_SERVER_PASSWORD", "mine")
     environment = kernel_environment(settings)

@@ -63,7 +63,7 @@ def test_a_token_as_flowkit_makes_it_is_accepted(call, signing_key):
         ({"user_claims": packed({})}, 403, "User claims verification failed"),
         ({"user_claims": packed({"r": ["get_result"]})}, 403, "User claims verification failed"),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else str(value)[:40],
 )
 def test_each_claim_is_checked(call, signing_key, changes, status, msg):
     """A token with a wrong or missing claim is refused with FlowKit's status code and a reason."""

@@ -27,7 +27,19 @@ SUBSCRIBERS = 600
 
 def environment(**changes: object) -> dict[str, str]:
     """The environment of a user who has set nothing of FlowKit's, with changes."""
-    ours = ("FLOW", "CACHE_", "DB_CONN", "AUTOFLOW_", "PUBLIC_JWT", "PRIVATE_JWT", "PSEUDONYM", "COLUMNS", "COV_")
+    ours = (
+        "FLOW",
+        "CACHE_",
+        "DB_CONN",
+        "AUTOFLOW_",
+        "PUBLIC_JWT",
+        "PRIVATE_JWT",
+        "PSEUDONYM",
+        "DB_URI",
+        "SECRET_KEY",
+        "COLUMNS",
+        "COV_",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith((*ours, "PYTHON"))}
     return {**kept, "PYTHONPYCACHEPREFIX": _bytecode(), **{name: str(value) for name, value in changes.items()}}
 
@@ -164,9 +176,10 @@ class Up:
 
     def __init__(self, place: Place, wait: bool = True, **changes: str) -> None:
         self.place = place
-        flowapi, flowmachine = free_ports(2)
-        place.set(flowapi_port=flowapi, flowmachine_port=flowmachine)
+        flowapi, flowmachine, flowauth = free_ports(3)
+        place.set(flowapi_port=flowapi, flowmachine_port=flowmachine, flowauth_port=flowauth)
         self.url = f"http://127.0.0.1:{flowapi}"
+        self.auth_url = f"http://127.0.0.1:{flowauth}"
         self.flowmachine_port = flowmachine
         self.changes = changes
         self.start(wait)

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from bs4 import BeautifulSoup
-from tests.flowkit.living_deployment import EVENT_TYPES, Place, environment, flowkit
+from tests.flowkit.living_deployment import Place, environment, flowkit
 
 from autoflow.examples import copy_example
 from flowsynth import Crisis, synthesise
 
+# Those of which the examples speak.
+EVENT_TYPES = ("calls", "sms")
 WEEK = [f"2016-01-0{n}" for n in range(1, 8)]
 PAGE = Path(__file__).parents[2] / "docs" / "autoflow.md"
 PEER = os.environ.get("FLOWKIT_PEER_PYTHON", "")
@@ -165,16 +168,22 @@ def published_kernel(tmp_path_factory):
 
 
 def test_the_published_client_makes_the_same_reports(week, up, published_kernel, tmp_path):
-    """The same notebooks, unmodified, in an environment with flowclient 1.34 say the same in every report."""
+    """The same notebooks, unmodified, in an environment with flowclient 1.34 say the same about the last day."""
     copy_example("flows_above_normal", tmp_path / "inputs")
+    # Every day says nothing more of the client than one; each takes four kernels.
+    file = tmp_path / "inputs" / "workflows.yml"
+    document = yaml.safe_load(file.read_text())
+    for entry in document["available_dates_sensor"]["workflows"]:
+        entry["earliest_date"] = date(2016, 1, 7)
+    file.write_text(yaml.safe_dump(document))
     job = Job(tmp_path, up, JUPYTER_PATH=str(published_kernel))
 
     job.autoflow("once")
 
     used = nbformat.read(next((job.outputs / "notebooks").glob("run_flows__*")), as_version=4)
     assert used.metadata.kernelspec.name == "python3"
-    assert len(list((job.outputs / "reports").iterdir())) == 9
-    assert job.shown() == week.shown()
+    assert len(list((job.outputs / "reports").iterdir())) == 2
+    assert job.shown() == {key: parts for key, parts in week.shown().items() if key[0] == "2016-01-07"}
 
 
 @pytest.fixture(scope="module")

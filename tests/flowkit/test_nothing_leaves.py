@@ -39,10 +39,11 @@ def watched(tmp_path_factory):
     if way is None:
         pytest.skip("Connections cannot be watched here: there is no strace, and no right to an empty network.")
     place = Place(folder / "demo")
+    # Another may listen on the ports of a demo.
+    ports = dict(zip(("FLOWAPI_PORT", "FLOWMACHINE_PORT", "FLOWAUTH_PORT"), free_ports(3), strict=True))
     done = subprocess.run(
         [*way, *COMMAND, "demo", str(place.path), "--once", "--subscribers", "600", "--days", "9"],
-        # Another may listen on the ports of a demo.
-        env={**environment(), "FLOWAPI_PORT": str(free_ports(1)[0])},
+        env=environment(**ports),
         capture_output=True,
         text=True,
         timeout=400,

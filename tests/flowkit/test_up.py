@@ -94,7 +94,8 @@ def api(served, token):
 
 def test_up_says_where_and_what_next(served):
     """`flowkit up` says where the API is, how to get a token and where the logs are."""
-    first, second = served.said.splitlines()
+    first, auth, second = served.said.splitlines()
+    assert f"FlowAuth at {served.auth_url}" in auth
     assert served.url in first
     assert f"flowkit --deployment {served.place.path} token USER" in second
     assert str(served.place.path / "logs") in second

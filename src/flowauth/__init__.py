@@ -1,0 +1,1 @@
+"""FlowAuth: who may ask what of which server, until when, and who decided it."""

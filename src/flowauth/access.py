@@ -1,0 +1,151 @@
+"""Who asks: the one place where pages and API learn who is signed in, and refuse who may not."""
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Path, Request
+from starlette.datastructures import FormData
+from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
+
+from flowauth import sign_in
+from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
+from flowauth.settings import Settings
+from flowauth.sign_in import Person
+
+LARGEST_NUMBER = 2**31 - 1
+"""The largest number that a row can have; databases take no larger one."""
+Id = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
+
+CSRF_COOKIE, CSRF_HEADER, CSRF_FIELD = "X-CSRF", "X-CSRF-Token", "csrf"
+VISIT = "flowauth_visit"
+"""The cookie of a browser in which nobody is signed in yet, so that no other page can sign it in."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+MOST_FIELDS = 60_000
+"""Fields of a form: a role has one for each of its scopes."""
+_PAGES = frozenset({"", "sign-in", "sign-out", "set-up-two-factor", "account", "my", "manage"})
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class SetUpFirst(NotAllowed):
+    """Somebody must set up two-factor before they do anything else."""
+
+    def __init__(self) -> None:
+        super().__init__("Set up two-factor authentication first; it is required of you.")
+
+
+def is_page(scope: Scope) -> bool:
+    """Whether a request is for a page: by its path, or, where no route has it, by what the browser accepts."""
+    if scope["path"].split("/")[1:2] and scope["path"].split("/")[1] in _PAGES:
+        return True
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    return "route" not in scope and b"text/html" in accepted
+
+
+def session_cookie(request: Request) -> str:
+    """What the cookie of the session holds, or nothing."""
+    return request.cookies.get(sign_in.cookie_name(request.app.state.settings), "")
+
+
+def device_cookie(request: Request) -> str | None:
+    """The cookie by which a browser is known in which people have signed in before."""
+    return request.cookies.get(sign_in.cookie_name(request.app.state.settings, sign_in.DEVICE_COOKIE))
+
+
+def keep_cookie(response: Response, settings: Settings, cookie: str) -> None:
+    """Give a browser the cookie of a session, and the token that its writes must carry."""
+    sign_in.set_cookie(response, settings, cookie)
+    csrf = sign_in.csrf_token(settings, cookie)
+    response.set_cookie(CSRF_COOKIE, csrf, path="/", samesite="strict", secure=settings.secure)
+
+
+def drop_cookie(response: Response, settings: Settings) -> None:
+    """Take the cookies of a session away."""
+    sign_in.forget_cookie(response, settings)
+    response.delete_cookie(CSRF_COOKIE, path="/", samesite="strict", secure=settings.secure)
+
+
+async def posted(request: Request) -> FormData:
+    """Give the form that was sent, if it carries the token of this browser's session."""
+    if not request.headers.get("content-type", "").startswith(_FORMS):
+        raise Refused("This address takes a form.")
+    form = await request.form(max_files=1, max_fields=MOST_FIELDS)
+    given = form.get(CSRF_FIELD)
+    settings = request.app.state.settings
+    owner = session_cookie(request) or request.cookies.get(VISIT, "")
+    if not owner:
+        raise NotAllowed("Your browser did not send FlowAuth's cookie; allow cookies for this site and try again.")
+    sign_in.check_csrf(settings, owner, given if isinstance(given, str) else "")
+    return form
+
+
+async def _from_here(request: Request) -> None:
+    """Refuse a write that another page made the browser send."""
+    if request.method in SAFE:
+        return
+    if request.headers.get("content-type", "").startswith(_FORMS) and is_page(request.scope):
+        await posted(request)
+        return
+    given = request.headers.get(CSRF_HEADER, "")
+    cookie = session_cookie(request)
+    if not cookie:
+        raise NotSignedIn("Sign in first.")
+    sign_in.check_csrf(request.app.state.settings, cookie, given)
+
+
+def signed_in_at_least(request: Request, _: Annotated[None, Depends(_from_here)]) -> Person:
+    """Who is signed in, even where they must set up two-factor before all else."""
+    cookie = session_cookie(request)
+    if not cookie:
+        raise NotSignedIn("Sign in first.")
+    person = of_cookie(request, cookie)
+    request.state.person = person
+    return person
+
+
+def of_cookie(request: Request, cookie: str, complete: bool = True) -> Person:
+    """Who a cookie is of, to be used after the session of the database is closed."""
+    with request.app.state.database.read() as session:
+        person = sign_in.who(session, request.app.state.settings, cookie, complete)
+        session.expunge_all()
+    return person
+
+
+def signed_in(person: Annotated[Person, Depends(signed_in_at_least)]) -> Person:
+    """Who is signed in, with all that is required of them."""
+    if person.set_up_needed:
+        raise SetUpFirst
+    return person
+
+
+def administrator(person: Annotated[Person, Depends(signed_in)]) -> Person:
+    """Who is signed in, if they administer."""
+    if not person.user.is_admin:
+        raise NotAllowed("Only administrators may do this.")
+    return person
+
+
+SignedInAtLeast = Annotated[Person, Depends(signed_in_at_least)]
+SignedIn = Annotated[Person, Depends(signed_in)]
+Administrator = Annotated[Person, Depends(administrator)]
+Posted = Annotated[FormData, Depends(posted)]
+
+
+def own_path(wanted: str | None) -> str:
+    """The path of this FlowAuth to go on to, or its first page where what is wanted lies elsewhere."""
+    if not wanted or not wanted.isprintable() or "\\" in wanted or not wanted.startswith("/"):
+        return "/"
+    parts = urlsplit(wanted)
+    # A browser takes //elsewhere for another host.
+    return "/" if parts.scheme or parts.netloc or wanted.startswith("//") else wanted
+
+
+def json_refusal(refused: Refused) -> JSONResponse:
+    """A refusal in FlowKit's form: `message`, `code`, and the field where one is meant."""
+    told: dict[str, Any] = {"message": refused.message, "code": refused.status}
+    if refused.field is not None:
+        told["bad_field"] = refused.field
+    if isinstance(refused, SetUpFirst):
+        told["require_two_factor_setup"] = True
+    headers = {"Retry-After": str(max(1, round(refused.wait)))} if isinstance(refused, TooMany) else None
+    return JSONResponse(told, status_code=refused.status, headers=headers)

@@ -1,0 +1,80 @@
+"""The FlowAuth application: its pages and its JSON API behind one gate."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from flowauth import access, api, keys, pages, people
+from flowauth.database import Database
+from flowauth.errors import NotAllowed, NotSignedIn, NotThere, Refused
+from flowauth.following import following
+from flowauth.gate import Gate
+from flowauth.settings import Settings
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Open the database and give the application; `app.state` holds `settings`, `database` and `vault`.
+
+    The key of the settings is admitted to the signing keys, and the first administrator is made where there is none.
+    """
+    database = Database(
+        settings.db_uri, settings.flowauth_db_password.get_secret_value(), settings.flowauth_breached_passwords
+    )
+    vault = keys.Vault(settings.flowauth_fernet_key.get_secret_value())
+    with database.write() as session:
+        keys.admit(session, vault, settings.private_jwt_signing_key.get_secret_value())
+        if settings.flowauth_admin_username and settings.flowauth_admin_password:
+            people.first_administrator(
+                session, settings.flowauth_admin_username, settings.flowauth_admin_password.get_secret_value()
+            )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with following(database, settings.flowauth_follow_seconds):
+            yield
+        database.close()
+
+    app = FastAPI(title="FlowAuth", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.settings, app.state.database, app.state.vault = settings, database, vault
+    app.include_router(pages.router, include_in_schema=False)
+    app.include_router(api.router)
+    app.openapi = lambda: api.describe(app)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for kind in (Refused, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _refuse)
+    app.add_middleware(Gate, settings=settings)
+    return app
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    """Answer what was refused: a page for pages, JSON for the API."""
+    refused = _as_refused(error)
+    if access.is_page(request.scope):
+        return pages.refusal(request, refused)
+    return access.json_refusal(refused)
+
+
+def _as_refused(error: Exception) -> Refused:
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        place = [str(part) for part in first["loc"][1:]]
+        if first["loc"][0] == "path":
+            return NotThere("There is no such page.")
+        return Refused(f"{'.'.join(place) or 'The request'}: {first['msg']}.", place[-1] if place else None)
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == HTTPStatus.NOT_FOUND:
+        return NotThere("There is nothing at this address.")
+    refused = {401: NotSignedIn, 403: NotAllowed}.get(status, Refused)(f"{HTTPStatus(status).phrase}.")
+    refused.status = status
+    return refused

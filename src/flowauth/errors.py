@@ -1,0 +1,60 @@
+"""What FlowAuth says no with: one family of errors, each a sentence for the person who asked."""
+
+
+class Refused(Exception):
+    """What was asked cannot be done as it stands.
+
+    Attributes
+    ----------
+    message : str
+        What is wrong and what to do, in a sentence.
+    field : str or None
+        The field of the form or document that is meant.
+    status : int
+        The HTTP status that says the same.
+    """
+
+    status = 400
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class NameTaken(Refused):
+    """Something of this name is there already."""
+
+
+class NotSignedIn(Refused):
+    """Nobody is signed in, or the sign-in did not succeed."""
+
+    status = 401
+
+
+class NotAllowed(Refused):
+    """The person who is signed in may not do this."""
+
+    status = 403
+
+
+class NotThere(Refused):
+    """There is no such thing, or it is not for the person who asks."""
+
+    status = 404
+
+
+class NotReachable(Refused):
+    """Another service that is needed for this does not answer, or not as it should."""
+
+    status = 502
+
+
+class TooMany(Refused):
+    """Too many attempts; `wait` is the seconds after which another is looked at."""
+
+    status = 429
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait

@@ -1,0 +1,24 @@
+"""FlowAuth's pages: server-rendered, and whole without JavaScript."""
+
+from fastapi import APIRouter
+
+from flowauth.pages import (
+    account,
+    mine,
+    overview,
+    provider,
+    public,
+    roles,
+    servers,
+    signing_in,
+    signing_keys,
+    two_factor,
+    users,
+)
+from flowauth.pages.render import refusal
+
+__all__ = ["refusal", "router"]
+
+router = APIRouter()
+for part in (public, signing_in, provider, two_factor, mine, account, users, servers, roles, signing_keys, overview):
+    router.include_router(part.router)

@@ -1,0 +1,74 @@
+"""What a form holds, read; what cannot be read is refused at its field."""
+
+import datetime as dt
+from typing import Any
+
+from starlette.datastructures import FormData
+
+from flowauth.errors import Refused
+from flowauth.limits import LONGEST_LIFE_MINUTES, Limits
+
+UNITS = {"minutes": 1, "hours": 60, "days": 24 * 60}
+
+
+def text(form: FormData, name: str) -> str:
+    """The text of a field, blanks around it left out; nothing where it is not there."""
+    value = form.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def secret(form: FormData, name: str) -> str:
+    """The text of a field as it was typed."""
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def ticked(form: FormData, name: str) -> bool:
+    """Whether a box is ticked."""
+    return bool(text(form, name))
+
+
+def numbers(form: FormData, name: str) -> frozenset[int]:
+    """The numbers of the boxes that are ticked."""
+    return _whole(form.getlist(name), name)
+
+
+def listed(form: FormData, name: str) -> frozenset[int]:
+    """The numbers that one field holds, between commas."""
+    return _whole([part for part in text(form, name).split(",") if part], name)
+
+
+def minutes(form: FormData, name: str) -> int:
+    """A length of time: a number, and its unit in the field `<name>_unit`."""
+    given, unit = text(form, name), UNITS.get(text(form, f"{name}_unit"), 1)
+    if not given.isascii() or not given.isdecimal() or not 1 <= int(given[:10]) * unit <= LONGEST_LIFE_MINUTES:
+        raise Refused("Give a whole number, from one minute to ten years.", name)
+    return int(given[:10]) * unit
+
+
+def when(form: FormData, name: str) -> dt.datetime | None:
+    """A moment in UTC; None where the field is empty."""
+    given = text(form, name)
+    if not given:
+        return None
+    try:
+        return dt.datetime.fromisoformat(given.removesuffix("Z")).replace(tzinfo=dt.UTC)
+    except ValueError:
+        raise Refused("Write the moment as 2027-01-31T18:00.", name) from None
+
+
+def limits(form: FormData) -> Limits:
+    """The limits of a server or a role."""
+    return Limits(when(form, "latest_token_expiry"), minutes(form, "longest_token_life_minutes"))
+
+
+def kept(form: FormData) -> dict[str, Any]:
+    """What was typed, to be shown again beside the complaint; no password among it."""
+    return {name: value for name, value in form.items() if isinstance(value, str) and "password" not in name}
+
+
+def _whole(given: Any, field: str) -> frozenset[int]:
+    try:
+        return frozenset(int(value) for value in given)
+    except (TypeError, ValueError):
+        raise Refused("The form holds something that is no number; load the page anew.", field) from None

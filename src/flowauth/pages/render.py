@@ -1,0 +1,174 @@
+"""How a page comes to be: templates, what every page shows, and the note that follows what was done."""
+
+import datetime as dt
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlencode
+
+import jinja2
+from fastapi import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from flowauth import access, sign_in
+from flowauth.errors import NotSignedIn, Refused, TooMany
+
+SAID = "flowauth_said"
+"""The cookie of what is to be said once on the next page."""
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+_STATIC = Path(__file__).parents[1] / "static"
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """Render a template; what every page needs (who is signed in, where, the forms' token) is there already."""
+    settings = request.app.state.settings
+    owner = access.session_cookie(request) or request.cookies.get(access.VISIT, "")
+    visit = None if owner else secrets.token_urlsafe(16)
+    person = getattr(request.state, "person", None)
+    said = _opened(request) if status < 400 else None
+    html = _environment.get_template(template).render(
+        {
+            "csrf": sign_in.csrf_token(settings, owner or visit or ""),
+            "person": person,
+            "path": request.url.path,
+            "said": said,
+            "version": VERSION,
+            "stamp": _stamp(),
+            "refused": None,
+            **values,
+        }
+    )
+    response = HTMLResponse(html, status)
+    if visit is not None:
+        response.set_cookie(access.VISIT, visit, path="/", httponly=True, samesite="lax", secure=settings.secure)
+    if said is not None:
+        response.delete_cookie(SAID, path="/")
+    return response
+
+
+def then(request: Request, path: str, said: str | None = None) -> RedirectResponse:
+    """Go on to another page, and say there once what was done."""
+    response = RedirectResponse(path, 303)
+    if said is not None:
+        settings = request.app.state.settings
+        response.set_cookie(
+            SAID,
+            f"{_seal(request, said)}.{quote(said)}",
+            max_age=60,
+            httponly=True,
+            samesite="lax",
+            path="/",
+            secure=settings.secure,
+        )
+    return response
+
+
+def refusal(request: Request, refused: Refused) -> Response:
+    """Answer what was refused: with the page that mends it where there is one, else with a page that says why."""
+    if isinstance(refused, access.SetUpFirst):
+        return RedirectResponse("/set-up-two-factor", 303)
+    if isinstance(refused, NotSignedIn) and request.url.path != "/sign-in":
+        wanted = f"?{urlencode({'next': _wanted(request)})}" if request.method == "GET" else ""
+        return then(request, f"/sign-in{wanted}", "Sign in to go on." if request.url.path != "/" else None)
+    response = page(request, "refused.html", refused.status, refused=refused)
+    if isinstance(refused, TooMany):
+        response.headers["Retry-After"] = str(max(1, round(refused.wait)))
+    return response
+
+
+class Unconfirmed(Exception):
+    """Something is lost by what is asked for, and nobody has said yet that it may be."""
+
+    def __init__(self, title: str, losses: Sequence[str], button: str, back: str, password: bool = False) -> None:
+        super().__init__(title)
+        self.title = title
+        self.losses = losses
+        self.button = button
+        self.back = back
+        self.password = password
+
+
+def weigh(form: Any, title: str, losses: Sequence[str], button: str, back: str, *, password: bool = False) -> None:
+    """Let pass what loses nothing, or what was confirmed in these very words; else raise Unconfirmed.
+
+    Call it inside the transaction, after the work: what is raised rolls it back, so that a rehearsal tells the losses.
+    """
+    if losses and form.get("confirmed") != _digest(title, losses):
+        raise Unconfirmed(title, losses, button, back, password)
+
+
+def confirmation(request: Request, form: Any, asked: Unconfirmed) -> HTMLResponse:
+    """Ask, by a page that names what is lost, whether a form is meant; it carries the form on."""
+    own = {access.CSRF_FIELD, "confirmed", "your_password"}
+    carried = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in own]
+    return page(request, "confirm.html", asked=asked, carried=carried, confirmed=_digest(asked.title, asked.losses))
+
+
+def moment(when: dt.datetime | None) -> str:
+    """A moment for people: with its year and its zone."""
+    return "never" if when is None else f"{when.astimezone(dt.UTC):%-d %b %Y, %H:%M} UTC"
+
+
+def life(minutes: int) -> str:
+    """A number of minutes in the largest unit that divides it."""
+    for unit, size in (("day", 1440), ("hour", 60), ("minute", 1)):
+        if minutes % size == 0:
+            return counted(minutes // size, unit)
+    raise AssertionError
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: 1 token, 2 tokens."""
+    plural = what[:-1] + "ies" if what.endswith("y") and what[-2:] not in ("ay", "ey") else f"{what}s"
+    return f"{number:,} {what if number == 1 else plural}"
+
+
+def local(when: dt.datetime | None) -> str:
+    """A moment as a field of a form holds it."""
+    return "" if when is None else f"{when.astimezone(dt.UTC):%Y-%m-%dT%H:%M}"
+
+
+def _wanted(request: Request) -> str:
+    return access.own_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
+
+
+def _seal(request: Request, said: str) -> str:
+    secret = request.app.state.settings.secret_key.get_secret_value().encode()
+    return hmac.new(secret, f"said:{said}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _opened(request: Request) -> str | None:
+    seal, _, quoted = request.cookies.get(SAID, "").partition(".")
+    said = unquote(quoted)
+    return said if said and hmac.compare_digest(seal.encode(), _seal(request, said).encode()) else None
+
+
+def _digest(title: str, losses: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join([title, *losses]).encode()).hexdigest()[:16]
+
+
+def _stamp() -> str:
+    """What changes with the style and the script, so that no browser keeps old ones."""
+    return str(max(int(path.stat().st_mtime) for path in _STATIC.iterdir()))
+
+
+def _version() -> str:
+    try:
+        return metadata.version("flowkit")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+VERSION = _version()
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {"moment": moment, "life": life, "local": local, "counted": counted}

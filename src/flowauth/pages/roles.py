@@ -1,0 +1,359 @@
+"""Administration: roles, their scopes as a tree, and who holds them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session, joinedload
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from flowauth import roles, servers
+from flowauth.access import Administrator, Id, Posted
+from flowauth.errors import NotThere, Refused
+from flowauth.limits import Limits
+from flowauth.pages import forms
+from flowauth.pages.abilities import SIMPLE, abilities
+from flowauth.pages.lists import asked, listed, wanted
+from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
+from flowauth.pages.users import ended
+from flowauth.tables import Role, Scope, Server, User, scopes_in_role, users_with_roles
+
+router = APIRouter()
+MOST_SCOPES = 700
+"""Scopes that a page shows at once; of a server that offers more, one unit is shown at a time."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One scope as a box to tick."""
+
+    id: int
+    name: str
+    ticked: bool
+    enabled: bool
+
+
+@dataclass
+class Branch:
+    """Part of the tree of scopes: its boxes, and the branches below it."""
+
+    path: str
+    name: str
+    boxes: list[Box] = field(default_factory=list)
+    branches: "dict[str, Branch]" = field(default_factory=dict)
+
+    @property
+    def all(self) -> int:
+        """How many scopes there are in it."""
+        return len(self.boxes) + sum(branch.all for branch in self.branches.values())
+
+    @property
+    def ticked(self) -> int:
+        """How many of them are ticked."""
+        return sum(box.ticked for box in self.boxes) + sum(branch.ticked for branch in self.branches.values())
+
+
+@router.get("/manage/roles")
+def all_roles(request: Request, person: Administrator) -> Response:
+    """List the roles, of one server or of all."""
+    find, server_id = wanted(request), asked(request, "server", 0)
+    select = sa.select(Role).join(Role.server).options(joinedload(Role.server))
+    if find:
+        named = sa.or_(Role.name.icontains(find, autoescape=True), Server.name.icontains(find, autoescape=True))
+        select = select.where(named)
+    if server_id:
+        select = select.where(Role.server_id == server_id)
+    with request.app.state.database.read() as session:
+        there = listed(session, request, select.order_by(Server.name, Role.name))
+        # Counted for the roles of this page alone: beside the roles, the counts would be made for all that are sorted.
+        numbers = [role.id for role in there.rows]
+        scopes, members = (_counts(session, table, numbers) for table in (scopes_in_role, users_with_roles))
+        there = replace(there, rows=[(role, scopes.get(role.id, 0), members.get(role.id, 0)) for role in there.rows])
+        offered = session.execute(sa.select(Server.id, Server.name).order_by(Server.name)).all()
+        return page(request, "roles.html", roles=there, find=find, server_id=server_id, servers=offered)
+
+
+@router.get("/manage/roles/new")
+def ask_for_role(request: Request, person: Administrator) -> Response:
+    """Ask for a new role of a server."""
+    with request.app.state.database.read() as session:
+        server = session.get(Server, asked(request, "server", 0))
+        if server is None:
+            return page(
+                request,
+                "role_server.html",
+                servers=session.execute(sa.select(Server.id, Server.name).order_by(Server.name)).all(),
+            )
+        return _form(request, session, server, None, frozenset())
+
+
+@router.post("/manage/roles/new")
+def add_role(request: Request, person: Administrator, form: Posted) -> Response:
+    """Make a role on a server; its members are chosen next."""
+    server_id = asked(request, "server", 0)
+    with request.app.state.database.read() as session:
+        server = servers.find(session, server_id)
+        chosen = _chosen(request, session, server, frozenset(), form)
+        if forms.text(form, "mark"):
+            return _form(request, session, server, None, chosen, form=form)
+    try:
+        limits = forms.limits(form)
+        with request.app.state.database.write() as session:
+            wish = roles.Wanted(
+                forms.text(form, "name"), chosen, frozenset(), limits, forms.ticked(form, "require_two_factor")
+            )
+            role = roles.create(session, person.user.username, servers.find(session, server_id), wish)
+    except Refused as refused:
+        with request.app.state.database.read() as session:
+            return _form(request, session, servers.find(session, server_id), None, chosen, form=form, refused=refused)
+    return then(request, f"/manage/roles/{role.id}/members", f"The role '{role.name}' is there; choose who holds it.")
+
+
+@router.get("/manage/roles/{role_id}")
+def one_role(request: Request, role_id: Id, person: Administrator) -> Response:
+    """Show a role, to be changed."""
+    with request.app.state.database.read() as session:
+        role = _role(session, role_id)
+        return _form(request, session, role.server, role, _held(session, role_id))
+
+
+@router.post("/manage/roles/{role_id}")
+def change_role(request: Request, role_id: Id, person: Administrator, form: Posted) -> Response:
+    """Change a role's name, scopes and limits; scopes that the form does not show stay as they are."""
+    database, back = request.app.state.database, f"/manage/roles/{role_id}"
+    with database.read() as session:
+        role = _role(session, role_id)
+        chosen = _chosen(request, session, role.server, _held(session, role_id), form)
+        if forms.text(form, "mark"):
+            return _form(request, session, role.server, role, chosen, form=form)
+    try:
+        limits = forms.limits(form)
+        with database.write() as session:
+            role, held = _role(session, role_id), _held(session, role_id)
+            if forms.text(form, "version") != _version(role, held):
+                raise Refused(
+                    "Somebody else has changed this role since you opened it; open it again to see how it is now.",
+                    "name",
+                )
+            members = _members(session, role_id)
+            name = role.name
+            wish = roles.Wanted(
+                forms.text(form, "name"), chosen, members, limits, forms.ticked(form, "require_two_factor")
+            )
+            gone = roles.change(session, person.user.username, role, wish)
+            lost = len(held - chosen)
+            losses = ended(gone)
+            if lost and members:
+                losses.insert(
+                    0, f"{counted(len(members), 'member')} {_lose(len(members))} {counted(lost, 'scope')} of '{name}'."
+                )
+            weigh(form, f"Change the role '{name}'?", losses, "Save the changes", back)
+    except Unconfirmed as asked_again:
+        return confirmation(request, form, asked_again)
+    except Refused as refused:
+        with database.read() as session:
+            role = _role(session, role_id)
+            return _form(request, session, role.server, role, chosen, form=form, refused=refused)
+    return then(request, back, f"The role '{role.name}' is changed.")
+
+
+@router.get("/manage/roles/{role_id}/members")
+def members(request: Request, role_id: Id, person: Administrator) -> Response:
+    """List people, ticked where they hold a role."""
+    with request.app.state.database.read() as session:
+        return _people(request, session, role_id)
+
+
+@router.post("/manage/roles/{role_id}/members")
+def change_members(request: Request, role_id: Id, person: Administrator, form: Posted) -> Response:
+    """Give a role to people and take it from others, among those whom the form shows."""
+    back = f"/manage/roles/{role_id}/members"
+    try:
+        with request.app.state.database.write() as session:
+            role = _role(session, role_id)
+            before = _members(session, role_id)
+            after = (before - forms.listed(form, "shown")) | forms.numbers(form, "users")
+            limits = Limits(role.latest_token_expiry, role.longest_token_life_minutes)
+            wish = roles.Wanted(role.name, _held(session, role_id), after, limits, role.require_two_factor)
+            gone = roles.change(session, person.user.username, role, wish)
+            lost = session.scalars(sa.select(User.username).where(User.id.in_(before - after)).order_by(User.username))
+            losses = [f"'{name}' loses the role '{role.name}' of {role.server.name}." for name in lost]
+            weigh(form, f"Take the role '{role.name}' away?", losses + ended(gone), "Save who holds it", back)
+    except Unconfirmed as asked_again:
+        return confirmation(request, form, asked_again)
+    except Refused as refused:
+        with request.app.state.database.read() as session:
+            return _people(request, session, role_id, refused)
+    return then(
+        request, back, f"'{role.name}' is held by {counted(len(after), 'person').replace('persons', 'people')}."
+    )
+
+
+@router.post("/manage/roles/{role_id}/delete")
+def delete_role(request: Request, role_id: Id, person: Administrator, form: Posted) -> Response:
+    """Take a role away."""
+    try:
+        with request.app.state.database.write() as session:
+            role = _role(session, role_id)
+            name, held = role.name, len(_members(session, role_id))
+            gone = roles.delete(session, person.user.username, role)
+            losses = [f"The role '{name}' of {role.server.name} is gone, with what it allows."]
+            losses += [f"{counted(held, 'member')} {_lose(held)} it."] if held else []
+            title, back = f"Delete the role '{name}'?", f"/manage/roles/{role_id}"
+            weigh(form, title, losses + ended(gone), f"Delete '{name}'", back)
+    except Unconfirmed as asked_again:
+        return confirmation(request, form, asked_again)
+    return then(request, "/manage/roles", f"The role '{name}' is deleted.")
+
+
+def tree(scopes: Sequence[Scope], chosen: frozenset[int]) -> tuple[list[Box], list[Branch]]:
+    """Order scopes: those without a unit, then unit by unit, kind by kind."""
+    simple: list[Box] = []
+    units: dict[str, Branch] = {}
+    for scope in scopes:
+        parts = scope.name.split(":", 2)
+        if len(parts) < 3:
+            simple.append(Box(scope.id, scope.name, scope.id in chosen, scope.enabled))
+            continue
+        unit, top, kind = parts
+        box = Box(scope.id, kind, scope.id in chosen, scope.enabled)
+        branch = units.setdefault(unit, Branch(unit, unit))
+        # The kind itself comes first: nothing below it counts without.
+        branch.branches.setdefault(top, Branch(f"{unit}:{top}", top)).boxes.insert(0 if kind == top else 10**6, box)
+    return simple, [units[name] for name in sorted(units, key=lambda name: (name == "nonspatial", name))]
+
+
+def _counts(session: Session, table: sa.Table, numbers: Sequence[int]) -> dict[int, int]:
+    """How many scopes or members each of some roles has; roles without any are left out."""
+    number = sa.select(table.c.role_id, sa.func.count()).where(table.c.role_id.in_(numbers))
+    return dict(session.execute(number.group_by(table.c.role_id)).tuples().all())
+
+
+def _role(session: Session, role_id: int) -> Role:
+    role = session.get(Role, role_id, options=[joinedload(Role.server)])
+    if role is None:
+        raise NotThere("There is no such role.")
+    return role
+
+
+def _held(session: Session, role_id: int) -> frozenset[int]:
+    held = sa.select(scopes_in_role.c.scope_id).where(scopes_in_role.c.role_id == role_id)
+    return frozenset(session.scalars(held))
+
+
+def _members(session: Session, role_id: int) -> frozenset[int]:
+    held = sa.select(users_with_roles.c.user_id).where(users_with_roles.c.role_id == role_id)
+    return frozenset(session.scalars(held))
+
+
+def _version(role: Role, held: frozenset[int]) -> str:
+    """What differs when anybody has changed a role."""
+    told = [role.name, role.latest_token_expiry, role.longest_token_life_minutes, role.require_two_factor, sorted(held)]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def _shown(request: Request, scopes: Sequence[Scope]) -> tuple[list[Scope], str, str]:
+    """Give the scopes that a page shows, what was searched for, and the unit that it is narrowed to."""
+    find = wanted(request)
+    unit = request.query_params.get("unit", "")
+    if not unit and not find and len(scopes) > MOST_SCOPES:
+        unit = min((scope.name.split(":")[0] for scope in scopes if ":" in scope.name), default="")
+    words = find.lower().split()
+    shown = [
+        scope
+        for scope in scopes
+        if all(word in scope.name.lower() for word in words)
+        and (not unit or scope.name.startswith(f"{unit}:") or (":" not in scope.name and not find))
+    ]
+    return shown[:MOST_SCOPES], find, unit
+
+
+def _chosen(request: Request, session: Session, server: Server, held: frozenset[int], form: FormData) -> frozenset[int]:
+    """The scopes that a role is to have: those ticked, and those that it has and the form did not show."""
+    shown, _, _ = _shown(request, _scopes(session, server))
+    numbers = frozenset(scope.id for scope in shown)
+    chosen = (held - numbers) | (forms.numbers(form, "s") & numbers)
+    if mark := forms.text(form, "mark"):
+        branch = frozenset(scope.id for scope in shown if scope.name.startswith(f"{mark}:"))
+        chosen = chosen - branch if branch <= chosen else chosen | branch
+    return chosen
+
+
+def _scopes(session: Session, server: Server) -> Sequence[Scope]:
+    return session.scalars(sa.select(Scope).where(Scope.server_id == server.id).order_by(Scope.name)).all()
+
+
+def _form(
+    request: Request,
+    session: Session,
+    server: Server,
+    role: Role | None,
+    chosen: frozenset[int],
+    *,
+    form: FormData | None = None,
+    refused: Refused | None = None,
+) -> Response:
+    scopes = _scopes(session, server)
+    shown, find, unit = _shown(request, scopes)
+    simple, branches = tree(shown, chosen)
+    held = _held(session, role.id) if role is not None else frozenset()
+    typed: dict[str, Any] | None = forms.kept(form) if form is not None else None
+    units = sorted({scope.name.split(":")[0] for scope in scopes if scope.name.count(":") >= 2})
+    number = sa.select(sa.func.count()).where(users_with_roles.c.role_id == (role.id if role else 0))
+    return page(
+        request,
+        "role.html",
+        refused.status if refused else 200,
+        server=server,
+        role=role,
+        simple=simple,
+        words=SIMPLE,
+        branches=branches,
+        chosen=len(chosen),
+        shown=len(shown),
+        total=len(scopes),
+        units=units if len(scopes) > MOST_SCOPES else [],
+        unit=unit,
+        find=find,
+        version=_version(role, held) if role is not None else "",
+        can=abilities((s.name for s in scopes if s.id in chosen and s.enabled), (s.name for s in scopes if s.enabled)),
+        members=session.scalar(number) or 0,
+        changed=chosen != held,
+        typed=typed,
+        open=bool(find or unit or len(branches) == 1),
+        refused=refused,
+    )
+
+
+def _people(request: Request, session: Session, role_id: int, refused: Refused | None = None) -> Response:
+    role, find = _role(session, role_id), wanted(request)
+    everybody = request.query_params.get("who") == "everybody" or bool(find)
+    held = _members(session, role_id)
+    everybody = everybody or not held
+    select: sa.Select[Any] = sa.select(User.id, User.username).order_by(User.username)
+    if find:
+        select = select.where(User.username.icontains(find, autoescape=True))
+    if not everybody:
+        select = select.join(users_with_roles, users_with_roles.c.user_id == User.id)
+        select = select.where(users_with_roles.c.role_id == role_id)
+    people = listed(session, request, select)
+    return page(
+        request,
+        "members.html",
+        refused.status if refused else 200,
+        role=role,
+        people=people,
+        held=held,
+        shown=",".join(str(row.id) for row in people.rows),
+        everybody=everybody,
+        find=find,
+        refused=refused,
+    )
+
+
+def _lose(number: int) -> str:
+    return "loses" if number == 1 else "lose"

@@ -1,0 +1,243 @@
+"""Administration: people."""
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session, joinedload
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from flowauth import audit, people, sign_in
+from flowauth.access import Administrator, Id, Posted
+from flowauth.errors import Refused
+from flowauth.pages import forms
+from flowauth.pages.lists import listed, wanted
+from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
+from flowauth.sign_in import Person
+from flowauth.tables import Role, Server, Token, TwoFactor, User, users_with_roles
+from flowauth.throttle import address_of
+
+router = APIRouter()
+MOST_ROLES = 150
+"""Roles that the form of a person offers at once; more are searched for."""
+
+
+@router.get("/manage/users")
+def users(request: Request, person: Administrator) -> Response:
+    """List people, searched by name."""
+    find = wanted(request)
+    held = sa.select(sa.func.count()).where(users_with_roles.c.user_id == User.id).scalar_subquery()
+    enabled = sa.select(TwoFactor.enabled).where(TwoFactor.user_id == User.id).scalar_subquery()
+    select = sa.select(User.id, User.username, User.is_admin, User.require_two_factor, User.created, held, enabled)
+    if find:
+        select = select.where(User.username.icontains(find, autoescape=True))
+    with request.app.state.database.read() as session:
+        return page(request, "users.html", users=listed(session, request, select.order_by(User.username)), find=find)
+
+
+@router.get("/manage/users/new")
+def ask_for_user(request: Request, person: Administrator) -> Response:
+    """Ask for a new person."""
+    with request.app.state.database.read() as session:
+        return _form(request, session, None)
+
+
+@router.post("/manage/users/new")
+def add_user(request: Request, person: Administrator, form: Posted) -> Response:
+    """Add a person."""
+    try:
+        is_admin = forms.ticked(form, "is_admin")
+        if is_admin:
+            confirm(request, person, forms.secret(form, "your_password"))
+        with request.app.state.database.write() as session:
+            user = people.create(
+                session,
+                person.user.username,
+                forms.text(form, "username"),
+                forms.secret(form, "password"),
+                is_admin=is_admin,
+                require_two_factor=forms.ticked(form, "require_two_factor"),
+                roles=forms.numbers(form, "roles"),
+            )
+    except Refused as refused:
+        with request.app.state.database.read() as session:
+            return _form(request, session, None, form, refused)
+    return then(request, f"/manage/users/{user.id}", f"The user '{user.username}' is there.")
+
+
+@router.get("/manage/users/{user_id}")
+def ask_about_user(request: Request, user_id: Id, person: Administrator) -> Response:
+    """Show a person, to be changed."""
+    with request.app.state.database.read() as session:
+        return _form(request, session, people.find(session, user_id))
+
+
+@router.post("/manage/users/{user_id}")
+def change_user(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
+    """Change a person's rights and roles; what is not shown stays as it is."""
+    database = request.app.state.database
+    try:
+        with database.read() as session:
+            promoted = forms.ticked(form, "is_admin") and not people.find(session, user_id).is_admin
+        if promoted:
+            confirm(request, person, forms.secret(form, "your_password"))
+        with database.write() as session:
+            user = people.find(session, user_id)
+            held = frozenset(role.id for role in user.roles)
+            chosen = (held - forms.listed(form, "shown")) | forms.numbers(form, "roles")
+            lost = sorted(f"{role.server.name}: {role.name}" for role in user.roles if role.id not in chosen)
+            losses = [f"'{user.username}' loses the role {name}." for name in lost]
+            if user.is_admin and not forms.ticked(form, "is_admin"):
+                losses.append(f"'{user.username}' can administer no more, and is signed out everywhere.")
+            live = living(session)
+            people.change(
+                session,
+                person.user.username,
+                user,
+                is_admin=forms.ticked(form, "is_admin"),
+                require_two_factor=forms.ticked(form, "require_two_factor"),
+                roles=chosen,
+            )
+            weigh(
+                form,
+                f"Take rights from '{user.username}'?",
+                losses + ended(live - living(session)),
+                "Save the changes",
+                f"/manage/users/{user_id}",
+            )
+    except Unconfirmed as asked:
+        return confirmation(request, form, asked)
+    except Refused as refused:
+        with database.read() as session:
+            return _form(request, session, people.find(session, user_id), form, refused)
+    return then(request, f"/manage/users/{user_id}", f"'{user.username}' is changed.")
+
+
+@router.post("/manage/users/{user_id}/password")
+def set_password(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
+    """Give somebody another password, and sign them out everywhere."""
+    database = request.app.state.database
+    try:
+        with database.write() as session:
+            user = people.find(session, user_id)
+            people.change(session, person.user.username, user, password=forms.secret(form, "password"))
+    except Refused as refused:
+        with database.read() as session:
+            return _form(request, session, people.find(session, user_id), None, refused)
+    return then(request, f"/manage/users/{user_id}", f"'{user.username}' has the new password, and is signed out.")
+
+
+@router.post("/manage/users/{user_id}/sign-out")
+def sign_out(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
+    """Sign somebody out everywhere."""
+    with request.app.state.database.write() as session:
+        user = people.find(session, user_id)
+        people.sign_out_everywhere(session, user)
+        audit.record(session, person.user.username, "user.sign_out_everywhere", user.username, after={})
+    return then(request, f"/manage/users/{user_id}", f"'{user.username}' is signed out everywhere.")
+
+
+@router.post("/manage/users/{user_id}/reset-two-factor")
+def reset_two_factor(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
+    """Take somebody's second factor away, as when the phone is lost."""
+    try:
+        with request.app.state.database.write() as session:
+            user = people.find(session, user_id)
+            losses = [
+                f"The authenticator app and the backup codes of '{user.username}' work no more.",
+                f"'{user.username}' is signed out everywhere, and sets two-factor up anew.",
+            ]
+            people.change(session, person.user.username, user, reset_two_factor=True)
+            title = f"Reset two-factor of '{user.username}'?"
+            weigh(form, title, losses, "Reset two-factor", f"/manage/users/{user_id}")
+    except Unconfirmed as asked:
+        return confirmation(request, form, asked)
+    return then(request, f"/manage/users/{user_id}", f"Two-factor of '{user.username}' is reset.")
+
+
+@router.post("/manage/users/{user_id}/delete")
+def delete_user(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
+    """Take a person away."""
+    back = f"/manage/users/{user_id}"
+    try:
+        with request.app.state.database.write() as session:
+            user = people.find(session, user_id)
+            name, roles = user.username, len(user.roles)
+            gone = people.delete(session, person.user.username, user)
+            losses = [f"'{name}' can no longer sign in."]
+            losses += [f"'{name}' loses {counted(roles, 'role')}."] if roles else []
+            weigh(form, f"Delete the user '{name}'?", losses + ended(gone), f"Delete '{name}'", back)
+    except Unconfirmed as asked:
+        return confirmation(request, form, asked)
+    except Refused as refused:
+        with request.app.state.database.read() as session:
+            return _form(request, session, people.find(session, user_id), None, refused)
+    return then(request, "/manage/users", f"The user '{name}' is deleted.")
+
+
+def living(session: Session) -> int:
+    """How many tokens are alive."""
+    session.flush()
+    now = dt.datetime.now(dt.UTC)
+    return session.scalar(sa.select(sa.func.count()).where(Token.expiry > now, Token.revoked.is_(None))) or 0
+
+
+def ended(number: int) -> list[str]:
+    """Say how many tokens end; nothing where none does."""
+    return [f"{counted(number, 'live token')} {'ends' if number == 1 else 'end'} at once."] if number else []
+
+
+def confirm(request: Request, person: Person, password: str) -> None:
+    """Ask for one's own password again, in a transaction of its own, so that a wrong one is counted."""
+    state = request.app.state
+    try:
+        with state.database.write() as session:
+            sign_in.confirm(session, state.settings, person, password, address_of(request, state.settings))
+    except Refused as refused:
+        refused.field = "your_password"
+        raise
+
+
+def _form(
+    request: Request,
+    session: Session,
+    user: User | None,
+    form: FormData | None = None,
+    refused: Refused | None = None,
+) -> Response:
+    find = wanted(request)
+    held = [role.id for role in user.roles] if user is not None else []
+    ticked = forms.numbers(form, "roles") if form is not None else frozenset(held)
+    offered = sa.select(Role).join(Role.server).options(joinedload(Role.server)).order_by(Server.name, Role.name)
+    if find:
+        named = sa.or_(Role.name.icontains(find, autoescape=True), Server.name.icontains(find, autoescape=True))
+        offered = offered.where(sa.or_(named, Role.id.in_(ticked)))
+    total = session.scalar(sa.select(sa.func.count()).select_from(Role)) or 0
+    found: dict[int, Role] = {}
+    if held or ticked:
+        for role in session.scalars(offered.where(Role.id.in_({*held, *ticked})).limit(MOST_ROLES)):
+            found[role.id] = role
+    for role in session.scalars(offered.limit(MOST_ROLES)):
+        if len(found) < MOST_ROLES:
+            found[role.id] = role
+    servers: dict[str, list[Any]] = {}
+    for role in sorted(found.values(), key=lambda each: (each.server.name, each.name)):
+        servers.setdefault(role.server.name, []).append(role)
+    everybody = request.app.state.settings.flowauth_require_two_factor
+    return page(
+        request,
+        "user.html",
+        refused.status if refused else 200,
+        user=user,
+        typed=forms.kept(form) if form is not None else None,
+        servers=servers,
+        ticked=ticked,
+        shown=",".join(str(number) for number in found),
+        total=total,
+        find=find,
+        two_factor=user is not None and people.has_two_factor(user),
+        required=user is not None and people.needs_two_factor(user, everybody),
+        refused=refused,
+    )

@@ -1,0 +1,159 @@
+"""People: who may sign in, who administers, what roles they hold."""
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from flowauth import audit, passwords, tokens
+from flowauth.errors import NameTaken, NotThere, Refused
+from flowauth.names import valid_name
+from flowauth.tables import Role, SignIn, Token, User
+
+
+def create(
+    session: Session,
+    actor: str,
+    username: str,
+    password: str | None,
+    *,
+    is_admin: bool = False,
+    require_two_factor: bool = False,
+    roles: frozenset[int] = frozenset(),
+    provider_issuer: str | None = None,
+    provider_subject: str | None = None,
+) -> User:
+    """Add a person; without a password, one who signs in with the OpenID Connect provider alone."""
+    username = valid_name(username, "user")
+    if (provider_issuer is None) != (provider_subject is None):
+        raise Refused("Whom the provider knows is told by the provider's address and the person's number there.")
+    if session.scalar(sa.select(User.id).where(sa.func.lower(User.username) == username.lower())) is not None:
+        raise NameTaken(f"There is a user '{username}' already; choose another name.", "username")
+    user = User(
+        username=username,
+        password=passwords.hashed(password, username, session.info.get("breached")) if password is not None else None,
+        is_admin=is_admin,
+        require_two_factor=require_two_factor,
+        provider_issuer=provider_issuer,
+        provider_subject=provider_subject,
+        created=dt.datetime.now(dt.UTC),
+        roles=_roles(session, roles),
+    )
+    session.add(user)
+    session.flush()
+    audit.record(session, actor, "user.create", username, after=told(user))
+    return user
+
+
+def first_administrator(session: Session, username: str, password: str) -> User | None:
+    """Make the first administrator where there is no administrator at all; else None, and nothing changes."""
+    if session.scalar(sa.select(User.id).where(User.is_admin).limit(1)) is not None:
+        return None
+    return create(session, audit.SYSTEM, username, password, is_admin=True)
+
+
+def find(session: Session, user_id: int) -> User:
+    """A person by number."""
+    user = session.get(User, user_id)
+    if user is None:
+        raise NotThere("There is no such user.")
+    return user
+
+
+def named(session: Session, username: str) -> User | None:
+    """A person by name."""
+    return session.scalar(sa.select(User).where(User.username == username))
+
+
+def change(
+    session: Session,
+    actor: str,
+    user: User,
+    *,
+    is_admin: bool | None = None,
+    require_two_factor: bool | None = None,
+    roles: frozenset[int] | None = None,
+    password: str | None = None,
+    reset_two_factor: bool = False,
+) -> None:
+    """Change what is given of a person; a new password or less than before ends where they are signed in."""
+    before = told(user)
+    if is_admin is False and user.is_admin:
+        _not_the_last(session, user)
+    held = {role.id for role in user.roles}
+    user.is_admin = user.is_admin if is_admin is None else is_admin
+    user.require_two_factor = user.require_two_factor if require_two_factor is None else require_two_factor
+    if roles is not None:
+        user.roles = _roles(session, roles)
+        for role_id in held - roles:
+            lost = session.get_one(Role, role_id)
+            which = sa.and_(Token.user_id == user.id, Token.roles.any(Role.id == role_id))
+            because = f"the role '{lost.name}' was taken from its holder"
+            tokens.end(session, actor, which, because, dt.datetime.now(dt.UTC))
+    if reset_two_factor and user.two_factor is not None:
+        session.delete(user.two_factor)
+        user.two_factor = None
+        audit.record(session, actor, "two_factor.reset", user.username, after={})
+    audit.record(session, actor, "user.change", user.username, before=before, after=told(user))
+    if password is not None:
+        set_password(session, actor, user, password)
+    if password is not None or reset_two_factor or is_admin is False:
+        sign_out_everywhere(session, user)
+
+
+def set_password(session: Session, actor: str, user: User, password: str) -> None:
+    """Give a person a new password."""
+    user.password = passwords.hashed(password, user.username, session.info.get("breached"))
+    audit.record(session, actor, "user.password", user.username, after={})
+
+
+def delete(session: Session, actor: str, user: User) -> int:
+    """Take a person away; give the number of live tokens that end with them."""
+    if user.is_admin:
+        _not_the_last(session, user)
+    because = "its holder was deleted"
+    ended = tokens.end(session, actor, Token.user_id == user.id, because, dt.datetime.now(dt.UTC))
+    audit.record(session, actor, "user.delete", user.username, before=told(user))
+    session.delete(user)
+    return ended
+
+
+def sign_out_everywhere(session: Session, user: User, but: str | None = None) -> None:
+    """End every sign-in of a person, but for one."""
+    session.execute(sa.delete(SignIn).where(SignIn.user_id == user.id, SignIn.id != (but or "")))
+
+
+def has_two_factor(user: User) -> bool:
+    """Whether a person has set up a second factor."""
+    return user.two_factor is not None and user.two_factor.enabled
+
+
+def needs_two_factor(user: User, everybody: bool = False) -> bool:
+    """Whether a person must have a second factor: by themselves, by a role that they hold, or as everybody must."""
+    return everybody or user.require_two_factor or any(role.require_two_factor for role in user.roles)
+
+
+def told(user: User) -> dict[str, Any]:
+    """What the audit log says of a person."""
+    return {
+        "is_admin": user.is_admin,
+        "require_two_factor": user.require_two_factor,
+        "roles": sorted(f"{role.server.name}: {role.name}" for role in user.roles),
+    }
+
+
+def _not_the_last(session: Session, user: User) -> None:
+    others = sa.select(sa.func.count()).where(User.is_admin, User.id != user.id)
+    if session.scalar(others) == 0:
+        raise Refused(
+            f"'{user.username}' is the only administrator; make another one first.",
+            "is_admin",
+        )
+
+
+def _roles(session: Session, numbers: frozenset[int]) -> list[Role]:
+    found = list(session.scalars(sa.select(Role).where(Role.id.in_(numbers))))
+    if len(found) < len(numbers):
+        raise Refused("Some of the roles that are named do not exist; load the page anew.", "roles")
+    return found

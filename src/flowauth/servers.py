@@ -1,0 +1,251 @@
+"""Servers: the FlowAPIs for which tokens are made, and the scopes that each tells in its document."""
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from flowauth import audit
+from flowauth.errors import NameTaken, NotThere, Refused
+from flowauth.limits import Limits, longest_life
+from flowauth.tables import LONGEST_NAME, LONGEST_SCOPE, Role, Scope, Server, Token
+
+LARGEST_DOCUMENT = 5_000_000
+MOST_SCOPES = 50_000
+PATIENCE = 15
+"""Seconds that a server has to send its document."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """What FlowAuth reads in an API's document: whose it is, and what there is to permit."""
+
+    audience: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a new document changes: scopes that come, that go, and the roles that lose some of them."""
+
+    added: frozenset[str]
+    gone: frozenset[str]
+    roles: Mapping[str, int]
+    """How many scopes each role loses."""
+
+
+def read_document(content: bytes) -> Document:
+    """Read an API's document (OpenAPI, JSON): `x-audience` and `x-security-scopes` of its security scheme `token`."""
+    if len(content) > LARGEST_DOCUMENT:
+        raise Refused(
+            f"The document has {len(content):,} bytes; one of FlowAPI has far fewer than {LARGEST_DOCUMENT:,}. Take "
+            "/api/0/spec/openapi.json of the server.",
+            "document",
+        )
+    try:
+        told: Any = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Refused("The document is not JSON; take /api/0/spec/openapi.json of the server.", "document") from error
+    for name in ("components", "securitySchemes", "token"):
+        told = told.get(name) if isinstance(told, dict) else None
+    if not isinstance(told, dict):
+        raise Refused(
+            "The document has no components.securitySchemes.token, so it is not one of FlowAPI; take "
+            "/api/0/spec/openapi.json of the server.",
+            "document",
+        )
+    scopes = told.get("x-security-scopes")
+    if not scopes:
+        raise Refused("x-security-scopes of the document names no scope.", "document")
+    return described(told.get("x-audience"), scopes)
+
+
+def described(audience: object, scopes: object) -> Document:
+    """What a document says, if it can be: a name that can stand in a token, and scopes that can stand in a role."""
+    if (
+        not isinstance(audience, str)
+        or not audience.strip()
+        or len(audience) > LONGEST_NAME
+        or not audience.isprintable()
+    ):
+        raise Refused(
+            f"The server's name (x-audience) must be text of 1 to {LONGEST_NAME} printable characters.", "document"
+        )
+    if not isinstance(scopes, list) or len(scopes) > MOST_SCOPES:
+        raise Refused(f"x-security-scopes of the document must be a list of 1 to {MOST_SCOPES:,} texts.", "document")
+    for scope in scopes:
+        if not isinstance(scope, str) or not scope.isprintable() or not 0 < len(scope) <= LONGEST_SCOPE:
+            raise Refused(
+                f"x-security-scopes of the document must hold texts of 1 to {LONGEST_SCOPE} printable characters.",
+                "document",
+            )
+    return Document(audience.strip(), frozenset(scopes))
+
+
+def fetch_document(url: str) -> bytes:
+    """Read the document of a server at its address: FlowAPI's own, or that of the document itself."""
+    address = url if url.endswith(".json") else url.rstrip("/") + "/api/0/spec/openapi.json"
+    if not address.startswith(("http://", "https://")):
+        raise Refused(f"'{url}' is not an address that begins with http:// or https://.", "document_url")
+    try:
+        return asyncio.run(_fetched(address))
+    except TimeoutError:
+        raise Refused(f"{address} did not send its document within {PATIENCE} seconds.", "document_url") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Refused(f"{address} could not be read: {error or type(error).__name__}.", "document_url") from error
+
+
+async def _fetched(address: str) -> bytes:
+    # What is packed may be small and become large; it is wanted, and counted, as it is.
+    headers = {"Accept-Encoding": "identity"}
+    # httpx bounds each wait; what sends a byte now and then is bounded here alone.
+    async with (
+        asyncio.timeout(PATIENCE),
+        httpx.AsyncClient(timeout=PATIENCE, follow_redirects=False) as client,
+        client.stream("GET", address, headers=headers) as answer,
+    ):
+        if answer.status_code != httpx.codes.OK:
+            raise Refused(f"{address} answered {answer.status_code} and no document.", "document_url")
+        content = bytearray()
+        async for piece in answer.aiter_raw():
+            content += piece
+            if len(content) > LARGEST_DOCUMENT:
+                break
+        return bytes(content)
+
+
+def create(session: Session, actor: str, document: Document, limits: Limits, document_url: str | None = None) -> Server:
+    """Add a server by its document; its name is the document's audience."""
+    _name_is_free(session, document.audience)
+    server = Server(
+        name=document.audience,
+        latest_token_expiry=limits.latest_token_expiry,
+        longest_token_life_minutes=limits.longest_token_life_minutes,
+        document_url=document_url or None,
+        document_read=dt.datetime.now(dt.UTC),
+        scopes=[Scope(name=name) for name in sorted(document.scopes)],
+    )
+    session.add(server)
+    audit.record(session, actor, "server.create", server.name, after={**told(server), "scopes": len(server.scopes)})
+    return server
+
+
+def find(session: Session, server_id: int) -> Server:
+    """A server by its number."""
+    server = session.get(Server, server_id)
+    if server is None:
+        raise NotThere("There is no such server.")
+    return server
+
+
+def change(session: Session, actor: str, server: Server, limits: Limits, document_url: str | None = None) -> None:
+    """Give a server other limits, or another address; roles that exceed the limits are told, and refused."""
+    for role in server.roles:
+        limits.hold(role.name, role.latest_token_expiry, role.longest_token_life_minutes)
+    before = told(server)
+    server.latest_token_expiry = limits.latest_token_expiry
+    server.longest_token_life_minutes = limits.longest_token_life_minutes
+    if server.document_url != (document_url or None):
+        server.document_url = document_url or None
+        server.document_asked, server.document_problem = None, None
+    audit.record(session, actor, "server.change", server.name, before=before, after=told(server))
+    end_tokens_beyond(session, actor, sa.and_(Token.server_id == server.id), limits, f"limits of {server.name}")
+
+
+def difference(session: Session, server: Server, document: Document) -> Difference:
+    """What a document would change, before it does."""
+    if document.audience != server.name:
+        raise Refused(
+            f"The document is of the server '{document.audience}', not of '{server.name}'; add that as a server of "
+            "its own.",
+            "document",
+        )
+    present = {scope.name for scope in server.scopes}
+    gone = present - document.scopes
+    losing: dict[str, int] = {}
+    if gone:
+        counted = (
+            sa.select(Role.name, sa.func.count())
+            .join(Role.scopes)
+            .where(Role.server_id == server.id, Scope.name.in_(gone))
+            .group_by(Role.name)
+        )
+        losing = dict(session.execute(counted).tuples().all())
+    return Difference(document.scopes - present, frozenset(gone), losing)
+
+
+def follow(session: Session, actor: str, server: Server, document: Document) -> Difference:
+    """Take over the scopes of a server's new document; those that are gone drop out of its roles."""
+    changed = difference(session, server, document)
+    for scope in list(server.scopes):
+        if scope.name in changed.gone:
+            server.scopes.remove(scope)
+    server.scopes.extend(Scope(name=name) for name in sorted(changed.added))
+    server.document_read = dt.datetime.now(dt.UTC)
+    server.document_problem = None
+    if changed.added or changed.gone:
+        after = {"added": sorted(changed.added), "gone": sorted(changed.gone), "roles": dict(changed.roles)}
+        audit.record(session, actor, "server.scopes", server.name, after=after)
+    return changed
+
+
+def matching(server: Server, patterns: Iterable[str]) -> frozenset[int]:
+    """The numbers of a server's scopes that fit any of some patterns, in which * stands for anything."""
+    wanted = tuple(patterns)
+    return frozenset(scope.id for scope in server.scopes if any(fnmatchcase(scope.name, pattern) for pattern in wanted))
+
+
+def enable(session: Session, actor: str, server: Server, enabled: Mapping[int, bool]) -> None:
+    """Say which scopes new tokens may hold; scopes that are not named stay as they are."""
+    for scope in server.scopes:
+        if scope.id in enabled and scope.enabled != enabled[scope.id]:
+            before, scope.enabled = {"enabled": scope.enabled}, enabled[scope.id]
+            audit.record(
+                session,
+                actor,
+                "scope.enable",
+                f"{server.name}: {scope.name}",
+                before=before,
+                after={"enabled": scope.enabled},
+            )
+
+
+def delete(session: Session, actor: str, server: Server) -> None:
+    """Take a server away with its roles; FlowAuth makes no more tokens for it, and knows of none."""
+    after = {"roles": [role.name for role in server.roles]}
+    audit.record(session, actor, "server.delete", server.name, before=told(server), after=None)
+    audit.record(session, actor, "server.roles", server.name, before=after, after={"roles": []})
+    session.delete(server)
+
+
+def told(server: Server) -> dict[str, Any]:
+    """What the audit log says of a server."""
+    return {
+        "latest_token_expiry": server.latest_token_expiry,
+        "longest_token_life_minutes": server.longest_token_life_minutes,
+        "document_url": server.document_url,
+    }
+
+
+def end_tokens_beyond(session: Session, actor: str, which: sa.ColumnElement[bool], limits: Limits, why: str) -> int:
+    """Revoke the live tokens that last longer than limits now allow; give their number."""
+    now = dt.datetime.now(dt.UTC)
+    ended = 0
+    for token in session.scalars(sa.select(Token).where(which, Token.expiry > now, Token.revoked.is_(None))):
+        if token.expiry > longest_life(token.issued, limits) + dt.timedelta(seconds=1):
+            token.revoked, token.revoked_because = now, f"it lasted longer than the new {why} allow"
+            audit.record(session, actor, "token.revoke", token.jti, after={"because": token.revoked_because})
+            ended += 1
+    return ended
+
+
+def _name_is_free(session: Session, name: str) -> None:
+    if session.scalar(sa.select(Server.id).where(Server.name == name)) is not None:
+        raise NameTaken(f"There is a server '{name}' already; open it to give it the new document.", "document")

@@ -1,0 +1,318 @@
+"""Signing in: who is there, by a cookie that is changed whenever they become more than they were.
+
+Functions that take `address` and look at a password or a code count the attempt first (`flowauth.throttle`), which
+commits: call them before anything else is changed in the session.
+"""
+
+import datetime as dt
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, joinedload
+from starlette.responses import Response
+
+from flowauth import audit, passwords, people, throttle, two_factor
+from flowauth.errors import NotAllowed, NotSignedIn, Refused
+from flowauth.keys import Vault
+from flowauth.settings import Settings
+from flowauth.tables import SignIn, User
+
+COOKIE = "flowauth_session"
+DEVICE_COOKIE = "flowauth_device"
+SEEN_EVERY = dt.timedelta(minutes=1)
+INCOMPLETE_LIFE = dt.timedelta(minutes=10)
+"""How long after the password the second factor may be given."""
+CONFIRMED_LIFE = dt.timedelta(minutes=10)
+"""How long a confirmation holds: a provider's for somebody who has no password, and that of signing in itself."""
+_WRONG = "The name or the password is not right."
+_OVER = "Nobody is signed in, or the sign-in has ended; sign in again."
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in; `set_up_needed`: they must set up two-factor before anything else."""
+
+    user: User
+    sign_in: SignIn
+    set_up_needed: bool
+
+
+def begin(
+    session: Session,
+    settings: Settings,
+    username: str,
+    password: str,
+    address: str,
+    *,
+    device: str | None = None,
+    now: dt.datetime | None = None,
+) -> tuple[str, SignIn]:
+    """Sign in by name and password: the cookie's value, and a sign-in that is complete unless a code is wanted.
+
+    `device` is the cookie that `throttle.device_cookie` gave, if the browser has one. Raises NotSignedIn, with the same
+    words and after the same time whether it is the name or the password, or TooMany.
+    """
+    now = now or dt.datetime.now(dt.UTC)
+    # PostgreSQL takes no NUL in a text; no name has what cannot be printed.
+    user = people.named(session, username) if username.isprintable() else None
+    stored = user.password if user else None
+    counters = throttle.for_password(settings, username, user, address, device)
+    slowed = throttle.take(session, counters, now)
+    right = passwords.fits(password, stored)
+    if slowed and not right and user is not None:
+        audit.record(session, audit.SYSTEM, "sign_in.slowed", user.username, after={"from": address})
+        session.commit()
+    # While the password was looked at, others could write.
+    found = session.get(User, user.id, populate_existing=True) if right and user is not None else None
+    if found is None or stored is None or (found.password != stored and not passwords.fits(password, found.password)):
+        raise NotSignedIn(_WRONG, "password")
+    throttle.forgive(session, counters)
+    if passwords.outdated(stored):
+        found.password = passwords.anew(password)
+    return open_sign_in(session, settings, found, address, by="password", now=now)
+
+
+def open_sign_in(
+    session: Session,
+    settings: Settings,
+    user: User,
+    address: str,
+    *,
+    by: str,
+    provider_mfa: bool = False,
+    now: dt.datetime | None = None,
+) -> tuple[str, SignIn]:
+    """Sign in somebody whose first factor was right; sign-ins that have ended are swept away."""
+    now = now or dt.datetime.now(dt.UTC)
+    session.execute(sa.delete(SignIn).where(sa.not_(_lives(settings, now))))
+    sign_in = SignIn(
+        user=user,
+        began=now,
+        seen=now,
+        complete=provider_mfa or not people.has_two_factor(user),
+        confirmed=now,
+        provider_mfa=provider_mfa,
+    )
+    cookie = _give(session, sign_in)
+    if sign_in.complete:
+        audit.record(session, user.username, "sign_in", user.username, after={"by": by, "from": address})
+    return cookie, sign_in
+
+
+def give_code(  # noqa: PLR0917
+    session: Session,
+    vault: Vault,
+    settings: Settings,
+    sign_in: SignIn,
+    code: str,
+    address: str,
+    *,
+    device: str | None = None,
+    now: dt.datetime | None = None,
+) -> tuple[str, SignIn]:
+    """Complete a sign-in by a code of the authenticator app or a backup code; the cookie gets another value."""
+    now = now or dt.datetime.now(dt.UTC)
+    waiting = sa.select(SignIn).where(SignIn.id == sign_in.id, SignIn.complete.is_(False), _lives(settings, now))
+    held = session.scalar(waiting.execution_options(populate_existing=True))
+    if held is None:
+        raise NotSignedIn(_OVER)
+    user, old, began, confirmed = held.user, held.id, held.began, held.confirmed
+    try:
+        two_factor.verify(session, vault, settings, user, code, device=device, now=now)
+    except two_factor.WrongCode as error:
+        raise NotSignedIn(error.message, error.field) from error
+    session.expunge(held)
+    # What is gone was ended, or completed by another request, while the code was looked at.
+    if not _changed(session, sa.delete(SignIn).where(SignIn.id == old)):
+        raise NotSignedIn(_OVER)
+    whole = SignIn(user_id=user.id, user=user, began=began, seen=now, complete=True, confirmed=confirmed)
+    cookie = _give(session, whole)
+    audit.record(session, user.username, "sign_in", user.username, after={"by": "two factors", "from": address})
+    return cookie, whole
+
+
+def who(
+    session: Session, settings: Settings, cookie: str | None, complete: bool = True, *, now: dt.datetime | None = None
+) -> Person:
+    """Who the cookie is of; with `complete` False, also somebody whose code is still wanted.
+
+    Raises NotSignedIn, and ends the sign-in, when nobody has used it for FLOWAUTH_SESSION_MINUTES or it began
+    FLOWAUTH_SESSION_HOURS ago. When it was used is written at most once a minute, in a transaction of its own where the
+    session is one that reads.
+    """
+    now = now or dt.datetime.now(dt.UTC)
+    asked = sa.select(SignIn).where(SignIn.id == _number(cookie or ""))
+    sign_in = session.scalar(asked.options(joinedload(SignIn.user).joinedload(User.two_factor)))
+    if sign_in is None:
+        raise NotSignedIn(_OVER)
+    if not _is_live(settings, sign_in, now):
+        with _writing(session) as writing:
+            writing.execute(sa.delete(SignIn).where(SignIn.id == sign_in.id))
+            writing.commit()
+        raise NotSignedIn(_OVER)
+    if complete and not sign_in.complete:
+        raise NotSignedIn("The code of your authenticator app is still wanted.")
+    if now - sign_in.seen >= SEEN_EVERY:
+        with _writing(session) as writing:
+            writing.execute(sa.update(SignIn).where(SignIn.id == sign_in.id).values(seen=now))
+            if writing is not session:
+                writing.commit()
+    user = sign_in.user
+    secured = people.has_two_factor(user) or sign_in.provider_mfa
+    needed = not secured and people.needs_two_factor(user, settings.flowauth_require_two_factor)
+    return Person(user, sign_in, needed)
+
+
+def confirm(
+    session: Session,
+    settings: Settings,
+    person: Person,
+    password: str,
+    address: str,
+    *,
+    now: dt.datetime | None = None,
+) -> None:
+    """Ask for the password again, before what a stolen session must not do; Refused where it is not right.
+
+    Somebody who has no password confirms at the provider instead (`provider.confirm`), which holds for ten minutes.
+    """
+    now = now or dt.datetime.now(dt.UTC)
+    user = session.get_one(User, person.user.id, populate_existing=True)
+    stored = user.password
+    if stored is None:
+        held = session.get(SignIn, person.sign_in.id, populate_existing=True)
+        if held is None or held.confirmed is None or now - held.confirmed > CONFIRMED_LIFE:
+            raise Refused(f"Confirm that it is you by signing in with {settings.flowauth_oidc_name} again.", "password")
+        return
+    counters = throttle.for_confirmation(user)
+    if throttle.take(session, counters, now):
+        audit.record(session, audit.SYSTEM, "confirmation.slowed", user.username, after={"from": address})
+        session.commit()
+    if not passwords.fits(password, stored):
+        raise Refused("The password is not right.", "password")
+    throttle.forgive(session, counters)
+    session.execute(sa.update(SignIn).where(SignIn.id == person.sign_in.id).values(confirmed=now))
+
+
+def is_fresh(person: Person, *, now: dt.datetime | None = None) -> bool:
+    """Whether somebody has shown who they are within the last ten minutes, by signing in or by the password again."""
+    confirmed = person.sign_in.confirmed
+    return confirmed is not None and (now or dt.datetime.now(dt.UTC)) - confirmed <= CONFIRMED_LIFE
+
+
+def rotate(session: Session, person: Person) -> tuple[str, SignIn]:
+    """Give the cookie of a sign-in another value, as when a password or a second factor was changed."""
+    old = session.get(SignIn, person.sign_in.id)
+    if old is None:
+        raise NotSignedIn(_OVER)
+    kept = {column.key: getattr(old, column.key) for column in SignIn.__table__.columns if column.key != "id"}
+    session.delete(old)
+    session.flush()
+    new = SignIn(**kept)
+    return _give(session, new), new
+
+
+def end(session: Session, cookie: str | None) -> None:
+    """Sign out."""
+    session.execute(sa.delete(SignIn).where(SignIn.id == _number(cookie or "")))
+
+
+def living(session: Session, settings: Settings, user: User, *, now: dt.datetime | None = None) -> Sequence[SignIn]:
+    """Where a person is signed in at present, the latest first."""
+    lives = _lives(settings, now or dt.datetime.now(dt.UTC))
+    asked = sa.select(SignIn).where(SignIn.user_id == user.id, SignIn.complete, lives)
+    return session.scalars(asked.order_by(SignIn.seen.desc())).all()
+
+
+def csrf_token(settings: Settings, cookie: str) -> str:
+    """What every form of a sign-in carries, so that no other page can send it."""
+    return throttle.signature(settings, "form", cookie)
+
+
+def check_csrf(settings: Settings, cookie: str, given: str | None) -> None:
+    """Refuse a form that does not carry the token of this sign-in."""
+    if not given or not given.isascii() or not hmac.compare_digest(csrf_token(settings, cookie), given):
+        raise NotAllowed("This form was not sent from FlowAuth, or from a sign-in that has ended. Load the page anew.")
+
+
+def cookie_name(settings: Settings, name: str = COOKIE) -> str:
+    """The name under which a cookie is set: where people come by https, one that no other host can set."""
+    return f"__Host-{name}" if settings.secure else name
+
+
+def set_cookie(
+    response: Response, settings: Settings, value: str, name: str = COOKIE, life: dt.timedelta | None = None
+) -> None:
+    """Set a cookie that scripts cannot read and other sites cannot send; without a life, until the browser ends."""
+    seconds = int(life.total_seconds()) if life else None
+    response.set_cookie(
+        cookie_name(settings, name),
+        value,
+        max_age=seconds,
+        path="/",
+        secure=settings.secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def forget_cookie(response: Response, settings: Settings, name: str = COOKIE) -> None:
+    """Take a cookie away."""
+    response.delete_cookie(cookie_name(settings, name), path="/", secure=settings.secure, httponly=True, samesite="lax")
+
+
+def remember_device(response: Response, settings: Settings, user: User, device: str | None) -> None:
+    """Let a device be known on which a person has just signed in completely; `device` is its cookie so far."""
+    value = throttle.device_cookie(settings, user, device)
+    set_cookie(response, settings, value, DEVICE_COOKIE, throttle.DEVICE_LIFE)
+
+
+def _give(session: Session, sign_in: SignIn) -> str:
+    cookie = secrets.token_urlsafe(32)
+    sign_in.id = _number(cookie)
+    session.add(sign_in)
+    session.flush()
+    return cookie
+
+
+def _number(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _lives(settings: Settings, now: dt.datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        SignIn.seen > now - dt.timedelta(minutes=settings.flowauth_session_minutes),
+        SignIn.began > now - dt.timedelta(hours=settings.flowauth_session_hours),
+        sa.or_(SignIn.complete, SignIn.began > now - INCOMPLETE_LIFE),
+    )
+
+
+def _is_live(settings: Settings, sign_in: SignIn, now: dt.datetime) -> bool:
+    return (
+        sign_in.seen > now - dt.timedelta(minutes=settings.flowauth_session_minutes)
+        and sign_in.began > now - dt.timedelta(hours=settings.flowauth_session_hours)
+        and (sign_in.complete or sign_in.began > now - INCOMPLETE_LIFE)
+    )
+
+
+def _changed(session: Session, statement: Any) -> bool:
+    """Whether a statement has changed anything."""
+    result: Any = session.execute(statement)
+    return result.rowcount > 0
+
+
+@contextmanager
+def _writing(session: Session) -> Iterator[Session]:
+    """The session itself where it writes; where it reads, another one, in a short transaction."""
+    bind = session.get_bind()
+    if not bind.get_execution_options().get("reads"):
+        yield session
+        return
+    with Session(bind.engine.execution_options(reads=False)) as writing:
+        yield writing

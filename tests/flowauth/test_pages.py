@@ -1,0 +1,350 @@
+"""The pages without a browser: what they answer, to whom, and what passes the gate."""
+
+import html.parser
+import re
+import time
+from urllib.parse import quote
+
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+from tests.flowauth.conftest import PASSWORD, document
+
+from flowauth import people, roles, servers
+from flowauth.access import own_path
+from flowauth.limits import Limits
+from flowauth.pages.abilities import abilities
+from flowauth.tables import Role, User
+
+MANAGED = ["users", "users/new", "servers", "servers/new", "roles", "roles/new", "keys", "access", "audit"]
+MANAGED += ["revocations", "access.csv", "keys/public.pem"]
+
+
+def form_token(answer) -> str:
+    """The hidden field that proves that a form is FlowAuth's own."""
+    return re.search(r'name="csrf" value="([^"]+)"', answer.text).group(1)
+
+
+@pytest.mark.parametrize("page", MANAGED)
+def test_administrators_see_a_page_that_analysts_do_not(signed_in_as, administrator, analyst, client, page):
+    """Pages of the administration are for administrators alone."""
+    assert signed_in_as(administrator).get(f"/manage/{page}").status_code == 200
+    assert signed_in_as(analyst).get(f"/manage/{page}").status_code == 403
+    asked = client.get(f"/manage/{page}")
+    assert (asked.status_code, asked.headers["location"]) == (303, f"/sign-in?next={quote(f'/manage/{page}', safe='')}")
+
+
+def test_no_page_of_another_site_can_write(signed_in_as, administrator, analyst, database):
+    """A form without its token, with another's, or sent by another site changes nothing."""
+    browser = signed_in_as(administrator)
+    del browser.headers["X-CSRF-Token"]
+    path = f"/manage/users/{analyst.id}/delete"
+    right = form_token(browser.get(f"/manage/users/{analyst.id}"))
+    other = form_token(signed_in_as(analyst).get("/account"))
+    for data, headers in (
+        ({}, {}),
+        ({"csrf": other}, {}),
+        ({"csrf": right}, {"Origin": "https://evil.example"}),
+        ({"csrf": right}, {"Sec-Fetch-Site": "cross-site"}),
+        ({"csrf": right}, {"Sec-Fetch-Site": "same-site"}),
+    ):
+        assert browser.post(path, data=data, headers=headers).status_code == 403
+    assert browser.post(path, data={"csrf": right}).status_code == 200
+    with database.read() as session:
+        assert session.get(User, analyst.id) is not None
+
+
+def test_nobody_is_signed_in_by_another_site(client, analyst):
+    """The sign-in form carries a token of the browser as well, so that nobody is signed in as somebody else unseen."""
+    given = {"username": "ann", "password": PASSWORD}
+    assert client.post("/sign-in", data=given).status_code == 403
+    token = form_token(client.get("/sign-in"))
+    assert client.post("/sign-in", data={**given, "csrf": token}).status_code == 303
+    elsewhere = TestClient(client.app, base_url="http://localhost", follow_redirects=False)
+    assert elsewhere.post("/sign-in", data={**given, "csrf": token}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        "evil.example",
+        "",
+        None,
+    ],
+)
+def test_signing_in_leads_nowhere_else(wanted):
+    """Only paths of this FlowAuth are gone on to."""
+    assert own_path(wanted) == "/"
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/manage/nowhere", "/version", "/static/flowauth.css", "/health"])
+def test_every_answer_carries_the_headers_that_protect_it(client, path):
+    """No answer can be framed, sniffed or told onward, and no page runs a script that stands in it."""
+    headers = client.get(path).headers
+    policy = headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "strict-transport-security" not in headers
+    if not path.startswith("/static"):
+        assert headers["cache-control"] == "no-store"
+
+
+def test_where_people_come_by_https_cookies_and_browsers_hold_to_it(settings, app):
+    """With an https address cookies are Secure and bound to the host, and browsers are told to come by https alone."""
+    from flowauth.app import create_app
+
+    secure = settings.model_copy(update={"flowauth_url": "https://auth.example.org"})
+    browser = TestClient(create_app(secure), base_url="https://auth.example.org", follow_redirects=False)
+    with app.state.database.write() as session:
+        people.create(session, "tests", "ann", PASSWORD)
+    asked = browser.get("/sign-in")
+    assert asked.headers["strict-transport-security"].startswith("max-age=31536000")
+    told = browser.post("/sign-in", data={"csrf": form_token(asked), "username": "ann", "password": PASSWORD})
+    session_cookie = next(c for c in told.headers.get_list("set-cookie") if c.startswith("__Host-flowauth_session="))
+    assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/"} <= set(session_cookie.split("; "))
+    assert browser.get("/sign-in", headers={"Host": "evil.example"}).status_code == 400
+    assert browser.get("/health", headers={"Host": "flowauth:9091"}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", "", "[::1"])
+def test_requests_for_another_host_are_refused(client, host):
+    """What names another host than this one is answered with an error, on pages and API."""
+    for path in ("/sign-in", "/version", "/manage/users"):
+        assert client.get(path, headers={"Host": host}).status_code == 400
+
+
+def test_large_bodies_are_refused_before_they_are_read(signed_in_as, administrator):
+    """A body that is too large is refused, whether it says so or not; a document of a server may be larger."""
+    browser = signed_in_as(administrator)
+    token = form_token(browser.get("/account"))
+    large = b"x=" + b"y" * 200_000
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert browser.post("/account/password", content=large, headers=kind).status_code == 413
+    assert browser.post("/account/password", content=iter([large]), headers=kind).status_code == 413
+    assert browser.post("/signin", content=iter([large]), headers=kind).status_code == 413
+    sent = {"document": ("openapi.json", b" " * 5_500_000, "application/json")}
+    limits = {"csrf": token, "longest_token_life_minutes": "1", "longest_token_life_minutes_unit": "days"}
+    answer = browser.post("/manage/servers/new", data=limits, files=sent)
+    assert answer.status_code == 400
+    assert "bytes" in answer.text
+    assert browser.post("/manage/servers/new", data=limits, files={"document": b" " * 6_500_000}).status_code == 413
+
+
+def test_what_goes_wrong_is_a_page_without_a_trace(app, signed_in_as, administrator, monkeypatch):
+    """A failure of FlowAuth is told in a sentence; neither the page nor the API shows where it happened."""
+    from flowauth.pages import users
+
+    def fail(*_, **__):
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr(users, "listed", fail)
+    answer = signed_in_as(administrator).get("/manage/users")
+    assert answer.status_code == 500
+    assert "secret inside" not in answer.text
+    assert "Traceback" not in answer.text
+    assert "<h1>FlowAuth failed</h1>" in answer.text
+
+
+def test_what_is_not_there_is_a_page_for_people_and_json_for_scripts(client, signed_in_as, administrator):
+    """An address that nothing is at answers in the form of who asks."""
+    browser = signed_in_as(administrator)
+    assert "There is nothing here" in browser.get("/manage/nothing").text
+    assert "There is nothing here" in browser.get("/manage/users/notanumber").text
+    assert "There is nothing here" in client.get("/nothing", headers={"Accept": "text/html"}).text
+    assert client.get("/nothing").json()["code"] == 404
+
+
+def test_text_that_is_a_script_is_shown_as_text(signed_in_as, administrator, database):
+    """A server may call itself anything; no page takes what it says for markup."""
+    nasty = "<img src=x onerror=alert(1)>\"'"
+    with database.write() as session:
+        read = servers.read_document(document(nasty, ["run", f"{nasty}:{nasty}:{nasty}"]))
+        server = servers.create(session, nasty, read, Limits(None, 60))
+        session.flush()
+        wish = roles.Wanted(
+            "r", frozenset(s.id for s in server.scopes), frozenset({administrator.id}), Limits(None, 60)
+        )
+        roles.create(session, "tests", server, wish)
+    browser = signed_in_as(administrator)
+    for path in (
+        "/my/servers",
+        "/my/servers/1",
+        "/my/servers/1/new-token",
+        "/manage/servers",
+        "/manage/servers/1",
+        "/manage/roles",
+        "/manage/roles/1",
+        "/manage/access",
+        "/manage/audit",
+        "/manage/audit?find=" + quote(nasty),
+    ):
+        seen = _Tags()
+        seen.feed(browser.get(path).text)
+        assert "onerror" not in seen.attributes, path
+        assert all(source == "/static/mark.svg" for source in seen.images), path
+
+
+class _Tags(html.parser.HTMLParser):
+    """Notes every attribute, and where images come from."""
+
+    def __init__(self):
+        super().__init__()
+        self.attributes, self.images = set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes |= {name for name, _ in attrs}
+        if tag == "img":
+            self.images.append(dict(attrs)["src"])
+
+
+def test_two_administrators_do_not_undo_each_other_unseen(signed_in_as, administrator, make_role, database):
+    """Whoever saves a role that another has changed meanwhile is told so, and nothing is saved."""
+    role = make_role("viewer", ["run", "get_result"])
+    browser = signed_in_as(administrator)
+    shown = browser.get(f"/manage/roles/{role.id}").text
+    version = re.search(r'name="version" value="([^"]+)"', shown).group(1)
+    ticked = re.findall(r"name=s value=(\d+) checked", shown)
+    sent = {
+        "csrf": re.search(r'name="csrf" value="([^"]+)"', shown).group(1),
+        "version": version,
+        "name": "viewer",
+        "longest_token_life_minutes": "1",
+        "longest_token_life_minutes_unit": "days",
+    }
+    first = browser.post(f"/manage/roles/{role.id}", data={**sent, "s": ticked[:1]})
+    assert first.status_code == 303
+    second = browser.post(f"/manage/roles/{role.id}", data={**sent, "s": ticked, "name": "renamed"})
+    assert second.status_code == 400
+    assert "Somebody else has changed this role" in second.text
+    with database.read() as session:
+        assert session.get_one(Role, role.id).name == "viewer"
+
+
+def test_a_role_cannot_get_scopes_or_members_that_its_form_does_not_offer(
+    signed_in_as, administrator, make_role, database
+):
+    """Numbers that somebody writes into the form by hand reach no scope of another server."""
+    role = make_role("viewer", ["run"])
+    with database.write() as session:
+        other = servers.create(session, "tests", servers.read_document(document("OTHER")), Limits(None, 60))
+        session.flush()
+        foreign = other.scopes[0].id
+    browser = signed_in_as(administrator)
+    shown = browser.get(f"/manage/roles/{role.id}").text
+    sent = {
+        "csrf": re.search(r'name="csrf" value="([^"]+)"', shown).group(1),
+        "version": re.search(r'name="version" value="([^"]+)"', shown).group(1),
+        "name": "viewer",
+        "longest_token_life_minutes": "60",
+        "s": [str(foreign)],
+        "server": str(other.id),
+    }
+    browser.post(f"/manage/roles/{role.id}", data=sent)
+    with database.read() as session:
+        assert foreign not in {scope.id for scope in session.get_one(Role, role.id).scopes}
+
+
+@pytest.mark.parametrize(
+    ("held", "sentence", "warning"),
+    [
+        (
+            ["run", "get_result", "admin3:count:count"],
+            "Queries of these kinds can be run, and their results read.",
+            None,
+        ),
+        (["run", "admin3:count:count"], "Queries of these kinds can be run; somebody else reads their results.", None),
+        (["get_result", "admin3:count:count"], "Results of these kinds can be read once somebody else", None),
+        (
+            ["run", "get_result", "admin3:flows:daily_location"],
+            "Queries can neither be run nor read.",
+            "admin3:flows:daily_location grants nothing by itself",
+        ),
+        (
+            ["run", "admin3:flows:flows"],
+            "Queries of these kinds can be run",
+            "flows at admin3 is made of another query",
+        ),
+        (["admin3:count:count"], "Of queries of these kinds only the state can be seen.", "Neither run nor get_result"),
+        (["run"], "Queries can neither be run nor read.", "run grants nothing by itself"),
+        (["admin3:geography:geography"], "Queries can neither be run nor read.", "Boundaries cannot be read without"),
+        ([], "Queries can neither be run nor read.", "No scope is ticked"),
+    ],
+)
+def test_what_a_role_can_really_do_is_told_in_words(held, sentence, warning):
+    """Scopes that grant nothing by themselves are named, and so is what is missing."""
+    offered = ["run", "get_result", "admin3:count:count", "admin3:flows:flows", "admin3:flows:daily_location"]
+    told = abilities(held, offered)
+    assert told.sentence.startswith(sentence)
+    assert any(warning in each for each in told.warnings) if warning else told.warnings == []
+
+
+def test_long_lists_and_large_trees_stay_small_and_quick(app, signed_in_as, administrator, database):
+    """With 2,000 users and a role of 600 scopes every page stays below 100 kB and a few statements."""
+    kinds = [f"kind_number_{n}" for n in range(24)]
+    scopes = [f"admin{u}:{top}:{part}" for u in range(5) for top in kinds for part in (top, *kinds[:4])][:600]
+    with database.write() as session:
+        session.execute(
+            sa.insert(User),
+            [
+                {
+                    "username": f"user_{n:05}",
+                    "is_admin": False,
+                    "require_two_factor": False,
+                    "created": administrator.created,
+                }
+                for n in range(2000)
+            ],
+        )
+        large = servers.read_document(document("LARGE", scopes))
+        server = servers.create(session, "tests", large, Limits(None, 60))
+        session.flush()
+        everybody = frozenset(session.scalars(sa.select(User.id)))
+        held = frozenset(scope.id for scope in server.scopes)
+        for n in range(60):
+            roles.create(
+                session,
+                "tests",
+                server,
+                roles.Wanted(f"role_{n}", held, frozenset({administrator.id}), Limits(None, 60)),
+            )
+        role = roles.create(session, "tests", server, roles.Wanted("all", held, everybody, Limits(None, 60)))
+    browser = signed_in_as(administrator)
+    statements = []
+    sa.event.listen(app.state.database.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    for path in (
+        "/my/servers",
+        "/my/servers/1",
+        "/manage/users",
+        "/manage/users?page=40",
+        "/manage/users?find=199",
+        f"/manage/users/{administrator.id}",
+        "/manage/servers",
+        "/manage/servers/1",
+        "/manage/roles",
+        f"/manage/roles/{role.id}",
+        f"/manage/roles/{role.id}/members",
+        "/manage/access?page=30",
+        "/manage/audit",
+        "/manage/revocations",
+        "/manage/keys",
+        "/my/servers/1/new-token",
+    ):
+        browser.get(path)
+        statements.clear()
+        began = time.perf_counter()
+        answer = browser.get(path)
+        took = time.perf_counter() - began
+        assert answer.status_code == 200
+        assert len(answer.content) < 100_000, f"{path}: {len(answer.content):,} bytes"
+        assert len(statements) <= 12, f"{path}: {len(statements)} statements"
+        # Five times what is wanted of an idle machine, for this one may be busy.
+        assert took < 1, f"{path}: {took:.2f} s"
+        print(f"{path} {took * 1000:.0f} ms, {len(answer.content):,} bytes, {len(statements)} statements")
