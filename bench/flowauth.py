@@ -171,6 +171,7 @@ def fill(engine: sa.Engine, size: Size) -> None:
                 "issued": now - dt.timedelta(days=n % 60),
                 "expiry": now + dt.timedelta(days=30 - n % 60, hours=1),
                 "kid": kid,
+                "role_names": [],
                 "revoked": now if n % 10 == 0 else None,
                 "revoked_because": "its holder ended it" if n % 10 == 0 else None,
                 "user_id": user,

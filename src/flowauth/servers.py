@@ -71,12 +71,14 @@ def described(audience: object, scopes: object) -> Document:
     """What a document says, if it can be: a name that can stand in a token, and scopes that can stand in a role."""
     if (
         not isinstance(audience, str)
-        or not audience.strip()
+        or not audience
+        or audience != audience.strip()
         or len(audience) > LONGEST_NAME
         or not audience.isprintable()
     ):
         raise Refused(
-            f"The server's name (x-audience) must be text of 1 to {LONGEST_NAME} printable characters.", "document"
+            f"The server's name (x-audience) must be 1 to {LONGEST_NAME} printable characters, no blank at either end.",
+            "document",
         )
     if not isinstance(scopes, list) or len(scopes) > MOST_SCOPES:
         raise Refused(f"x-security-scopes of the document must be a list of 1 to {MOST_SCOPES:,} texts.", "document")
@@ -86,7 +88,7 @@ def described(audience: object, scopes: object) -> Document:
                 f"x-security-scopes of the document must hold texts of 1 to {LONGEST_SCOPE} printable characters.",
                 "document",
             )
-    return Document(audience.strip(), frozenset(scopes))
+    return Document(audience, frozenset(scopes))
 
 
 def fetch_document(url: str) -> bytes:

@@ -32,7 +32,7 @@ class UtcTime(sa.TypeDecorator[dt.datetime]):
 class Base(DeclarativeBase):
     """The declared tables; `Base.metadata` is what migrations lead to."""
 
-    type_annotation_map = {dt.datetime: UtcTime, dict[str, Any]: sa.JSON}  # noqa: RUF012
+    type_annotation_map = {dt.datetime: UtcTime, dict[str, Any]: sa.JSON, list[str]: sa.JSON}  # noqa: RUF012
 
 
 scopes_in_role = sa.Table(
@@ -171,6 +171,8 @@ class Token(Base):
     """The key that it was signed with."""
     revoked: Mapped[dt.datetime | None]
     revoked_because: Mapped[str | None] = mapped_column(sa.Text)
+    role_names: Mapped[list[str]]
+    """The roles that it was made with, also those that are no more."""
     user_id: Mapped[int | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"), index=True)
     server_id: Mapped[int] = mapped_column(sa.ForeignKey("server.id", ondelete="CASCADE"), index=True)
     user: Mapped[User | None] = relationship()

@@ -103,6 +103,7 @@ def issue(
         issued=now,
         expiry=dt.datetime.fromtimestamp(said["exp"], dt.UTC),
         kid=kid,
+        role_names=sorted(role.name for role in roles),
         user=user,
         server=server,
         roles=list(roles),
@@ -116,8 +117,9 @@ def issue(
 
 def renew(session: Session, vault: keys.Vault, user: User, token: Token, lifetime_minutes: int | None = None) -> Issued:
     """Make a token of the same name and roles; the old one lives on until its end, so that programs can change over."""
-    if not token.roles:
-        raise Refused("The roles of this token are no more; make a new token.", "roles")
+    if len(token.roles) < len(token.role_names):
+        deleted = sorted(set(token.role_names) - {role.name for role in token.roles})
+        raise NotAllowed(f"This token had {_listed(deleted)}, deleted since; make a new token.", "roles")
     held = {role.id for role in roles_of(session, user, token.server)}
     if gone := sorted(role.name for role in token.roles if role.id not in held):
         raise NotAllowed(f"You no longer hold {_listed(gone)} on '{token.server.name}'; make a new token.", "roles")
@@ -136,7 +138,15 @@ def note(  # noqa: PLR0917
     """List a token that was made on the machine itself, for nobody's roles, so that it can be revoked too."""
     said = jwt.decode(text, options={"verify_signature": False})
     issued, expiry = (dt.datetime.fromtimestamp(said[claim], dt.UTC) for claim in ("iat", "exp"))
-    token = Token(jti=said["jti"], name=name[:LONGEST_NAME], issued=issued, expiry=expiry, kid=kid, server=server)
+    token = Token(
+        jti=said["jti"],
+        name=name[:LONGEST_NAME],
+        issued=issued,
+        expiry=expiry,
+        kid=kid,
+        role_names=[],
+        server=server,
+    )
     session.add(token)
     session.flush()
     audit.record(session, actor, "token.create", token.jti, after={"name": token.name, "server": server.name})

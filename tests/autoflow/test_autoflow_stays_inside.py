@@ -45,7 +45,7 @@ def watch(tmp_path: Path) -> list[str]:
     return command
 
 
-def test_a_pass_with_a_report_stays_on_the_machine(  # noqa: PLR0917  (pytest gives them by name)
+def test_a_pass_with_a_report_stays_on_the_machine(
     settings: Settings,
     flowapi: Any,
     token: str,

@@ -148,7 +148,7 @@ def test_a_kernel_that_is_killed_from_outside(
         (["/bin/sh", "-c", "exit 3"], "its kernel did not start"),
     ],
 )
-def test_a_kernel_that_will_not_start(  # noqa: PLR0917  (pytest gives them by name)
+def test_a_kernel_that_will_not_start(
     settings: Settings,
     prepared: Callable[..., Path],
     tmp_path: Path,

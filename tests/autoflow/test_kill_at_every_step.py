@@ -155,7 +155,7 @@ def test_the_kernel_of_a_dead_runner_dies(
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def test_four_runners_run_nothing_twice(  # noqa: PLR0917  (pytest gives them by name)
+def test_four_runners_run_nothing_twice(
     settings: Settings,
     flowapi: Any,
     prepared: Callable[..., None],

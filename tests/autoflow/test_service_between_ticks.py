@@ -70,7 +70,7 @@ def dates(settings: Settings) -> list[str]:
     return found
 
 
-def test_the_service_is_small_whenever_it_waits(  # noqa: PLR0917  (pytest gives them by name)
+def test_the_service_is_small_whenever_it_waits(
     settings: Settings,
     flowapi: Any,
     serve: Callable[[], Any],
@@ -106,7 +106,7 @@ def test_the_service_is_small_whenever_it_waits(  # noqa: PLR0917  (pytest gives
     assert "Traceback" not in said
 
 
-def test_a_broken_workflows_file_stops_nothing_but_the_runs(  # noqa: PLR0917  (pytest gives them by name)
+def test_a_broken_workflows_file_stops_nothing_but_the_runs(
     settings: Settings,
     flowapi: Any,
     serve: Callable[[], Any],
@@ -128,7 +128,7 @@ def test_a_broken_workflows_file_stops_nothing_but_the_runs(  # noqa: PLR0917  (
     until(lambda: dates(settings) == ["2016-01-01"])
 
 
-def test_a_stop_is_heard_at_any_moment(  # noqa: PLR0917  (pytest gives them by name)
+def test_a_stop_is_heard_at_any_moment(
     settings: Settings,
     flowapi: Any,
     serve: Callable[[], Any],

@@ -31,7 +31,7 @@ def _refused(answer):
     ],
     ids=lambda value: "+".join(value)[:60] if isinstance(value, list) else str(value),
 )
-def test_one_role_decides(call, fake, spec, scopes, run, poll, get, geojson):  # noqa: PLR0917
+def test_one_role_decides(call, fake, spec, scopes, run, poll, get, geojson):
     """Each action needs its scopes; a caller who lacks a query's scopes learns nothing of the query."""
     query_id = fake.add(spec)
     roles = {"only": scopes}

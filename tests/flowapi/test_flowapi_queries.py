@@ -93,7 +93,7 @@ def test_a_failed_query_says_why(call, fake, spec):
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".csv"])
-def test_a_result_that_is_not_there_has_its_status(call, fake, spec, state, status, suffix):  # noqa: PLR0917
+def test_a_result_that_is_not_there_has_its_status(call, fake, spec, state, status, suffix):
     """Fetching what is not ready answers 202 with an empty object; what failed or vanished, an error."""
     query_id = fake.add(spec, state=state, error="stay")
     answer = call("GET", f"/api/0/get/{query_id}{suffix}")

@@ -107,7 +107,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-async def test_a_bad_list_changes_nothing(flowauth, settings, signing_key, other_key, token, bad):  # noqa: PLR0917
+async def test_a_bad_list_changes_nothing(flowauth, settings, signing_key, other_key, token, bad):
     """A list that is not FlowAuth's newest for this server is not taken: the last good one stays, and it is told."""
     held = generate_token(
         flowapi_identifier="TEST_SERVER", username="bob", private_key=signing_key,
@@ -217,7 +217,7 @@ async def test_an_old_list_counts_where_no_age_is_set(flowauth, settings, signin
         assert (await trust.verify(token[0])).subject == "ann"
 
 
-def test_a_revoked_token_over_http(start_flowapi, fake, flowauth, signing_key, token, tmp_path):  # noqa: PLR0917
+def test_a_revoked_token_over_http(start_flowapi, fake, flowauth, signing_key, token, tmp_path):
     """The answer is 401 token_revoked in a sentence; the audit record has REVOKED_TOKEN with the token's jti."""
     flowauth.revoke(signing_key)
     running = start_flowapi(

@@ -1,7 +1,5 @@
 """Attacks on a whole FlowAuth, over HTTP: what each would gain is looked for, and must not be there."""
 
-# ruff: noqa: PLR0917 - a test names all that must be there
-
 import datetime as dt
 import hashlib
 import html.parser

@@ -1,7 +1,5 @@
 """The audit log: what was done stands in it, and nobody takes it out, changes it or slips something in unseen."""
 
-# ruff: noqa: PLR0917 - a test names all that must be there
-
 import datetime as dt
 import json
 

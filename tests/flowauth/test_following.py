@@ -157,9 +157,7 @@ def test_a_problem_goes_when_the_server_is_as_before(database, flowapi, followed
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_no_document_is_told_on_the_server(  # noqa: PLR0917
-    database, flowapi, followed, ask, monkeypatch, answer, said
-):
+def test_what_is_no_document_is_told_on_the_server(database, flowapi, followed, ask, monkeypatch, answer, said):
     """A failure is told on the server's page, changes nothing, follows no redirect, and is bounded in time."""
     monkeypatch.setattr(servers, "PATIENCE", 2)
     flowapi.answer = answer

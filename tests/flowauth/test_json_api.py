@@ -219,6 +219,15 @@ def test_a_renewal_needs_all_its_roles(ann, server, analyst, admin):
     assert "'viewer'" in refusal(ann.post(f"/tokens/tokens/{made['id']}/renew"), 401, "roles")
 
 
+def test_a_renewal_misses_a_role_that_was_deleted(ann, admin, database, server, make_role, analyst):
+    """A token of two roles, one of which is no more, is not renewed with the other alone."""
+    runner = make_role("runner", ["run"], [analyst])
+    both = [{"name": "viewer"}, {"name": "runner"}]
+    made = good(ann.post(f"/tokens/tokens/{server.id}", json={"name": "mine", "roles": both}))
+    good(admin.delete(f"/roles/{runner.id}"))
+    assert "'runner'" in refusal(ann.post(f"/tokens/tokens/{made['id']}/renew"), 401, "roles")
+
+
 def test_a_renewal_that_is_shorter_says_so(ann, database, server):
     """A token that follows another and lives shorter because of a limit says whose limit it is."""
     made = good(ann.post(f"/tokens/tokens/{server.id}", json={"name": "mine", "roles": [{"name": "viewer"}]}))

@@ -1,7 +1,5 @@
 """Signing in with an OpenID Connect provider, which runs as a process of its own."""
 
-# ruff: noqa: PLR0917 - these are fixtures, which pytest gives by name
-
 import datetime as dt
 import socket
 import subprocess

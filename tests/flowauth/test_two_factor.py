@@ -1,7 +1,5 @@
 """The second factor: codes of an authenticator app, and backup codes."""
 
-# ruff: noqa: PLR0917 - these are fixtures, which pytest gives by name
-
 import base64
 import datetime as dt
 import logging

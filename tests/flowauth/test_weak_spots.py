@@ -1,7 +1,5 @@
 """The weak spots of FlowKit's FlowAuth, each shown to be none here."""
 
-# ruff: noqa: PLR0917 - a test names all that must be there
-
 import ast
 import datetime as dt
 import logging

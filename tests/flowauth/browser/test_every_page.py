@@ -1,7 +1,5 @@
 """Every page as people see it: a picture of each, wide and narrow, and axe finds nothing wrong."""
 
-# ruff: noqa: PLR0917 - a test names all that must be there
-
 import datetime as dt
 import os
 from pathlib import Path

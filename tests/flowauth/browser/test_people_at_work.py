@@ -1,7 +1,5 @@
 """What people do on FlowAuth's pages, in a real browser; the main ways also with JavaScript switched off."""
 
-# ruff: noqa: PLR0917 - a test names all that must be there
-
 import datetime as dt
 import re
 

@@ -118,6 +118,7 @@ def upgrade() -> None:
         sa.Column("kid", sa.String(length=64), nullable=False),
         sa.Column("revoked", _INSTANT, nullable=True),
         sa.Column("revoked_because", sa.Text(), nullable=True),
+        sa.Column("role_names", sa.JSON(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=True),
         sa.Column("server_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["server_id"], ["server.id"], ondelete="CASCADE"),
