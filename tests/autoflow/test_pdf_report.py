@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -490,6 +490,7 @@ WORDS = st.text("abcdefghijkmnopqrstuvwxyzéüßñçåøœŵłA", min_size=5, ma
 
 @pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@example(pieces=["\u202e", "AAAAa"], inline=False)
 @given(pieces=st.lists(st.one_of(WORDS, SIGNS), max_size=40), inline=st.booleans())
 def test_any_text_can_be_set(pieces: list[str], inline: bool, tmp_path: Path) -> None:
     """Whatever stands in a text, a report is made; whatever stands in a table or a result, its words are in it."""
@@ -511,9 +512,11 @@ def test_any_text_can_be_set(pieces: list[str], inline: bool, tmp_path: Path) ->
     found = letters(done.stdout)
 
     assert "thelastwords" in found
+    # What stands after a right-to-left override is set from right to left, as it asks.
+    turned = found[::-1] if "\u202e" in text else ""
     for word in pieces:
         if word.isalpha() and word.isascii():
-            assert found.count(word) >= 2, word
+            assert found.count(word) + turned.count(word) >= 2, word
 
 
 @pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")

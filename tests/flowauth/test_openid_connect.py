@@ -362,7 +362,7 @@ def test_who_has_no_password_confirms_at_the_provider(database, vault, linked, t
         people.find(session, known.id).password = None
     cookie, _ = enter(database, linked, arrive(linked, vault))
     person = person_of(database, linked, cookie)
-    later = NOW + dt.timedelta(minutes=15)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=15)
     with pytest.raises(Refused, match="again"), database.write() as session:
         sign_in.confirm(session, linked, person, "", HERE, now=later)
 

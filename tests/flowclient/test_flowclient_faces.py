@@ -79,9 +79,7 @@ def test_post_takes_only_accepted(face, api, connection, answer, status):
     [{"msg": "Because of this.", "status": "errored", "request_id": "r1"}, {"status": "x"}, b"", b"<html>", [1]],
     ids=["msg", "no msg", "empty", "html", "list"],
 )
-def test_an_error_answer_becomes_an_exception(
-    face, api, connection, answer, capsys, status, kind, body
-):
+def test_an_error_answer_becomes_an_exception(face, api, connection, answer, capsys, status, kind, body):
     """Every error status raises its kind of FlowclientConnectionError, with the server's sentence if it gives one."""
     for method, ask in (
         ("GET", lambda: connection.get_url(route="x")),
