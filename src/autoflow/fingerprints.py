@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 from autoflow.log import log
-from autoflow.sensor import Candidate
+from autoflow.sensor import Candidate, connection_of
 from autoflow.settings import Settings
 from autoflow.workflows import Workflow
 
@@ -18,15 +18,8 @@ def reported_versions(settings: Settings) -> Versions:
     """
     import flowclient  # noqa: PLC0415  (slow to import)
 
-    token = settings.flowapi_token.get_secret_value()
-    certificate = str(settings.ssl_certificate_file) if settings.ssl_certificate_file else True
     try:
-        connection = flowclient.connect(
-            url=settings.flowapi_url,
-            token=token,
-            ssl_certificate=certificate,
-            timeout=settings.autoflow_dates_timeout,
-        )
+        connection = connection_of(settings, timeout=settings.autoflow_dates_timeout)
         return flowclient.get_day_versions(connection=connection)
     except Exception as error:
         log.warning("FlowAPI did not tell the versions of the days", error=str(error))

@@ -95,17 +95,24 @@ def reported_dates(settings: Settings, stopped: threading.Event | None = None) -
     return answer
 
 
+def connection_of(settings: Settings, **more: Any) -> Any:
+    """Connect to the FlowAPI of the settings; `more` goes to flowclient."""
+    import flowclient  # noqa: PLC0415  (slow to import)
+
+    return flowclient.connect(
+        url=settings.flowapi_url,
+        token=settings.flowapi_token.get_secret_value(),
+        ssl_certificate=str(settings.ssl_certificate_file) if settings.ssl_certificate_file else True,
+        **more,
+    )
+
+
 def _answer(settings: Settings) -> dict[str, list[dt.date]] | Exception:
     """Give what FlowAPI says, or what went wrong: whatever it is, the sensor must live on and tell it."""
     try:
         import flowclient  # noqa: PLC0415  (slow to import, and `check` does not need it)
 
-        connection = flowclient.connect(
-            url=settings.flowapi_url,
-            token=settings.flowapi_token.get_secret_value(),
-            ssl_certificate=str(settings.ssl_certificate_file) if settings.ssl_certificate_file else True,
-        )
-        by_type = flowclient.get_available_dates(connection=connection)
+        by_type = flowclient.get_available_dates(connection=connection_of(settings))
         return {name: sorted(set(map(dt.date.fromisoformat, days))) for name, days in by_type.items()}
     except Exception as error:
         return error

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from flowauth import audit, servers, tokens
+from flowauth import audit, tokens
 from flowauth.errors import NameTaken, NotThere, Refused
 from flowauth.limits import Limits
 from flowauth.names import valid_name
@@ -59,7 +59,7 @@ def change(session: Session, actor: str, role: Role, wanted: Wanted) -> int:
     for gone in members - wanted.users:
         ended += _end(session, actor, role, f"the role '{role.name}' was taken from its holder", user_id=gone)
     held = sa.select(tokens_with_roles.c.token_id).where(tokens_with_roles.c.role_id == role.id)
-    return ended + servers.end_tokens_beyond(
+    return ended + tokens.end_beyond(
         session, actor, Token.id.in_(held), wanted.limits, f"limits of the role '{role.name}'"
     )
 

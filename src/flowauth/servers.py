@@ -12,9 +12,9 @@ import httpx
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from flowauth import audit
+from flowauth import audit, tokens
 from flowauth.errors import NameTaken, NotThere, Refused
-from flowauth.limits import Limits, longest_life
+from flowauth.limits import Limits
 from flowauth.tables import LONGEST_NAME, LONGEST_SCOPE, Role, Scope, Server, Token
 
 LARGEST_DOCUMENT = 5_000_000
@@ -158,7 +158,7 @@ def change(session: Session, actor: str, server: Server, limits: Limits, documen
         server.document_url = document_url or None
         server.document_asked, server.document_problem = None, None
     audit.record(session, actor, "server.change", server.name, before=before, after=told(server))
-    end_tokens_beyond(session, actor, sa.and_(Token.server_id == server.id), limits, f"limits of {server.name}")
+    tokens.end_beyond(session, actor, Token.server_id == server.id, limits, f"limits of {server.name}")
 
 
 def difference(session: Session, server: Server, document: Document) -> Difference:
@@ -234,18 +234,6 @@ def told(server: Server) -> dict[str, Any]:
         "longest_token_life_minutes": server.longest_token_life_minutes,
         "document_url": server.document_url,
     }
-
-
-def end_tokens_beyond(session: Session, actor: str, which: sa.ColumnElement[bool], limits: Limits, why: str) -> int:
-    """Revoke the live tokens that last longer than limits now allow; give their number."""
-    now = dt.datetime.now(dt.UTC)
-    ended = 0
-    for token in session.scalars(sa.select(Token).where(which, Token.expiry > now, Token.revoked.is_(None))):
-        if token.expiry > longest_life(token.issued, limits) + dt.timedelta(seconds=1):
-            token.revoked, token.revoked_because = now, f"it lasted longer than the new {why} allow"
-            audit.record(session, actor, "token.revoke", token.jti, after={"because": token.revoked_because})
-            ended += 1
-    return ended
 
 
 def _name_is_free(session: Session, name: str) -> None:

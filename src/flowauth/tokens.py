@@ -168,8 +168,23 @@ def revoke(session: Session, actor: str, token: Token, because: str) -> None:
 
 def end(session: Session, actor: str, which: sa.ColumnElement[bool], because: str, now: dt.datetime) -> int:
     """Revoke the live ones of some tokens; give their number."""
+    return _revoke(session, actor, _living(session, which, now), because, now)
+
+
+def end_beyond(session: Session, actor: str, which: sa.ColumnElement[bool], limits: Limits, why: str) -> int:
+    """Revoke those of some tokens that last longer than limits now allow; give their number."""
+    now, second = dt.datetime.now(dt.UTC), dt.timedelta(seconds=1)
+    living = _living(session, which, now)
+    beyond = [token for token in living if token.expiry > longest_life(token.issued, limits) + second]
+    return _revoke(session, actor, beyond, f"it lasted longer than the new {why} allow", now)
+
+
+def _living(session: Session, which: sa.ColumnElement[bool], now: dt.datetime) -> Sequence[Token]:
     session.flush()
-    living = list(session.scalars(sa.select(Token).where(which, Token.expiry > now, Token.revoked.is_(None))))
+    return session.scalars(sa.select(Token).where(which, Token.expiry > now, Token.revoked.is_(None))).all()
+
+
+def _revoke(session: Session, actor: str, living: Sequence[Token], because: str, now: dt.datetime) -> int:
     for token in living:
         token.revoked, token.revoked_because = now, because
         audit.record(session, actor, "token.revoke", token.jti, after={"name": token.name, "because": because})

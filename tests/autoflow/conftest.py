@@ -178,6 +178,15 @@ class FakeFlowApi:
         return rows
 
 
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """Wait for something to come to pass, and give it; the test fails where it does not in so many seconds."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not come to pass in time"
+        time.sleep(0.05)
+    return found
+
+
 def days(first: str, number: int) -> list[str]:
     start = dt.date.fromisoformat(first)
     return [(start + dt.timedelta(days=n)).isoformat() for n in range(number)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.autoflow.conftest import until
 
 from autoflow.app import run_once
 from autoflow.runs import RunState, RunTable, open_run_table
@@ -74,13 +75,6 @@ def kernels(folder: Path) -> list[int]:
         if here and state != "Z":
             found.append(int(process.name))
     return found
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture

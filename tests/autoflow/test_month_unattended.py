@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.autoflow.conftest import until
 
 from autoflow.app import run_once
 from autoflow.runs import Run, RunState, open_run_table
@@ -62,13 +62,6 @@ def services(settings: Settings, token: str, tmp_path: Path) -> Iterator[Callabl
         process.wait()
 
 
-def until(condition: Callable[[], Any], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.1)
-
-
 def kernels(folder: Path) -> list[int]:
     """The processes that work in a folder, as kernels do in that of their notebook."""
     found = []
@@ -106,19 +99,19 @@ def test_a_month_with_faults_ends_with_each_date_once(  # noqa: PLR0915  (one st
     def asked(times: int = 1) -> None:
         """Wait until FlowAPI has been asked anew."""
         before = len(flowapi.requests)
-        until(lambda: len(flowapi.requests) >= before + times)
+        until(lambda: len(flowapi.requests) >= before + times, seconds=90)
 
     arrive(3)
     first, second = services(1), services(2)
     # The runner that is at work is killed, and started again.
-    until(lambda: kernels(settings.autoflow_inputs_dir) and history(RunState.running))
+    until(lambda: kernels(settings.autoflow_inputs_dir) and history(RunState.running), seconds=90)
     owner = history(RunState.running)[-1].runner or ""
     at_work = first if owner.rsplit("/", 2)[1] == str(first.pid) else second
     at_work.kill()
     at_work.wait()
     services(1), services(2)
     # FlowAPI is down while days arrive, and then refuses the token.
-    until(lambda: done(2))
+    until(lambda: done(2), seconds=90)
     flowapi.down = True
     arrive(7)
     asked()
@@ -126,9 +119,9 @@ def test_a_month_with_faults_ends_with_each_date_once(  # noqa: PLR0915  (one st
     asked()
     flowapi.refusing = False
     # Cells fail and kernels die.
-    until(lambda: done(6))
+    until(lambda: done(6), seconds=90)
     arrive(12)
-    until(lambda: done(10))
+    until(lambda: done(10), seconds=90)
     # Both services are killed at once, wherever they are.
     arrive(18)
     for service in (services(1), services(2)):
@@ -136,19 +129,19 @@ def test_a_month_with_faults_ends_with_each_date_once(  # noqa: PLR0915  (one st
         service.wait()
     services(1), services(2)
     # A day is withdrawn and comes again.
-    until(lambda: done(17))
+    until(lambda: done(17), seconds=90)
     flowapi.dates = {"calls": [str(day) for day in MONTH[:20] if day != MONTH[16]]}
-    until(lambda: done(19))
+    until(lambda: done(19), seconds=90)
     arrive(31)
     # A kernel is killed from outside, and a service is stopped as for an upgrade.
-    until(lambda: done(21) and kernels(settings.autoflow_inputs_dir))
+    until(lambda: done(21) and kernels(settings.autoflow_inputs_dir), seconds=90)
     for pid in kernels(settings.autoflow_inputs_dir)[:1]:
         os.kill(pid, signal.SIGKILL)
     stopped = services(1)
     stopped.send_signal(signal.SIGTERM)
     assert stopped.wait(60) == 0
     last = [services(1), services(2)]
-    until(lambda: done(31))
+    until(lambda: done(31), seconds=90)
     asked(3)
     for service in last:
         service.send_signal(signal.SIGTERM)

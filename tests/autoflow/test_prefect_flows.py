@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.autoflow.conftest import until
 from tests.engines.absent import REQUIRED, absent
 
 from autoflow.app import run_once
@@ -98,14 +99,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.1)
-    return found
 
 
 def answers(url: str) -> bool:
@@ -320,7 +313,7 @@ def test_the_sensor_and_another_runner_at_once_run_each_date_once(prefect: Serve
     site.workflows(WORKFLOWS % "null")
     site.flowapi.dates = {"calls": [f"2016-01-0{n}" for n in range(1, 5)]}
     other = subprocess.Popen([*AUTOFLOW, "once"], env=site.environment, stdout=subprocess.PIPE)
-    until(lambda: (site.settings.autoflow_outputs_dir / "autoflow.db").exists() and states(site.settings))
+    until(lambda: (site.settings.autoflow_outputs_dir / "autoflow.db").exists() and states(site.settings), seconds=90)
     state = available_dates_sensor(return_state=True)
     told, _ = other.communicate(timeout=100)
 
@@ -442,10 +435,10 @@ def test_the_schedule_runs_new_dates_and_stopping_gives_back_what_is_under_way(
             stderr=subprocess.STDOUT,
         )
     try:
-        until(lambda: ("2016-01-01", "success", 1) in (states(site.settings) if begun.exists() else []))
+        until(lambda: ("2016-01-01", "success", 1) in (states(site.settings) if begun.exists() else []), seconds=90)
         site.flowapi.dates["calls"].append("2016-01-02")
         pid = site.settings.autoflow_inputs_dir / "pid"
-        kernel = Path("/proc", until(lambda: pid.exists() and pid.read_text()))
+        kernel = Path("/proc", until(lambda: pid.exists() and pid.read_text(), seconds=90))
         assert kernel.exists()
         os.kill(children(process.pid)[0], signal.SIGTERM)
         process.wait(40)

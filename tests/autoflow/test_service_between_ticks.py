@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.autoflow.conftest import until
 
 from autoflow.runs import open_run_table
 from autoflow.settings import Settings
@@ -45,13 +46,6 @@ def serve(settings: Settings, token: str, tmp_path: Path) -> Iterator[Callable[[
         if process.poll() is None:
             process.kill()
         process.wait()
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.05)
 
 
 def waits(process: subprocess.Popen[bytes]) -> bool:

@@ -17,6 +17,7 @@ import pytest
 import zmq
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.flowapi.flowauth_stand_in import FlowAuthStandIn
 
 from flowkit_jwt_generator import generate_token
 
@@ -379,6 +380,20 @@ class Running:
     def stop(self):
         self.process.terminate()
         return self.process.wait(15)
+
+
+@pytest.fixture(scope="module")
+def other_key():
+    """A signing key that is not FlowAuth's first."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def flowauth():
+    """What FlowAuth publishes, at addresses of its own."""
+    stand_in = FlowAuthStandIn()
+    yield stand_in
+    stand_in.stop()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
-from tests.flowapi.flowauth_stand_in import FlowAuthStandIn, key_set, signed_list
+from tests.flowapi.flowauth_stand_in import key_set, signed_list
 
 from flowapi import revocations
 from flowapi.revocations import Trust
@@ -20,18 +20,6 @@ from flowkit_jwt_generator.jwt import TokenError
 from flowkit_jwt_generator.keys import public_pem
 
 NOW = int(datetime.datetime.now(datetime.UTC).timestamp())
-
-
-@pytest.fixture(scope="module")
-def other_key():
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@pytest.fixture
-def flowauth():
-    stand_in = FlowAuthStandIn()
-    yield stand_in
-    stand_in.stop()
 
 
 @pytest.fixture

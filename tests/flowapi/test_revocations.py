@@ -5,8 +5,7 @@ import time
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.flowapi.flowauth_stand_in import FlowAuthStandIn, key_set, signed_list
+from tests.flowapi.flowauth_stand_in import key_set, signed_list
 
 from flowapi.revocations import RevokedError, Trust, UntrustedError
 from flowapi.settings import Settings
@@ -15,18 +14,6 @@ from flowkit_jwt_generator.keys import public_pem
 
 NOW = int(datetime.datetime.now(datetime.UTC).timestamp())
 PATH = "/api/0/available_dates"
-
-
-@pytest.fixture(scope="module")
-def other_key():
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@pytest.fixture
-def flowauth():
-    stand_in = FlowAuthStandIn()
-    yield stand_in
-    stand_in.stop()
 
 
 @pytest.fixture
