@@ -202,6 +202,31 @@ def test_a_running_question_can_be_cancelled(bench, tmp_path):
     assert b.rows(query_id) == [{"pcod": "A", "value": 40}, {"pcod": "C", "value": 20}]
 
 
+@pytest.mark.parametrize("step", ["find", "take_part", "staged", "using", "keep"])
+def test_a_question_can_be_cancelled_at_every_step(bench, tmp_path, monkeypatch, step):
+    """Whenever a cancellation comes, neither the question nor a part of it stays half begun: asked again, it runs."""
+    b = bench(start=False)
+    query_id = b.submit(people())
+    come = threading.Event()
+    does = getattr(b.store, step)
+
+    def cancelled_then(*given):
+        done = does(*given)
+        if not come.is_set():
+            come.set()
+            b.workers.cancel(query_id)
+        return done
+
+    monkeypatch.setattr(b.store, step, cancelled_then)
+    b.workers.start()
+    assert come.wait(10)
+    assert b.ended(query_id).state == "cancelled"
+    assert [file for file in files(tmp_path) if "results" in file or not file.endswith(".parquet")] == []
+    b.submit(people())
+    assert b.ended(query_id).state == "completed"
+    assert b.rows(query_id) == [{"pcod": "A", "value": 40}, {"pcod": "C", "value": 20}]
+
+
 def test_a_waiting_question_can_be_cancelled(bench):
     """What waits is never begun once it was cancelled."""
     b = bench()

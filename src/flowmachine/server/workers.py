@@ -38,6 +38,7 @@ class Job:
     def __init__(self, query_id: str) -> None:
         self.query_id = query_id
         self.stopped = threading.Event()
+        self.lock = threading.Lock()
         self.writing: Path | None = None
 
 
@@ -91,7 +92,9 @@ class Workers:
     def cancel(self, query_id: str) -> str:
         """Stop a question that waits or runs; returns its state then."""
         if self._store.change(query_id, "cancel"):
-            job = self._jobs.get(query_id)
+            # Who takes a question holds this until its job can be found.
+            with self._work:
+                job = self._jobs.get(query_id)
             if job is not None:
                 job.stopped.set()
                 threading.Thread(target=self._interrupt_until_gone, args=(job,), daemon=True).start()
@@ -202,10 +205,10 @@ class Workers:
 
     def _write(self, job: Job, question: Question, stored: Mapping[str, Path]) -> None:
         """Compute and store the rows of a question or part."""
-        _go_on(job)
         query_id, kind, began = question.query_id, question.query.kind, time.monotonic()
         staged = job.writing = self._store.staged(query_id, kind)
         part = query_id != job.query_id
+        # Whatever ends it ends the part's execution as well: a part that says it executes is begun by nobody.
         try:
             # A dummy query's delay is spent here, where a cancellation ends it.
             job.stopped.wait(getattr(question.query, "dummy_delay", 0))
@@ -223,12 +226,15 @@ class Workers:
                 raise Stopped from None
             raise
         finally:
-            job.writing = None
+            with job.lock:
+                job.writing = None
             remove(staged)
 
     def _interrupt(self, job: Job) -> None:
-        if (path := job.writing) is not None:
-            self._session.engine.interrupt(path)
+        # Held meanwhile, so that it cannot strike the next job that writes to the same path.
+        with job.lock:
+            if job.writing is not None:
+                self._session.engine.interrupt(job.writing)
 
     def _interrupt_until_gone(self, job: Job) -> None:
         # A call that comes before the engine has begun is lost, so it is repeated.
