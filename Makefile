@@ -30,7 +30,7 @@ setup-dev: .venv/.dev
 WORKERS ?= 2
 test: .venv/.dev
 	@tools/install_engines.sh
-	$(bin)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations 25 $(TESTS)
+	$(bin)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 $(TESTS)
 
 check: .venv/.dev
 	$(bin)/ruff check

@@ -1,10 +1,35 @@
 """What all tests share: the engines, and where the reference data lies."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.engines.postgres_cluster", "tests.engines.spark_session", "tests.engines.spark_cluster"]
+pytest_plugins = [
+    "tests.engines.postgres_cluster",
+    "tests.engines.spark_session",
+    "tests.engines.spark_cluster",
+    "tests.engines.chromium",
+]
+
+# Every Java process of the tests lives for seconds or minutes: compiling harder than this costs more than it saves.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+LONGEST = (
+    "test_kinds_on_engines.py",
+    "test_spark_cluster.py",
+    "test_every_page.py",
+    "test_people_at_work.py",
+    "test_metamorphic.py",
+    "test_session_store.py",
+    "test_expected_rows.py",
+    "test_release.py",
+    "test_nothing_leaves.py",
+    "test_up.py",
+    "test_autoflow_on_flowkit.py",
+    "test_month_unattended.py",
+)
+"""Files that take minutes, which come first: of several processes, one that came to such a file last would be alone."""
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -15,3 +40,8 @@ def nepal():
     if not (SHARED / "data" / "nepal").is_dir():
         pytest.skip("The reference delivery does not lie beside this clone.")
     return SHARED
+
+
+def pytest_collection_modifyitems(items):
+    """Let the longest files come first."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))

@@ -1,7 +1,7 @@
 """Write the reference pages in docs/ from what the code declares: query kinds, tables, settings, commands.
 
-    python tools/generate_docs.py                write docs/queries/, tables.md, settings.md, command-line.md and
-                                                 workflows.schema.json
+    python tools/generate_docs.py                write docs/queries/, tables.md, settings.md, command-line.md,
+                                                 flowauth-api.md and workflows.schema.json
     python tools/generate_docs.py --check        write nothing, exit with 1 if one of them is stale
     python tools/generate_docs.py --only KIND    write the page of one query kind alone
 
@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import describe_flowauth
 import geopandas
 import typer
 from generate_client import CLIENT_NAMES, NO_FUNCTION
@@ -43,6 +44,7 @@ import flowsynth
 from autoflow.grammar import json_schema
 from autoflow.settings import Settings as AutoFlow
 from flowapi.settings import Settings as FlowAPI
+from flowauth.settings import Settings as FlowAuth
 from flowdb import cells, geography
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
@@ -744,6 +746,7 @@ def settings_page() -> str:
     services: tuple[tuple[str, str, Any], ...] = (
         ("FlowMachine", "flowmachine", FlowMachine),
         ("FlowAPI", "flowapi", FlowAPI),
+        ("FlowAuth", "python -m flowauth", FlowAuth),
         ("AutoFlow", "autoflow serve", AutoFlow),
     )
     for name, command, settings in services:
@@ -851,6 +854,7 @@ def generate(only: Sequence[str]) -> Iterator[tuple[str, str | bytes]]:
         yield "tables.md", tables_page()
         yield "settings.md", settings_page()
         yield "command-line.md", commands_page()
+        yield "flowauth-api.md", describe_flowauth.page(WRITTEN)
         yield "workflows.schema.json", json.dumps(json_schema(), indent=2) + "\n"
 
 

@@ -232,6 +232,8 @@ class Trust:
                 asyncio.timeout(PATIENCE),
                 self._client.stream("GET", document.place, headers=headers) as answer,
             ):
+                if answer.status_code == httpx.codes.NOT_FOUND and document.name == "revocations":
+                    raise UnreadableError("FlowAuth has no server of this name; add it there")
                 if answer.status_code != httpx.codes.OK:
                     raise UnreadableError(f"FlowAuth answered {answer.status_code}")
                 async for piece in answer.aiter_raw():

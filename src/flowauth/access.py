@@ -1,14 +1,13 @@
 """Who asks: the one place where pages and API learn who is signed in, and refuse who may not."""
 
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Path, Request
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from flowauth import sign_in
+from flowauth import sign_in, throttle
 from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
 from flowauth.settings import Settings
 from flowauth.sign_in import Person
@@ -16,6 +15,7 @@ from flowauth.sign_in import Person
 LARGEST_NUMBER = 2**31 - 1
 """The largest number that a row can have; databases take no larger one."""
 Id = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
+KeyId = Annotated[str, Path(pattern="^[0-9a-f]{1,64}$")]
 
 CSRF_COOKIE, CSRF_HEADER, CSRF_FIELD = "X-CSRF", "X-CSRF-Token", "csrf"
 VISIT = "flowauth_visit"
@@ -23,8 +23,15 @@ VISIT = "flowauth_visit"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST_FIELDS = 60_000
 """Fields of a form: a role has one for each of its scopes."""
-_PAGES = frozenset({"", "sign-in", "sign-out", "set-up-two-factor", "account", "my", "manage"})
+_PAGES = frozenset({"", "sign-in", "sign-out", "choose-password", "set-up-two-factor", "account", "my", "manage"})
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class ChooseFirst(NotAllowed):
+    """Somebody must choose a password before they do anything else."""
+
+    def __init__(self) -> None:
+        super().__init__("Choose a password of your own first; the one that you were given is for signing in once.")
 
 
 class SetUpFirst(NotAllowed):
@@ -43,8 +50,13 @@ def is_page(scope: Scope) -> bool:
 
 
 def session_cookie(request: Request) -> str:
-    """What the cookie of the session holds, or nothing."""
-    return request.cookies.get(sign_in.cookie_name(request.app.state.settings), "")
+    """What the cookie of the session holds, or nothing; once it is given another value, that one."""
+    return renewed_cookie(request) or request.cookies.get(sign_in.cookie_name(request.app.state.settings), "")
+
+
+def renewed_cookie(request: Request) -> str | None:
+    """The value that the cookie of the session is given by the answer to this request, if it is given one."""
+    return getattr(request.state, "session_cookie", None)
 
 
 def device_cookie(request: Request) -> str | None:
@@ -52,7 +64,12 @@ def device_cookie(request: Request) -> str | None:
     return request.cookies.get(sign_in.cookie_name(request.app.state.settings, sign_in.DEVICE_COOKIE))
 
 
-def keep_cookie(response: Response, settings: Settings, cookie: str) -> None:
+def keep_cookie(request: Request, cookie: str) -> None:
+    """Let the answer, whatever it will be, give the cookie of a session; the gate sets it."""
+    request.state.session_cookie = cookie
+
+
+def set_cookies(response: Response, settings: Settings, cookie: str) -> None:
     """Give a browser the cookie of a session, and the token that its writes must carry."""
     sign_in.set_cookie(response, settings, cookie)
     csrf = sign_in.csrf_token(settings, cookie)
@@ -94,7 +111,7 @@ async def _from_here(request: Request) -> None:
 
 
 def signed_in_at_least(request: Request, _: Annotated[None, Depends(_from_here)]) -> Person:
-    """Who is signed in, even where they must set up two-factor before all else."""
+    """Who is signed in, even where they must choose a password or set up two-factor before all else."""
     cookie = session_cookie(request)
     if not cookie:
         raise NotSignedIn("Sign in first.")
@@ -111,7 +128,40 @@ def of_cookie(request: Request, cookie: str, complete: bool = True) -> Person:
     return person
 
 
-def signed_in(person: Annotated[Person, Depends(signed_in_at_least)]) -> Person:
+def confirm(request: Request, person: Person, password: str | None, field: str) -> None:
+    """Ask somebody for their password again; the session gets another cookie, which copies of the old one know not.
+
+    In a transaction of its own, so that a wrong password is counted; it is refused with the name of the field.
+    """
+    state = request.app.state
+    if password is None and person.user.password is not None:
+        raise Refused("Your own password is wanted for this.", field)
+    try:
+        with state.database.write() as session:
+            address = throttle.address_of(request, state.settings)
+            cookie = sign_in.confirm(session, state.settings, person, password or "", address)
+    except Refused as refused:
+        refused.field = field
+        raise
+    if cookie is not None:
+        keep_cookie(request, cookie)
+
+
+def may_choose(person: Annotated[Person, Depends(signed_in_at_least)]) -> Person:
+    """Who is signed in and may choose a password: who must do so before all else, or need do nothing first."""
+    if person.set_up_needed and not person.choice_needed:
+        raise SetUpFirst
+    return person
+
+
+def may_set_up(person: Annotated[Person, Depends(signed_in_at_least)]) -> Person:
+    """Who is signed in with a password of their own, even where they must set up two-factor before all else."""
+    if person.choice_needed:
+        raise ChooseFirst
+    return person
+
+
+def signed_in(person: Annotated[Person, Depends(may_set_up)]) -> Person:
     """Who is signed in, with all that is required of them."""
     if person.set_up_needed:
         raise SetUpFirst
@@ -126,6 +176,8 @@ def administrator(person: Annotated[Person, Depends(signed_in)]) -> Person:
 
 
 SignedInAtLeast = Annotated[Person, Depends(signed_in_at_least)]
+MayChoose = Annotated[Person, Depends(may_choose)]
+MaySetUp = Annotated[Person, Depends(may_set_up)]
 SignedIn = Annotated[Person, Depends(signed_in)]
 Administrator = Annotated[Person, Depends(administrator)]
 Posted = Annotated[FormData, Depends(posted)]
@@ -133,11 +185,10 @@ Posted = Annotated[FormData, Depends(posted)]
 
 def own_path(wanted: str | None) -> str:
     """The path of this FlowAuth to go on to, or its first page where what is wanted lies elsewhere."""
-    if not wanted or not wanted.isprintable() or "\\" in wanted or not wanted.startswith("/"):
+    # A browser takes //elsewhere for another host, and a backslash for a slash; in an address all else is ASCII.
+    if not wanted or not (wanted.isascii() and wanted.isprintable()) or "\\" in wanted:
         return "/"
-    parts = urlsplit(wanted)
-    # A browser takes //elsewhere for another host.
-    return "/" if parts.scheme or parts.netloc or wanted.startswith("//") else wanted
+    return wanted if wanted.startswith("/") and not wanted.startswith("//") else "/"
 
 
 def json_refusal(refused: Refused) -> JSONResponse:
@@ -145,6 +196,8 @@ def json_refusal(refused: Refused) -> JSONResponse:
     told: dict[str, Any] = {"message": refused.message, "code": refused.status}
     if refused.field is not None:
         told["bad_field"] = refused.field
+    if isinstance(refused, ChooseFirst):
+        told["require_password_change"] = True
     if isinstance(refused, SetUpFirst):
         told["require_two_factor_setup"] = True
     headers = {"Retry-After": str(max(1, round(refused.wait)))} if isinstance(refused, TooMany) else None

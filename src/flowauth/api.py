@@ -13,15 +13,15 @@ from importlib.metadata import version as version_of
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, FastAPI, Path, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.openapi.docs import get_redoc_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session, joinedload, selectinload
 from starlette.responses import JSONResponse, Response
 
-from flowauth import access, audit, keys, people, roles, servers, sign_in, tokens, two_factor
-from flowauth.access import LARGEST_NUMBER, Administrator, Id, SignedIn, SignedInAtLeast
+from flowauth import access, audit, keys, passwords, people, roles, servers, sign_in, tokens, two_factor
+from flowauth.access import LARGEST_NUMBER, Administrator, Id, KeyId, MayChoose, MaySetUp, SignedIn, SignedInAtLeast
 from flowauth.bodies import (
     ROWS,
     Abilities,
@@ -70,6 +70,7 @@ from flowauth.bodies import (
     TwoFactorRequired,
     UserChange,
     UserListed,
+    UserSaved,
     UserTold,
     Version,
     Whole,
@@ -112,7 +113,7 @@ class FlowKitRoute(APIRoute):
         async def as_flowkit(request: Request) -> Response:
             try:
                 return await answer(request)
-            except access.SetUpFirst:
+            except (access.ChooseFirst, access.SetUpFirst):
                 raise
             except NotAllowed as refused:
                 refused.status = 401
@@ -154,13 +155,13 @@ def enter(request: Request, asked: Credentials) -> Response:
         # Who was signed in here before is so no more.
         sign_in.end(session, access.session_cookie(request))
         person = sign_in.who(session, state.settings, cookie)
-        response = JSONResponse(_flags(person).model_dump())
+        response = JSONResponse(_flags(person).model_dump(exclude_defaults=True))
         sign_in.remember_device(response, state.settings, person.user, device)
-    access.keep_cookie(response, state.settings, cookie)
+    access.keep_cookie(request, cookie)
     return response
 
 
-@_flowkit.get("/is_signed_in", tags=["sign-in"])
+@_flowkit.get("/is_signed_in", tags=["sign-in"], response_model_exclude_defaults=True)
 def is_signed_in(person: SignedInAtLeast) -> Flags:
     """Tell who is signed in."""
     return _flags(person)
@@ -184,25 +185,23 @@ def version() -> Version:
     return Version(version=version_of("flowkit"))
 
 
-@_flowkit.patch("/user/password", tags=["account"], response_model=Done)
-def change_password(request: Request, person: SignedIn, asked: Passwords) -> Response:
+@_flowkit.patch("/user/password", tags=["account"])
+def change_password(request: Request, person: MayChoose, asked: Passwords) -> Done:
     """Change one's own password, and sign out everywhere else."""
     state = request.app.state
-    _confirm(request, person, asked.password, "password")
+    access.confirm(request, person, asked.password, "password")
     try:
         with state.database.write() as session:
-            user = people.find(session, person.user.id)
-            people.set_password(session, user.username, user, asked.newPassword)
-            cookie, here = sign_in.rotate(session, person)
-            people.sign_out_everywhere(session, user, but=here.id)
+            cookie = sign_in.change_password(session, person, asked.newPassword)
     except Refused as refused:
         refused.field = "newPassword"
         raise
-    return _with_cookie(request, {}, cookie)
+    access.keep_cookie(request, cookie)
+    return Done()
 
 
 @_flowkit.post("/user/enable_two_factor", tags=["account"])
-def propose_two_factor(request: Request, person: SignedInAtLeast) -> Proposed:
+def propose_two_factor(request: Request, person: MaySetUp) -> Proposed:
     """Propose a second factor; it is stored when it is confirmed."""
     state = request.app.state
     made = two_factor.propose(state.vault, state.settings, person.user)
@@ -215,8 +214,8 @@ def propose_two_factor(request: Request, person: SignedInAtLeast) -> Proposed:
     )
 
 
-@_flowkit.post("/user/confirm_two_factor", tags=["account"], response_model=TwoFactorEnabled)
-def confirm_two_factor(request: Request, person: SignedInAtLeast, asked: Confirmed) -> Response:
+@_flowkit.post("/user/confirm_two_factor", tags=["account"])
+def confirm_two_factor(request: Request, person: MaySetUp, asked: Confirmed) -> TwoFactorEnabled:
     """Store a proposed second factor, by a code of it."""
     state, signed = request.app.state, asked.backup_codes_signature
     fields = {"code": "two_factor_code", "signed": "backup_codes_signature", "present": "present_code"}
@@ -225,24 +224,25 @@ def confirm_two_factor(request: Request, person: SignedInAtLeast, asked: Confirm
         if proposal.secret != asked.secret:
             raise Refused("The secret is not the one that was proposed; begin anew.", "secret")
         if not sign_in.is_fresh(person):
-            _confirm(request, person, asked.password, "password")
+            access.confirm(request, person, asked.password, "password")
         with state.database.write() as session:
             user = people.find(session, person.user.id)
             two_factor.enable(
                 session, state.vault, state.settings, user, signed, asked.two_factor_code, present=asked.present_code
             )
-            cookie, _ = sign_in.rotate(session, person)
+            cookie = sign_in.rotate(session, person)
     except Refused as refused:
         refused.field = fields.get(refused.field or "", refused.field)
         raise
-    return _with_cookie(request, {"two_factor_enabled": True}, cookie)
+    access.keep_cookie(request, cookie)
+    return TwoFactorEnabled(two_factor_enabled=True)
 
 
 @_flowkit.post("/user/disable_two_factor", tags=["account"])
 def disable_two_factor(request: Request, person: SignedIn, asked: Off) -> TwoFactorEnabled:
     """Take one's second factor away, by the password and a code."""
     state = request.app.state
-    _confirm(request, person, asked.password, "password")
+    access.confirm(request, person, asked.password, "password")
     try:
         with state.database.write() as session:
             user = people.find(session, person.user.id)
@@ -267,7 +267,7 @@ def propose_backups(request: Request, person: SignedIn) -> Codes:
 def confirm_backups(request: Request, person: SignedIn, asked: CodesConfirmed) -> TwoFactorEnabled:
     """Take new backup codes in place of the old ones, by the password."""
     state = request.app.state
-    _confirm(request, person, asked.password, "password")
+    access.confirm(request, person, asked.password, "password")
     try:
         with state.database.write() as session:
             user = people.find(session, person.user.id)
@@ -336,14 +336,13 @@ def my_server(request: Request, server_id: Id, person: SignedIn) -> Allowed:
     """Tell what one's tokens for a server can hold, and until when they can live at the most."""
     now = dt.datetime.now(dt.UTC)
     with request.app.state.database.read() as session:
-        user, server = people.find(session, person.user.id), servers.find(session, server_id)
-        held = tokens.roles_of(session, user, server)
-        if not held:
-            raise NotThere("There is no such server for you; ask an administrator for a role on it.")
+        server, held = tokens.at(session, people.find(session, person.user.id), server_id)
         allowed = (
             sa.select(Scope.name)
             .join(scopes_in_role, scopes_in_role.c.scope_id == Scope.id)
-            .where(scopes_in_role.c.role_id.in_([role.id for role in held]), Scope.enabled)
+            .where(
+                scopes_in_role.c.role_id.in_([role.id for role in held]), Scope.server_id == server_id, Scope.enabled
+            )
             .distinct()
             .order_by(Scope.name)
         )
@@ -360,8 +359,11 @@ def my_tokens(
     """List one's tokens for a server; the tokens themselves are not kept, and `token` is null."""
     mine = sa.and_(Token.server_id == server_id, Token.user_id == person.user.id)
     with request.app.state.database.read() as session:
-        servers.find(session, server_id)
-        return _tokens(session, mine, limit, offset)
+        found = _tokens(session, mine, limit, offset)
+        if not found:
+            # Whoever holds no role is not told whether there is such a server.
+            tokens.at(session, people.find(session, person.user.id), server_id)
+        return found
 
 
 @_flowkit.post("/tokens/tokens/{server_id}", tags=["tokens"])
@@ -369,15 +371,17 @@ def make_token(request: Request, server_id: Id, person: SignedIn, asked: NewToke
     """Make a token for some of one's roles on a server; it is told this once."""
     state = request.app.state
     with state.database.write() as session:
-        user, server = people.find(session, person.user.id), servers.find(session, server_id)
+        user, there = people.find(session, person.user.id), session.get(Server, server_id)
         # Names are unique on a server alone, so they are looked up among one's own roles there.
-        held = {role.name: role for role in tokens.roles_of(session, user, server)}
+        held = {role.name: role for role in tokens.roles_of(session, user, there)} if there is not None else {}
         wrong = [
             each.name for each in asked.roles if each.name not in held or each.id not in (None, held[each.name].id)
         ]
         if wrong:
+            # Whether there is such a server is not told to whoever holds no role on it.
             named = ", ".join(f"'{name}'" for name in sorted(set(wrong)))
-            raise NotAllowed(f"You do not hold these roles on the server '{server.name}': {named}.", "roles")
+            raise NotAllowed(f"You do not hold these roles on this server: {named}.", "roles")
+        server, _ = tokens.at(session, user, server_id)
         chosen = [held[name] for name in dict.fromkeys(each.name for each in asked.roles)]
         issued = tokens.issue(
             session, state.vault, user, server, chosen, name=asked.name, lifetime_minutes=asked.lifetime_minutes
@@ -427,26 +431,31 @@ def all_users(request: Request, person: Administrator, limit: Whole = None, offs
         ]
 
 
-@_flowkit.post("/admin/users", tags=["users"])
-def add_user(request: Request, person: Administrator, asked: NewUser) -> UserTold:
-    """Add a person; for an administrator, one's own password is wanted as `your_password`."""
-    if asked.password is None and asked.provider_subject is None:
+@_flowkit.post("/admin/users", tags=["users"], response_model_exclude_defaults=True)
+def add_user(request: Request, person: Administrator, asked: NewUser) -> UserSaved:
+    """Add a person; for an administrator, one's own password is wanted as `your_password`.
+
+    With `generate_password` FlowAuth makes the password: it is told once, counts for 7 days, and is changed first.
+    """
+    password = _password(asked)
+    if password is None and asked.provider_subject is None:
         raise Refused("A password is needed, or whom the provider knows.", "password")
     if asked.is_admin:
-        _confirm(request, person, asked.your_password, "your_password")
+        access.confirm(request, person, asked.your_password, "your_password")
     with request.app.state.database.write() as session:
         user = people.create(
             session,
             person.user.username,
             asked.username,
-            asked.password,
+            password,
+            generated=asked.generate_password,
             is_admin=asked.is_admin,
             require_two_factor=asked.require_two_factor,
             roles=frozenset(asked.roles),
             provider_issuer=asked.provider_issuer,
             provider_subject=asked.provider_subject,
         )
-        return _user(user)
+        return _saved(user, password if asked.generate_password else None)
 
 
 @_flowkit.get("/admin/users/{user_id}", tags=["users"])
@@ -456,20 +465,29 @@ def one_user(request: Request, user_id: Id, person: Administrator) -> UserTold:
         return _user(people.find(session, user_id))
 
 
-@_flowkit.patch("/admin/users/{user_id}", tags=["users"])
-def change_user(request: Request, user_id: Id, person: Administrator, asked: UserChange) -> UserTold:
-    """Change a person; `has_two_factor` false takes the second factor away, as when the phone is lost."""
+@_flowkit.patch("/admin/users/{user_id}", tags=["users"], response_model_exclude_defaults=True)
+def change_user(request: Request, user_id: Id, person: Administrator, asked: UserChange) -> UserSaved:
+    """Change a person; `has_two_factor` false takes the second factor away, as when the phone is lost.
+
+    One's own password is wanted as `your_password` to make an administrator, and to replace the password or take the
+    second factor of one, oneself included.
+    """
     database = request.app.state.database
+    password = _password(asked)
     with database.read() as session:
-        promoted = bool(asked.is_admin) and not people.find(session, user_id).is_admin
-    if promoted:
-        _confirm(request, person, asked.your_password, "your_password")
+        there = people.find(session, user_id)
+        opens = password is not None or asked.has_two_factor is False
+        guarded = opens if there.is_admin else bool(asked.is_admin)
+    if guarded:
+        access.confirm(request, person, asked.your_password, "your_password")
     with database.write() as session:
         user = people.find(session, user_id)
         if asked.username not in (None, user.username):
             raise Refused("The name of a user stays; add another user instead.", "username")
         if asked.has_two_factor and not people.has_two_factor(user):
             raise Refused("Only they themselves can set their second factor up; require it instead.", "has_two_factor")
+        if asked.has_two_factor is False and user_id == person.user.id:
+            people.not_ones_own_factor()
         people.change(
             session,
             person.user.username,
@@ -477,10 +495,11 @@ def change_user(request: Request, user_id: Id, person: Administrator, asked: Use
             is_admin=asked.is_admin,
             require_two_factor=asked.require_two_factor,
             roles=None if asked.roles is None else frozenset(asked.roles),
-            password=asked.password,
+            password=password,
+            generated=asked.generate_password,
             reset_two_factor=asked.has_two_factor is False and people.has_two_factor(user),
         )
-        return _user(user)
+        return _saved(user, password if asked.generate_password else None)
 
 
 @_flowkit.delete("/admin/users/{user_id}", tags=["users"])
@@ -795,16 +814,15 @@ def announce_key(request: Request, person: Administrator, asked: NewKey) -> KeyT
     signs_from = asked.signs_from or now + dt.timedelta(hours=1)
     if signs_from < now - dt.timedelta(minutes=5):
         raise Refused("The moment from which a key signs lies in the future.", "signs_from")
+    made = keys.make(state.vault)
     with state.database.write() as session:
-        return _key(keys.announce(session, state.vault, person.user.username, max(signs_from, now)), True)
+        return _key(keys.announce(session, made, person.user.username, max(signs_from, now)), True)
 
 
 @_own.post("/admin/keys/{kid}/withdraw", tags=["keys"])
-def withdraw_key(
-    request: Request, kid: Annotated[str, Path(pattern="^[0-9a-f]{1,64}$")], person: Administrator, asked: Confirmation
-) -> Withdrawn:
+def withdraw_key(request: Request, kid: KeyId, person: Administrator, asked: Confirmation) -> Withdrawn:
     """Believe a key no more, by one's own password; what it has signed ends."""
-    _confirm(request, person, asked.your_password, "your_password")
+    access.confirm(request, person, asked.your_password, "your_password")
     with request.app.state.database.write() as session:
         return Withdrawn(kid=kid, tokens_ended=keys.withdraw(session, person.user.username, kid))
 
@@ -945,9 +963,32 @@ _REFUSAL = {
         "bad_field": {"type": "string", "description": "The field that is meant."},
         "need_two_factor": {"type": "boolean", "description": "The code of the second factor is wanted."},
         "require_two_factor_setup": {"type": "boolean", "description": "Two-factor must be set up first."},
+        "require_password_change": {"type": "boolean", "description": "A password must be chosen first."},
         "status": {"type": "integer", "description": "The status again, where a name is taken."},
         "statusText": {"type": "string", "description": "`Name already exists`, where a name is taken."},
     },
+}
+
+
+def _whom_for(route: APIRoute) -> str:
+    """Who may ask a route, in a sentence."""
+    waiting, asked = list(route.dependant.dependencies), set[Any]()
+    while waiting:
+        each = waiting.pop()
+        asked.add(each.call)
+        waiting += each.dependencies
+    for call, words in _WHOM_FOR.items():
+        if call in asked:
+            return words
+    return "For everybody."
+
+
+_WHOM_FOR = {
+    access.administrator: "For administrators.",
+    access.signed_in: "For whoever is signed in.",
+    access.may_set_up: "For whoever is signed in, also where two-factor is still to be set up.",
+    access.may_choose: "For whoever is signed in, also where a password is still to be chosen.",
+    access.signed_in_at_least: "For whoever is signed in, also where something is still to be done first.",
 }
 
 
@@ -955,10 +996,13 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """The description of the API (OpenAPI), made once."""
     if app.openapi_schema is not None:
         return app.openapi_schema
+    routes = [route for each in (_flowkit, _own) for route in each.routes if isinstance(route, APIRoute)]
+    whom_for = {(route.path, method.lower()): _whom_for(route) for route in routes for method in route.methods or ()}
     told = get_openapi(title="FlowAuth", version=version_of("flowkit"), description=DESCRIPTION, routes=app.routes)
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
             open_to_all = path in ("/signin", "/version")
+            operation["description"] += f"\n\n{whom_for[path, method]}"
             operation["responses"].pop("422", None)
             operation["responses"] |= {
                 status: {
@@ -985,26 +1029,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _flags(person: Person) -> Flags:
-    return Flags(logged_in=True, is_admin=person.user.is_admin, require_two_factor_setup=person.set_up_needed)
-
-
-def _with_cookie(request: Request, told: dict[str, Any], cookie: str) -> Response:
-    response = JSONResponse(told)
-    access.keep_cookie(response, request.app.state.settings, cookie)
-    return response
-
-
-def _confirm(request: Request, person: Person, password: str | None, field: str) -> None:
-    """Look at somebody's password again, in a transaction of its own, so that a wrong one is counted."""
-    state = request.app.state
-    if password is None and person.user.password is not None:
-        raise Refused("Your own password is wanted for this.", field)
-    try:
-        with state.database.write() as session:
-            sign_in.confirm(session, state.settings, person, password or "", address_of(request, state.settings))
-    except Refused as refused:
-        refused.field = field
-        raise
+    return Flags(
+        logged_in=True,
+        is_admin=person.user.is_admin,
+        require_two_factor_setup=person.set_up_needed,
+        require_password_change=person.choice_needed,
+    )
 
 
 def _given(issued: tokens.Issued, asked_minutes: int | None) -> TokenGiven:
@@ -1048,6 +1078,18 @@ def _revoked(session: Session, person: Person, token: Token, because: str) -> Re
             raise Refused(f"The token '{token.name}' has expired already.")
         tokens.revoke(session, person.user.username, token, because)
     return Revoked(id=token.id, revoked=token.revoked or token.expiry)
+
+
+def _password(asked: NewUser | UserChange) -> str | None:
+    """The password that an administrator gives somebody, or lets FlowAuth make."""
+    if asked.generate_password and asked.password is not None:
+        raise Refused("Give a password, or let FlowAuth make one; not both.", "generate_password")
+    return passwords.generated() if asked.generate_password else asked.password
+
+
+def _saved(user: User, generated: str | None) -> UserSaved:
+    expires = user.password_expires if generated else None
+    return UserSaved(**_user(user).model_dump(), generated_password=generated, password_expires=expires)
 
 
 def _user(user: User) -> UserTold:

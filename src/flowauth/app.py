@@ -34,7 +34,10 @@ def create_app(settings: Settings) -> FastAPI:
         keys.admit(session, vault, settings.private_jwt_signing_key.get_secret_value())
         if settings.flowauth_admin_username and settings.flowauth_admin_password:
             people.first_administrator(
-                session, settings.flowauth_admin_username, settings.flowauth_admin_password.get_secret_value()
+                session,
+                settings.flowauth_admin_username,
+                settings.flowauth_admin_password.get_secret_value(),
+                generated=settings.flowauth_admin_password_generated,
             )
 
     @contextlib.asynccontextmanager

@@ -51,19 +51,18 @@ def record(
     session.add(entry)
 
 
-def sealed(entry: AuditRecord | sa.Row[Any]) -> str:
+def sealed(entry: AuditRecord) -> str:
     """The hash of a record: SHA-256 over the hash before and all that the record says."""
-    said = [
-        entry.previous,
-        entry.at.astimezone(dt.UTC).isoformat(),
-        entry.actor,
-        entry.action,
-        entry.subject,
-        entry.before,
-        entry.after,
-    ]
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    sides = (canonical(entry.before), canonical(entry.after))
+    return _hash(entry.previous, entry.at, entry.actor, entry.action, entry.subject, *sides)
+
+
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+"""JSON in the one form in which it is stored and sealed, so that a log is checked without being read as JSON."""
+
+
+def _hash(previous: str, at: dt.datetime, *said: str | None) -> str:
+    return hashlib.sha256(canonical([previous, at.astimezone(dt.UTC).isoformat(), *said]).encode()).hexdigest()
 
 
 def first_broken(session: Session) -> int | None:
@@ -72,12 +71,15 @@ def first_broken(session: Session) -> int | None:
     That records are missing at the end is seen by the last hash alone: note it elsewhere now and then.
     """
     previous = BEGINNING
-    # Rows, not objects: a log of years is read through in a third of the time.
-    rows = sa.select(*AuditRecord.__table__.columns).order_by(AuditRecord.id).execution_options(yield_per=1000)
-    for entry in session.execute(rows):
-        if entry.previous != previous or entry.hash != sealed(entry):
-            return entry.id
-        previous = entry.hash
+    said = AuditRecord.__table__.columns
+    stored = (sa.cast(said.before, sa.Text), sa.cast(said.after, sa.Text))
+    # Rows, not objects, and texts, not what they say: a log of years is read through in a fifth of the time.
+    rows = sa.select(said.id, said.hash, said.previous, said.at, said.actor, said.action, said.subject, *stored)
+    rows = rows.order_by(said.id).execution_options(yield_per=1000)
+    for number, hashed, *whole in session.connection().execute(rows):
+        if whole[0] != previous or hashed != _hash(*whole):
+            return number
+        previous = hashed
     return None
 
 

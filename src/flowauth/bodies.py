@@ -40,7 +40,12 @@ def _http(moment: dt.datetime) -> str:
 Number = Annotated[int, Field(ge=1, le=LARGEST_NUMBER)]
 Name = Annotated[str, Field(max_length=200)]
 Secret = Annotated[str, Field(max_length=1000)]
-Moment = Annotated[dt.datetime, BeforeValidator(_moment), PlainSerializer(_written, return_type=str, when_used="json")]
+Moment = Annotated[
+    dt.datetime,
+    BeforeValidator(_moment),
+    PlainSerializer(_written, return_type=str, when_used="json"),
+    Field(json_schema_extra={"format": "date-time"}),
+]
 HttpDate = Annotated[
     dt.datetime,
     PlainSerializer(_http, return_type=str, when_used="json"),
@@ -80,6 +85,7 @@ class Flags(Told):
     logged_in: bool
     is_admin: bool
     require_two_factor_setup: bool
+    require_password_change: Annotated[bool, Field(description="Told only where it is so.")] = False
 
 
 class SignedOut(Told):
@@ -249,11 +255,19 @@ class UserTold(UserListed):
     roles: list[int]
 
 
+class UserSaved(UserTold):
+    """A person as saved; a password that FlowAuth made is told this once, and is changed at the first sign-in."""
+
+    generated_password: str | None = None
+    password_expires: HttpDate | None = None
+
+
 class NewUser(Asked):
     """A new person; without a password, one whom the OpenID Connect provider knows."""
 
     username: Name
     password: Secret | None = None
+    generate_password: bool = False
     is_admin: bool = False
     require_two_factor: bool = False
     roles: Annotated[list[Number], Field(max_length=MOST_ROWS)] = []
@@ -267,6 +281,7 @@ class UserChange(Asked):
 
     username: Name | None = None
     password: Secret | None = None
+    generate_password: bool = False
     is_admin: bool | None = None
     has_two_factor: bool | None = None
     require_two_factor: bool | None = None

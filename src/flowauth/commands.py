@@ -53,6 +53,10 @@ PasswordFile = Annotated[
     Path | None,
     typer.Option("--password-file", metavar="FILE", help="Read the password from a file, or - for standard input."),
 ]
+Generate = Annotated[
+    bool,
+    typer.Option("--generate", help="Make the password: printed once, valid 7 days, to be changed at first sign-in."),
+]
 RoleNames = Annotated[
     list[str], typer.Option("--role", metavar="SERVER:ROLE", help="A role that they hold; may be given several times.")
 ]
@@ -91,7 +95,8 @@ def opened() -> Iterator[Opened]:
             admit(session, vault, settings.private_jwt_signing_key.get_secret_value())
             if settings.flowauth_admin_username and settings.flowauth_admin_password:
                 password = settings.flowauth_admin_password.get_secret_value()
-                first_administrator(session, settings.flowauth_admin_username, password)
+                generated = settings.flowauth_admin_password_generated
+                first_administrator(session, settings.flowauth_admin_username, password, generated=generated)
         yield Opened(settings, database, vault)
     finally:
         database.close()
@@ -145,29 +150,33 @@ def list_users() -> None:
 
 
 @users.command("add")
-def add_user(
+def add_user(  # noqa: PLR0917 - Typer's way
     name: UserName,
     administrator: Annotated[bool, typer.Option("--administrator", help="May administer FlowAuth.")] = False,
     require_two_factor: Annotated[bool, typer.Option("--require-two-factor", help="Must use two-factor.")] = False,
     role: RoleNames = [],  # noqa: B006 - Typer's way to say none
     password_file: PasswordFile = None,
+    generate: Generate = False,
 ) -> None:
-    """Add a person; the password is asked for, or read from a file."""
+    """Add a person; the password is asked for, read from a file, or made and printed once."""
     from flowauth import people  # noqa: PLC0415
 
     with opened() as held:
-        password = _password(password_file)
+        password = _generated(password_file) if generate else _password(password_file)
         with held.database.write() as session:
             people.create(
                 session,
                 actor(),
                 name,
                 password,
+                generated=generate,
                 is_admin=administrator,
                 require_two_factor=require_two_factor,
                 roles=frozenset(_role(session, each).id for each in role),
             )
     _say(f"The user '{name}' is there.")
+    if generate:
+        _say_generated(password)
 
 
 @users.command("change")
@@ -179,12 +188,15 @@ def change_user(  # noqa: PLR0917 - Typer's way
     take: Annotated[list[str], typer.Option("--take", metavar="SERVER:ROLE", help="Take a role away.")] = [],  # noqa: B006
     password: Annotated[bool, typer.Option("--password", help="Ask for a new password.")] = False,
     password_file: PasswordFile = None,
+    generate: Generate = False,
 ) -> None:
     """Change a person's rights, roles or password; tokens of a role that is taken end."""
     from flowauth import people  # noqa: PLC0415
 
     with opened() as held:
-        new = _password(password_file) if password or password_file is not None else None
+        new = _generated(password_file) if generate else None
+        if new is None and (password or password_file is not None):
+            new = _password(password_file)
         with held.database.write() as session:
             user = _user(session, name)
             given = {_role(session, each).id for each in role}
@@ -197,8 +209,11 @@ def change_user(  # noqa: PLR0917 - Typer's way
                 require_two_factor=require_two_factor,
                 roles=frozenset({each.id for each in user.roles} - taken | given) if role or take else None,
                 password=new,
+                generated=generate,
             )
     _say(f"The user '{name}' is changed.")
+    if generate and new is not None:
+        _say_generated(new)
 
 
 @users.command("remove")
@@ -499,10 +514,12 @@ def announce_key(
     """Make a key that signs later on, when every FlowAPI has fetched it."""
     from flowauth import keys as domain  # noqa: PLC0415
 
-    with opened() as held, held.database.write() as session:
-        moment = dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)
-        key = domain.announce(session, held.vault, actor(), moment)
-        said = f"The key {key.kid} signs from {_moment(key.signs_from)} on; FlowAPIs must have it before."
+    with opened() as held:
+        made = domain.make(held.vault)
+        with held.database.write() as session:
+            moment = dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)
+            key = domain.announce(session, made, actor(), moment)
+            said = f"The key {key.kid} signs from {_moment(key.signs_from)} on; FlowAPIs must have it before."
     _say(said)
 
 
@@ -656,6 +673,18 @@ def _password(file: Path | None) -> str:
         raise Refused("There is no terminal to ask for the password at: give --password-file FILE, or - for a pipe.")
     text = sys.stdin.readline() if str(file) == "-" else file.read_text()
     return (text.splitlines() or [""])[0]
+
+
+def _generated(file: Path | None) -> str:
+    from flowauth.passwords import generated  # noqa: PLC0415
+
+    if file is not None:
+        raise Refused("Give --password-file or --generate, not both.")
+    return generated()
+
+
+def _say_generated(password: str) -> None:
+    _say(f"The first password, for 7 days, to be changed at the first sign-in: {password}")
 
 
 def _content(document: str) -> bytes:

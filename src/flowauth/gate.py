@@ -4,14 +4,15 @@ import logging
 from collections.abc import MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flowauth import access, pages, sign_in
+from flowauth import access, pages, provider, sign_in
 from flowauth.errors import NotAllowed, Refused
 from flowauth.settings import Settings
 
@@ -56,11 +57,16 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, _largest(scope["path"]))
+        body = _Body(receive, LARGEST_BODY)
         answer = _Answer(scope, send, self._settings)
         try:
             self._look_at(scope)
-            body.announced(Headers(scope=scope).get("content-length"))
+            headers = Headers(scope=scope)
+            length = headers.get("content-length")
+            if not body.takes(length or "0") or "transfer-encoding" in headers:
+                # To read millions of bytes takes seconds of everybody's: they are taken from administrators alone.
+                body.largest = await run_in_threadpool(_largest, Request(scope))
+            body.announced(length)
             await self._app(scope, body.receive, _unless_refused(body, answer))
         except Refused as refused:
             await answer.refuse(refused)
@@ -86,7 +92,7 @@ class Gate:
             raise NotAllowed("Another site sent this; open FlowAuth itself and try again.")
         origin = headers.get("origin", "null")
         # A page that sends no referrer sends its own forms with the origin null; they carry a token all the same.
-        if origin != "null" and not self._ours(urlsplit(origin).netloc):
+        if origin != "null" and not self._ours(origin.partition("://")[2]):
             raise NotAllowed("Another site sent this; open FlowAuth itself and try again.")
 
     def _ours(self, netloc: str) -> bool:
@@ -102,26 +108,30 @@ class _Body:
 
     def __init__(self, receive: Receive, largest: int) -> None:
         self._receive = receive
-        self._largest = largest
+        self.largest = largest
         self._taken = 0
         self.refused: Refused | None = None
 
+    def takes(self, length: str) -> bool:
+        """Whether a body of so many bytes is not too large."""
+        return length.isdecimal() and int(length) <= self.largest
+
     def announced(self, length: str | None) -> None:
         """Refuse a body that says of itself that it is too large."""
-        if length is not None and (not length.isdecimal() or int(length) > self._largest):
+        if length is not None and not self.takes(length):
             raise self._too_large()
 
     async def receive(self) -> Message:
         """Give the next piece of the body."""
         message = await self._receive()
         self._taken += len(message.get("body", b""))
-        if self._taken > self._largest:
+        if self._taken > self.largest:
             self.refused = self._too_large()
             return {"type": "http.disconnect"}
         return message
 
     def _too_large(self) -> Refused:
-        refused = Refused(f"The request is larger than the {self._largest:,} bytes that FlowAuth takes here.")
+        refused = Refused(f"The request is larger than the {self.largest:,} bytes that FlowAuth takes here.")
         refused.status = 413
         return refused
 
@@ -158,9 +168,20 @@ class _Answer:
             headers.setdefault("cache-control", "public, max-age=3600")
         else:
             headers.setdefault("cache-control", "no-store")
+        if (location := headers.get("location")) and self._scope["path"] != provider.PATH:
+            # A path with one slash more or less is redirected to a whole address, by a name and a scheme that a proxy
+            # has changed, or that somebody has made up.
+            there = urlsplit(location)
+            headers["location"] = urlunsplit(("", "", there.path, there.query, there.fragment))
         if self._settings.secure:
             headers.setdefault("strict-transport-security", f"max-age={_A_YEAR}; includeSubDomains")
-        self._renew_csrf(headers)
+        if (cookie := access.renewed_cookie(Request(self._scope))) is None:
+            self._renew_csrf(headers)
+            return
+        carrier = Response()
+        access.set_cookies(carrier, self._settings, cookie)
+        for value in carrier.headers.getlist("set-cookie"):
+            headers.append("set-cookie", value)
 
     def _renew_csrf(self, headers: MutableHeaders) -> None:
         """Give a script the token of its session again where it has another."""
@@ -186,8 +207,14 @@ def _unless_refused(body: _Body, answer: _Answer) -> Send:
     return send
 
 
-def _largest(path: str) -> int:
-    return next((size for start, size in LARGEST_BODIES.items() if path.startswith(start)), LARGEST_BODY)
+def _largest(request: Request) -> int:
+    """How large a body may be, by where it goes and who sends it."""
+    size = next(
+        (size for start, size in LARGEST_BODIES.items() if request.scope["path"].startswith(start)), LARGEST_BODY
+    )
+    if size > LARGEST_BODY and not access.of_cookie(request, access.session_cookie(request)).user.is_admin:
+        raise NotAllowed("Only administrators may do this.")
+    return size
 
 
 async def _nothing() -> Message:

@@ -45,19 +45,31 @@ class Vault:
             self._loaded[key.kid] = load_private_key(self.opened(key.private))
         return self._loaded[key.kid]
 
+    def key(self, pem: str) -> SigningKey:
+        """A private key with its private half encrypted, as it is stored; nobody believes it before it is announced."""
+        public = load_private_key(pem).public_key()
+        # It is not kept as loaded: what is stored must be opened once, or a wrong Fernet key goes unseen.
+        return SigningKey(kid=key_id(public), private=self.sealed(pem), public=public_pem(public).decode())
+
 
 def admit(session: Session, vault: Vault, pem: str, actor: str = audit.SYSTEM) -> SigningKey:
     """Take a private key that was made elsewhere: it signs from now on, unless it is there already."""
-    private = load_private_key(pem)
-    kid = key_id(private.public_key())
-    known = session.get(SigningKey, kid)
-    return known or _add(session, vault, pem, dt.datetime.now(dt.UTC), actor)
+    key = vault.key(pem)
+    return session.get(SigningKey, key.kid) or announce(session, key, actor, dt.datetime.now(dt.UTC))
 
 
-def announce(session: Session, vault: Vault, actor: str, signs_from: dt.datetime) -> SigningKey:
-    """Make a key that signs from a moment on; leave every FlowAPI the time to fetch it before."""
+def make(vault: Vault) -> SigningKey:
+    """Make a key to announce; it takes its time, so make it before the transaction in which nobody else writes."""
     private, _ = generate_keypair()
-    return _add(session, vault, private.decode(), signs_from, actor)
+    return vault.key(private.decode())
+
+
+def announce(session: Session, key: SigningKey, actor: str, signs_from: dt.datetime) -> SigningKey:
+    """Let a key sign from a moment on; leave every FlowAPI the time to fetch it before."""
+    key.created, key.signs_from = dt.datetime.now(dt.UTC), signs_from
+    session.add(key)
+    audit.record(session, actor, "key.announce", key.kid, after={"signs from": signs_from})
+    return key
 
 
 def withdraw(session: Session, actor: str, kid: str) -> int:
@@ -124,17 +136,3 @@ def _believed(session: Session) -> Sequence[SigningKey]:
     return session.scalars(
         sa.select(SigningKey).where(SigningKey.withdrawn.is_(None)).order_by(SigningKey.signs_from, SigningKey.kid)
     ).all()
-
-
-def _add(session: Session, vault: Vault, pem: str, signs_from: dt.datetime, actor: str) -> SigningKey:
-    public = load_private_key(pem).public_key()
-    key = SigningKey(
-        kid=key_id(public),
-        private=vault.sealed(pem),
-        public=public_pem(public).decode(),
-        created=dt.datetime.now(dt.UTC),
-        signs_from=signs_from,
-    )
-    session.add(key)
-    audit.record(session, actor, "key.announce", key.kid, after={"signs from": signs_from})
-    return key

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import mmap
 import os
+import secrets
 from functools import cache
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -24,6 +25,9 @@ _LOOKED_AT = 72
 # OWASP's recommendation: 19 MiB, 2 passes, 1 lane.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
 _HEX_DIGITS = 40
+_GENERATED_LENGTH = 20
+# Neither 0 and o nor 1, i and l: first passwords are read out and copied by hand.
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 # Each verification takes 19 MiB; many at once would only take each other's time and the machine's memory.
 _AT_ONCE = BoundedSemaphore(max(2, os.cpu_count() or 2))
 
@@ -33,6 +37,12 @@ def hashed(password: str, username: str, breached: Path | None = None) -> str:
     if complaint := weakness(password, username, breached):
         raise Refused(complaint, "password")
     return anew(password)
+
+
+def generated() -> str:
+    """A random first password of about 96 bits, in groups that can be read out."""
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(_GENERATED_LENGTH))
+    return "-".join(letters[at : at + 5] for at in range(0, _GENERATED_LENGTH, 5))
 
 
 def anew(password: str, salt: bytes | None = None) -> str:

@@ -1,7 +1,7 @@
 """People: who may sign in, who administers, what roles they hold."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,6 +10,13 @@ from flowauth import audit, passwords, tokens
 from flowauth.errors import NameTaken, NotThere, Refused
 from flowauth.names import valid_name
 from flowauth.tables import Role, SignIn, Token, User
+
+LONGEST_ISSUER = 512
+LONGEST_SUBJECT = 255
+FIRST_PASSWORD_LIFE = dt.timedelta(days=7)
+"""How long a password counts that FlowAuth made, unless it is changed before."""
+UNTIL_CHANGED = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+"""The end of the first administrator's first password, which has none but being changed."""
 
 
 def create(
@@ -23,16 +30,23 @@ def create(
     roles: frozenset[int] = frozenset(),
     provider_issuer: str | None = None,
     provider_subject: str | None = None,
+    generated: bool = False,
 ) -> User:
-    """Add a person; without a password, one who signs in with the OpenID Connect provider alone."""
+    """Add a person; without a password, one who signs in with the OpenID Connect provider alone.
+
+    `generated` says that FlowAuth made the password: it counts for 7 days, and is changed at the first sign-in.
+    """
     username = valid_name(username, "user")
     if (provider_issuer is None) != (provider_subject is None):
         raise Refused("Whom the provider knows is told by the provider's address and the person's number there.")
+    if provider_issuer is not None and provider_subject is not None:
+        provider_issuer, provider_subject = linkable(session, provider_issuer, provider_subject)
     if session.scalar(sa.select(User.id).where(sa.func.lower(User.username) == username.lower())) is not None:
         raise NameTaken(f"There is a user '{username}' already; choose another name.", "username")
     user = User(
         username=username,
         password=passwords.hashed(password, username, session.info.get("breached")) if password is not None else None,
+        password_expires=_first_end() if generated else None,
         is_admin=is_admin,
         require_two_factor=require_two_factor,
         provider_issuer=provider_issuer,
@@ -46,11 +60,18 @@ def create(
     return user
 
 
-def first_administrator(session: Session, username: str, password: str) -> User | None:
-    """Make the first administrator where there is no administrator at all; else None, and nothing changes."""
+def first_administrator(session: Session, username: str, password: str, *, generated: bool = False) -> User | None:
+    """Make the first administrator where there is no administrator at all; else None, and nothing changes.
+
+    `generated` says that nobody chose the password: it is changed at the first sign-in, however late that is, for
+    there may be nobody else to make another one.
+    """
     if session.scalar(sa.select(User.id).where(User.is_admin).limit(1)) is not None:
         return None
-    return create(session, audit.SYSTEM, username, password, is_admin=True)
+    user = create(session, audit.SYSTEM, username, password, is_admin=True, generated=generated)
+    if generated:
+        user.password_expires = UNTIL_CHANGED
+    return user
 
 
 def find(session: Session, user_id: int) -> User:
@@ -75,6 +96,7 @@ def change(
     require_two_factor: bool | None = None,
     roles: frozenset[int] | None = None,
     password: str | None = None,
+    generated: bool = False,
     reset_two_factor: bool = False,
 ) -> None:
     """Change what is given of a person; a new password or less than before ends where they are signed in."""
@@ -97,15 +119,25 @@ def change(
         audit.record(session, actor, "two_factor.reset", user.username, after={})
     audit.record(session, actor, "user.change", user.username, before=before, after=told(user))
     if password is not None:
-        set_password(session, actor, user, password)
+        set_password(session, actor, user, password, generated=generated)
     if password is not None or reset_two_factor or is_admin is False:
         sign_out_everywhere(session, user)
 
 
-def set_password(session: Session, actor: str, user: User, password: str) -> None:
-    """Give a person a new password."""
+def not_ones_own_factor() -> NoReturn:
+    """Refuse to an administrator to reset their own second factor, which would go round its code."""
+    raise Refused(
+        "Your own second factor is changed or switched off by your password and a code of it; see your account.",
+        "has_two_factor",
+    )
+
+
+def set_password(session: Session, actor: str, user: User, password: str, *, generated: bool = False) -> None:
+    """Give a person a new password; one that FlowAuth made counts for 7 days, and is changed at the first sign-in."""
     user.password = passwords.hashed(password, user.username, session.info.get("breached"))
-    audit.record(session, actor, "user.password", user.username, after={})
+    user.password_expires = _first_end() if generated else None
+    after = {"expires": user.password_expires} if generated else {}
+    audit.record(session, actor, "user.password", user.username, after=after)
 
 
 def delete(session: Session, actor: str, user: User) -> int:
@@ -122,6 +154,26 @@ def delete(session: Session, actor: str, user: User) -> int:
 def sign_out_everywhere(session: Session, user: User, but: str | None = None) -> None:
     """End every sign-in of a person, but for one."""
     session.execute(sa.delete(SignIn).where(SignIn.user_id == user.id, SignIn.id != (but or "")))
+
+
+def linkable(session: Session, issuer: str, subject: str) -> tuple[str, str]:
+    """An account at an OpenID Connect provider to which nobody is linked yet, as it is stored."""
+    issuer, subject = issuer.strip(), subject.strip()
+    for text, longest, name in (
+        (issuer, LONGEST_ISSUER, "provider_issuer"),
+        (subject, LONGEST_SUBJECT, "provider_subject"),
+    ):
+        if not 0 < len(text) <= longest or not text.isprintable():
+            what = "The address of the provider" if name == "provider_issuer" else "The number at the provider"
+            raise Refused(f"{what} is a text of 1 to {longest} printable characters.", name)
+    if linked(session, issuer, subject) is not None:
+        raise Refused("Another user is linked to this account of the provider already.", "provider_subject")
+    return issuer, subject
+
+
+def linked(session: Session, issuer: str, subject: str) -> User | None:
+    """Who is linked to an account at an OpenID Connect provider."""
+    return session.scalar(sa.select(User).where(User.provider_issuer == issuer, User.provider_subject == subject))
 
 
 def has_two_factor(user: User) -> bool:
@@ -141,6 +193,10 @@ def told(user: User) -> dict[str, Any]:
         "require_two_factor": user.require_two_factor,
         "roles": sorted(f"{role.server.name}: {role.name}" for role in user.roles),
     }
+
+
+def _first_end() -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + FIRST_PASSWORD_LIFE
 
 
 def _not_the_last(session: Session, user: User) -> None:

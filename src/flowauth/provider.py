@@ -43,8 +43,6 @@ LEEWAY = 60
 PATIENCE = 10
 """Seconds that the provider has for an answer."""
 LARGEST_ANSWER = 1_000_000
-LONGEST_SUBJECT = 255
-LONGEST_ISSUER = 512
 METADATA_LIFE = 600
 """Seconds for which what the provider tells of itself is kept."""
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
@@ -177,7 +175,7 @@ def identify(
     token, access = _redeem(settings, told, code, journey["verifier"])
     claims = _verified(settings, token, access, journey["nonce"], journey["purpose"] == "confirm", now)
     subject = claims["sub"]
-    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
+    if not isinstance(subject, str) or not 0 < len(subject) <= people.LONGEST_SUBJECT or not subject.isprintable():
         raise NotSignedIn(f"{_called(settings)} did not say who you are in a way that can be kept.")
     # Written so that a time which is no number is too early.
     if journey["purpose"] == "confirm" and not claims["auth_time"] >= journey["began"] - LEEWAY:
@@ -201,7 +199,7 @@ def begin(
     """
     if identity.purpose != "sign in":
         raise NotSignedIn("This answer of the provider was for something else; begin anew.")
-    user = _holder(session, identity.issuer, identity.subject)
+    user = people.linked(session, identity.issuer, identity.subject)
     if user is None:
         raise NotSignedIn(
             f"{_called(settings)} knows you as '{identity.subject}', but nobody here is linked to that yet. Sign in "
@@ -218,6 +216,8 @@ def link(session: Session, person: Person, identity: Identity, *, now: dt.dateti
     held = session.get(SignIn, person.sign_in.id, populate_existing=True)
     if identity.purpose != "link" or identity.user_id != person.user.id or held is None or not held.complete:
         raise NotAllowed("This answer of the provider was for somebody else, or something else; begin anew.")
+    if person.choice_needed:
+        raise NotAllowed("Choose a password of your own first.")
     if person.set_up_needed:
         raise NotAllowed("Set up two-factor first.")
     if held.confirmed is None or now - held.confirmed > sign_in.CONFIRMED_LIFE + KEPT_LIFE:
@@ -241,16 +241,11 @@ def link_by(session: Session, actor: str, user: User, issuer: str, subject: str)
 
     Sign-ins at this account by the provider then are this person's: nobody is linked twice, nor are two to one.
     """
-    subject = subject.strip()
-    if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable() or len(issuer) > LONGEST_ISSUER:
-        raise Refused(f"The number at the provider is a text of 1 to {LONGEST_SUBJECT} characters.", "provider_subject")
     if user.provider_subject is not None:
-        if (user.provider_issuer, user.provider_subject) == (issuer, subject):
+        if (user.provider_issuer, user.provider_subject) == (issuer.strip(), subject.strip()):
             return
         raise Refused(f"'{user.username}' is linked to somebody at the provider already; unlink first.")
-    holder = _holder(session, issuer, subject)
-    if holder is not None:
-        raise Refused("Another user is linked to this account of the provider already.", "provider_subject")
+    issuer, subject = people.linkable(session, issuer, subject)
     user.provider_issuer, user.provider_subject = issuer, subject
     session.flush()
     told = {"issuer": issuer, "subject": subject}
@@ -273,10 +268,6 @@ def forget() -> None:
     """Ask the provider anew for what it tells of itself."""
     with _lock:
         _told.clear()
-
-
-def _holder(session: Session, issuer: str, subject: str) -> User | None:
-    return session.scalar(sa.select(User).where(User.provider_issuer == issuer, User.provider_subject == subject))
 
 
 def _journey(vault: Vault, kept: str | None, now: dt.datetime) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Servers: the FlowAPIs for which tokens are made, and the scopes that each tells in its document."""
 
 import asyncio
+import contextlib
 import datetime as dt
+import ipaddress
 import json
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,6 +24,9 @@ LARGEST_DOCUMENT = 5_000_000
 MOST_SCOPES = 50_000
 PATIENCE = 15
 """Seconds that a server has to send its document."""
+LONGEST_ADDRESS, LARGEST_PORT = 2000, 65_535
+METADATA = frozenset({"fd00:ec2::254", "100.100.100.200"})
+"""Where clouds serve a machine its own secrets, beside the link-local addresses."""
 
 
 @dataclass(frozen=True)
@@ -91,28 +97,67 @@ def described(audience: object, scopes: object) -> Document:
     return Document(audience, frozenset(scopes))
 
 
+def valid_address(url: str) -> str:
+    """The address of a server or its document, if it can be one: http or https, and no password in it."""
+    try:
+        read = httpx.URL(url)
+        right = url.isprintable() and len(url) <= LONGEST_ADDRESS and read.scheme in ("http", "https") and read.host
+        right = right and (read.port or 1) <= LARGEST_PORT
+    except httpx.InvalidURL:
+        right, read = False, httpx.URL()
+    if not right:
+        raise Refused(f"'{url}' is not an address that begins with http:// or https://.", "document_url")
+    if read.userinfo:
+        raise Refused("An address is shown and logged, so it holds neither a name nor a password.", "document_url")
+    return url
+
+
 def fetch_document(url: str) -> bytes:
     """Read the document of a server at its address: FlowAPI's own, or that of the document itself."""
+    url = valid_address(url)
     address = url if url.endswith(".json") else url.rstrip("/") + "/api/0/spec/openapi.json"
-    if not address.startswith(("http://", "https://")):
-        raise Refused(f"'{url}' is not an address that begins with http:// or https://.", "document_url")
     try:
-        return asyncio.run(_fetched(address))
+        return asyncio.run(_fetched(httpx.URL(address)))
     except TimeoutError:
         raise Refused(f"{address} did not send its document within {PATIENCE} seconds.", "document_url") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Refused(f"{address} could not be read: {error or type(error).__name__}.", "document_url") from error
 
 
-async def _fetched(address: str) -> bytes:
-    # What is packed may be small and become large; it is wanted, and counted, as it is.
-    headers = {"Accept-Encoding": "identity"}
+async def _fetched(address: httpx.URL) -> bytes:
     # httpx bounds each wait; what sends a byte now and then is bounded here alone.
-    async with (
-        asyncio.timeout(PATIENCE),
-        httpx.AsyncClient(timeout=PATIENCE, follow_redirects=False) as client,
-        client.stream("GET", address, headers=headers) as answer,
-    ):
+    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(timeout=PATIENCE, follow_redirects=False) as client:
+        hosts = await _hosts(address)
+        for host in hosts[:-1]:
+            with contextlib.suppress(httpx.ConnectError):
+                return await _read(client, address, host)
+        return await _read(client, address, hosts[-1])
+
+
+async def _hosts(address: httpx.URL) -> list[str]:
+    """The addresses of a host, none of which is one where a machine's own secrets are served."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            address.host, address.port or {"http": 80, "https": 443}[address.scheme], type=socket.SOCK_STREAM
+        )
+    except (OSError, UnicodeError) as error:
+        raise Refused(f"{address} could not be read: there is no such host.", "document_url") from error
+    hosts = list(dict.fromkeys(str(each[4][0]) for each in found))
+    for host in hosts:
+        read = ipaddress.ip_address(host)
+        read = (isinstance(read, ipaddress.IPv6Address) and read.ipv4_mapped) or read
+        if read.is_link_local or read.is_multicast or read.is_unspecified or str(read) in METADATA:
+            raise Refused(f"{address} is at {host}, where no FlowAPI can be.", "document_url")
+    return hosts
+
+
+async def _read(client: httpx.AsyncClient, address: httpx.URL, host: str) -> bytes:
+    """Read what is at an address by one of its host's addresses, so that it is the one that was looked at."""
+    # What is packed may be small and become large; it is wanted, and counted, as it is.
+    headers = {"Accept-Encoding": "identity", "Host": address.netloc.decode("ascii")}
+    there = address.copy_with(host=host)
+    more = {"sni_hostname": address.raw_host.decode("ascii")}
+    async with client.stream("GET", there, headers=headers, extensions=more) as answer:
         if answer.status_code != httpx.codes.OK:
             raise Refused(f"{address} answered {answer.status_code} and no document.", "document_url")
         content = bytearray()
@@ -130,7 +175,7 @@ def create(session: Session, actor: str, document: Document, limits: Limits, doc
         name=document.audience,
         latest_token_expiry=limits.latest_token_expiry,
         longest_token_life_minutes=limits.longest_token_life_minutes,
-        document_url=document_url or None,
+        document_url=valid_address(document_url) if document_url else None,
         document_read=dt.datetime.now(dt.UTC),
         scopes=[Scope(name=name) for name in sorted(document.scopes)],
     )
@@ -155,7 +200,7 @@ def change(session: Session, actor: str, server: Server, limits: Limits, documen
     server.latest_token_expiry = limits.latest_token_expiry
     server.longest_token_life_minutes = limits.longest_token_life_minutes
     if server.document_url != (document_url or None):
-        server.document_url = document_url or None
+        server.document_url = valid_address(document_url) if document_url else None
         server.document_asked, server.document_problem = None, None
     audit.record(session, actor, "server.change", server.name, before=before, after=told(server))
     tokens.end_beyond(session, actor, Token.server_id == server.id, limits, f"limits of {server.name}")
@@ -204,19 +249,26 @@ def matching(server: Server, patterns: Iterable[str]) -> frozenset[int]:
     return frozenset(scope.id for scope in server.scopes if any(fnmatchcase(scope.name, pattern) for pattern in wanted))
 
 
-def enable(session: Session, actor: str, server: Server, enabled: Mapping[int, bool]) -> None:
-    """Say which scopes new tokens may hold; scopes that are not named stay as they are."""
-    for scope in server.scopes:
-        if scope.id in enabled and scope.enabled != enabled[scope.id]:
-            before, scope.enabled = {"enabled": scope.enabled}, enabled[scope.id]
-            audit.record(
-                session,
-                actor,
-                "scope.enable",
-                f"{server.name}: {scope.name}",
-                before=before,
-                after={"enabled": scope.enabled},
-            )
+def enable(session: Session, actor: str, server: Server, enabled: Mapping[int, bool]) -> int:
+    """Say which scopes tokens may hold; scopes that are not named stay as they are.
+
+    Roles that hold a scope which is switched off give less than before: tokens of theirs end. Gives how many do.
+    """
+    changed = [scope for scope in server.scopes if scope.enabled != enabled.get(scope.id, scope.enabled)]
+    if not changed:
+        return 0
+    for scope in changed:
+        scope.enabled = not scope.enabled
+    on, off = ([scope for scope in changed if scope.enabled is state] for state in (True, False))
+    told = {"switched on": on, "switched off": off}
+    after = {words: sorted(scope.name for scope in scopes) for words, scopes in told.items() if scopes}
+    audit.record(session, actor, "scope.enable", server.name, after=after)
+    if not off:
+        return 0
+    losing = Token.roles.any(Role.scopes.any(Scope.id.in_([scope.id for scope in off])))
+    which = sa.and_(Token.server_id == server.id, losing)
+    because = f"scopes of {server.name} were switched off"
+    return tokens.end(session, actor, which, because, dt.datetime.now(dt.UTC))
 
 
 def delete(session: Session, actor: str, server: Server) -> None:

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         None, description="Name of the first administrator, who is made where there is none; else it has no effect."
     )
     flowauth_admin_password: SecretStr | None = Field(None, description="Password of the first administrator.")
+    flowauth_admin_password_generated: bool = Field(
+        False, description="The first administrator must choose another password before anything else."
+    )
     db_uri: str = Field(
         "sqlite:///flowauth.db", description="SQLAlchemy URI of the database; {} stands for FLOWAUTH_DB_PASSWORD."
     )

@@ -34,13 +34,26 @@ _WRONG = "The name or the password is not right."
 _OVER = "Nobody is signed in, or the sign-in has ended; sign in again."
 
 
-@dataclass(frozen=True)
+@dataclass
 class Person:
-    """Somebody who is signed in; `set_up_needed`: they must set up two-factor before anything else."""
+    """Somebody who is signed in; `set_up_needed`: they must set up two-factor before anything else.
+
+    `sign_in` is another one after `rotate`.
+    """
 
     user: User
     sign_in: SignIn
     set_up_needed: bool
+
+    @property
+    def choice_needed(self) -> bool:
+        """Whether they signed in with a password that FlowAuth made, and must choose one before anything else."""
+        return self.sign_in.first_password
+
+    @property
+    def held_up(self) -> bool:
+        """Whether there is something that they must do before anything else."""
+        return self.choice_needed or self.set_up_needed
 
 
 def begin(
@@ -65,17 +78,26 @@ def begin(
     counters = throttle.for_password(settings, username, user, address, device)
     slowed = throttle.take(session, counters, now)
     right = passwords.fits(password, stored)
-    if slowed and not right and user is not None:
-        audit.record(session, audit.SYSTEM, "sign_in.slowed", user.username, after={"from": address})
+    if slowed and not right:
+        # Of a name that is not there as well, which takes as long; what was typed for it may be a password.
+        whose = user.username if user is not None else "somebody unknown"
+        audit.record(session, audit.SYSTEM, "sign_in.slowed", whose, after={"from": address})
         session.commit()
     # While the password was looked at, others could write.
     found = session.get(User, user.id, populate_existing=True) if right and user is not None else None
     if found is None or stored is None or (found.password != stored and not passwords.fits(password, found.password)):
         raise NotSignedIn(_WRONG, "password")
+    if found.password_expires is not None and found.password_expires <= now:
+        raise NotSignedIn(
+            "This password was made for a first sign-in within 7 days, which are over; ask an administrator for a new "
+            "one.",
+            "password",
+        )
     throttle.forgive(session, counters)
     if passwords.outdated(stored):
         found.password = passwords.anew(password)
-    return open_sign_in(session, settings, found, address, by="password", now=now)
+    first = found.password_expires is not None
+    return open_sign_in(session, settings, found, address, by="password", first_password=first, now=now)
 
 
 def open_sign_in(
@@ -86,6 +108,7 @@ def open_sign_in(
     *,
     by: str,
     provider_mfa: bool = False,
+    first_password: bool = False,
     now: dt.datetime | None = None,
 ) -> tuple[str, SignIn]:
     """Sign in somebody whose first factor was right; sign-ins that have ended are swept away."""
@@ -98,6 +121,7 @@ def open_sign_in(
         complete=provider_mfa or not people.has_two_factor(user),
         confirmed=now,
         provider_mfa=provider_mfa,
+        first_password=first_password,
     )
     cookie = _give(session, sign_in)
     if sign_in.complete:
@@ -122,7 +146,8 @@ def give_code(  # noqa: PLR0917
     held = session.scalar(waiting.execution_options(populate_existing=True))
     if held is None:
         raise NotSignedIn(_OVER)
-    user, old, began, confirmed = held.user, held.id, held.began, held.confirmed
+    user, old, first = held.user, held.id, held.first_password
+    began, confirmed = held.began, held.confirmed
     try:
         two_factor.verify(session, vault, settings, user, code, device=device, now=now)
     except two_factor.WrongCode as error:
@@ -131,7 +156,9 @@ def give_code(  # noqa: PLR0917
     # What is gone was ended, or completed by another request, while the code was looked at.
     if not _changed(session, sa.delete(SignIn).where(SignIn.id == old)):
         raise NotSignedIn(_OVER)
-    whole = SignIn(user_id=user.id, user=user, began=began, seen=now, complete=True, confirmed=confirmed)
+    whole = SignIn(
+        user_id=user.id, user=user, began=began, seen=now, complete=True, confirmed=confirmed, first_password=first
+    )
     cookie = _give(session, whole)
     audit.record(session, user.username, "sign_in", user.username, after={"by": "two factors", "from": address})
     return cookie, whole
@@ -144,7 +171,7 @@ def who(
 
     Raises NotSignedIn, and ends the sign-in, when nobody has used it for FLOWAUTH_SESSION_MINUTES or it began
     FLOWAUTH_SESSION_HOURS ago. When it was used is written at most once a minute, in a transaction of its own where the
-    session is one that reads.
+    session is one that reads, which then is over: use it for nothing else.
     """
     now = now or dt.datetime.now(dt.UTC)
     asked = sa.select(SignIn).where(SignIn.id == _number(cookie or ""))
@@ -158,14 +185,12 @@ def who(
         raise NotSignedIn(_OVER)
     if complete and not sign_in.complete:
         raise NotSignedIn("The code of your authenticator app is still wanted.")
-    if now - sign_in.seen >= SEEN_EVERY:
-        with _writing(session) as writing:
-            writing.execute(sa.update(SignIn).where(SignIn.id == sign_in.id).values(seen=now))
-            if writing is not session:
-                writing.commit()
     user = sign_in.user
     secured = people.has_two_factor(user) or sign_in.provider_mfa
     needed = not secured and people.needs_two_factor(user, settings.flowauth_require_two_factor)
+    if now - sign_in.seen >= SEEN_EVERY:
+        with _writing(session) as writing:
+            writing.execute(sa.update(SignIn).where(SignIn.id == sign_in.id).values(seen=now))
     return Person(user, sign_in, needed)
 
 
@@ -177,10 +202,11 @@ def confirm(
     address: str,
     *,
     now: dt.datetime | None = None,
-) -> None:
+) -> str | None:
     """Ask for the password again, before what a stolen session must not do; Refused where it is not right.
 
-    Somebody who has no password confirms at the provider instead (`provider.confirm`), which holds for ten minutes.
+    Gives the cookie's new value. Somebody who has no password confirms at the provider instead (`provider.confirm`),
+    which holds for ten minutes: then there is none.
     """
     now = now or dt.datetime.now(dt.UTC)
     user = session.get_one(User, person.user.id, populate_existing=True)
@@ -189,15 +215,19 @@ def confirm(
         held = session.get(SignIn, person.sign_in.id, populate_existing=True)
         if held is None or held.confirmed is None or now - held.confirmed > CONFIRMED_LIFE:
             raise Refused(f"Confirm that it is you by signing in with {settings.flowauth_oidc_name} again.", "password")
-        return
+        return None
     counters = throttle.for_confirmation(user)
     if throttle.take(session, counters, now):
         audit.record(session, audit.SYSTEM, "confirmation.slowed", user.username, after={"from": address})
         session.commit()
     if not passwords.fits(password, stored):
         raise Refused("The password is not right.", "password")
+    if user.password_expires is not None and user.password_expires <= now:
+        raise Refused("Your first password counts no more; ask an administrator for a new one.", "password")
     throttle.forgive(session, counters)
-    session.execute(sa.update(SignIn).where(SignIn.id == person.sign_in.id).values(confirmed=now))
+    cookie = rotate(session, person)
+    person.sign_in.confirmed = now
+    return cookie
 
 
 def is_fresh(person: Person, *, now: dt.datetime | None = None) -> bool:
@@ -206,16 +236,31 @@ def is_fresh(person: Person, *, now: dt.datetime | None = None) -> bool:
     return confirmed is not None and (now or dt.datetime.now(dt.UTC)) - confirmed <= CONFIRMED_LIFE
 
 
-def rotate(session: Session, person: Person) -> tuple[str, SignIn]:
-    """Give the cookie of a sign-in another value, as when a password or a second factor was changed."""
+def rotate(session: Session, person: Person) -> str:
+    """Give the cookie of a sign-in another value, as when somebody has shown anew who they are, or changed by what."""
     old = session.get(SignIn, person.sign_in.id)
     if old is None:
         raise NotSignedIn(_OVER)
     kept = {column.key: getattr(old, column.key) for column in SignIn.__table__.columns if column.key != "id"}
     session.delete(old)
     session.flush()
-    new = SignIn(**kept)
-    return _give(session, new), new
+    person.sign_in = SignIn(**kept)
+    return _give(session, person.sign_in)
+
+
+def change_password(session: Session, person: Person, password: str) -> str:
+    """Take the password that somebody chose, and sign them out everywhere else; give the cookie's new value.
+
+    Call `confirm` with the present password first.
+    """
+    user = people.find(session, person.user.id)
+    if user.password_expires is not None and passwords.fits(password, user.password):
+        raise Refused("Choose another password than the one that you were given.", "password")
+    people.set_password(session, user.username, user, password)
+    cookie = rotate(session, person)
+    person.sign_in.first_password = False
+    people.sign_out_everywhere(session, user, but=person.sign_in.id)
+    return cookie
 
 
 def end(session: Session, cookie: str | None) -> None:
@@ -310,9 +355,12 @@ def _changed(session: Session, statement: Any) -> bool:
 @contextmanager
 def _writing(session: Session) -> Iterator[Session]:
     """The session itself where it writes; where it reads, another one, in a short transaction."""
-    bind = session.get_bind()
-    if not bind.get_execution_options().get("reads"):
+    write = session.info.get("write")
+    if write is None:
         yield session
         return
-    with Session(bind.engine.execution_options(reads=False)) as writing:
+    # Its connection is given back first: where all that there are read, nobody could write.
+    session.expunge_all()
+    session.rollback()
+    with write() as writing:
         yield writing

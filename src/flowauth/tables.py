@@ -65,6 +65,8 @@ class User(Base):
     username: Mapped[str] = mapped_column(sa.String(LONGEST_NAME), unique=True)
     password: Mapped[str | None] = mapped_column(sa.Text)
     """Its argon2id hash; None for who signs in with the provider alone."""
+    password_expires: Mapped[dt.datetime | None]
+    """Until when a first password counts that FlowAuth made; None for passwords that people chose."""
     is_admin: Mapped[bool] = mapped_column(default=False)
     require_two_factor: Mapped[bool] = mapped_column(default=False)
     provider_issuer: Mapped[str | None] = mapped_column(sa.String(512))
@@ -212,6 +214,8 @@ class SignIn(Base):
     """When the password was given last, for what asks for it again."""
     provider_mfa: Mapped[bool] = mapped_column(default=False)
     """Whether the OpenID Connect provider has asked for a second factor itself."""
+    first_password: Mapped[bool] = mapped_column(default=False)
+    """Whether it began with a password that FlowAuth made, which is changed before anything else."""
     user: Mapped[User] = relationship()
 
 

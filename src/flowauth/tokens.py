@@ -34,6 +34,15 @@ def roles_of(session: Session, user: User, server: Server) -> Sequence[Role]:
     return session.scalars(held.order_by(Role.name)).all()
 
 
+def at(session: Session, user: User, server_id: int) -> tuple[Server, Sequence[Role]]:
+    """A server by its number, and the roles that a person holds there; NotThere, in the same words, without any."""
+    server = session.get(Server, server_id)
+    held = roles_of(session, user, server) if server is not None else []
+    if server is None or not held:
+        raise NotThere("There is no such server for you; ask an administrator for a role on it.")
+    return server, held
+
+
 def servers_of(session: Session, user: User) -> Sequence[Server]:
     """The servers on which a person holds a role, by name."""
     held = sa.select(Server).join(Server.roles).join(Role.users).where(User.id == user.id)

@@ -1,6 +1,7 @@
 """The second factor: codes of an authenticator app (RFC 6238), and backup codes that stand in for them once each."""
 
 import datetime as dt
+import hashlib
 import hmac
 import json
 import re
@@ -46,12 +47,16 @@ class Proposal:
     backup_codes: tuple[str, ...]
     signed: str
     """All of it, encrypted, for this person and 24 hours."""
+    replaces: str | None = None
+    """The second factor whose place it takes, of which a code was given for that; None where it is the first."""
 
     def __repr__(self) -> str:
         return "Proposal(…)"
 
 
-def propose(vault: Vault, settings: Settings, user: User, *, now: dt.datetime | None = None) -> Proposal:
+def propose(
+    vault: Vault, settings: Settings, user: User, *, replaces: str | None = None, now: dt.datetime | None = None
+) -> Proposal:
     """Make a secret and backup codes for a person, and store nothing."""
     secret = random_base32()
     codes = tuple(_backup_code() for _ in range(BACKUP_CODES))
@@ -62,9 +67,24 @@ def propose(vault: Vault, settings: Settings, user: User, *, now: dt.datetime | 
         "until": until.timestamp(),
         "secret": secret,
         "codes": codes,
+        "replaces": replaces,
     }
     url = TOTP(secret, name=user.username, issuer=settings.flowauth_two_factor_issuer).provisioning_uri()
-    return Proposal(secret, url, codes, vault.sealed(json.dumps(said)))
+    return Proposal(secret, url, codes, vault.sealed(json.dumps(said)), replaces)
+
+
+def propose_replacement(
+    session: Session, vault: Vault, settings: Settings, user: User, present: str, *, now: dt.datetime | None = None
+) -> Proposal:
+    """Make a second factor to take the place of the one that a person has, for a code or a backup code of that one.
+
+    The present one counts until `enable` stores the new one.
+    """
+    verify(session, vault, settings, user, present, now=now)
+    user = _fresh(session, user)
+    if user.two_factor is None:
+        raise Refused("Two-factor is not set up.", "code")
+    return propose(vault, settings, user, replaces=_mark(user.two_factor), now=now)
 
 
 def proposed(vault: Vault, settings: Settings, user: User, signed: str, *, now: dt.datetime | None = None) -> Proposal:
@@ -75,7 +95,7 @@ def proposed(vault: Vault, settings: Settings, user: User, signed: str, *, now: 
     if said["until"] <= (now or dt.datetime.now(dt.UTC)).timestamp():
         raise Refused("This set-up of two-factor is older than 24 hours; begin it anew.", "signed")
     totp = TOTP(said["secret"], name=user.username, issuer=settings.flowauth_two_factor_issuer)
-    return Proposal(said["secret"], totp.provisioning_uri(), tuple(said["codes"]), signed)
+    return Proposal(said["secret"], totp.provisioning_uri(), tuple(said["codes"]), signed, said.get("replaces"))
 
 
 def enable(  # noqa: PLR0917
@@ -91,7 +111,8 @@ def enable(  # noqa: PLR0917
 ) -> None:
     """Store a proposed second factor, once a code proves that the app has its secret.
 
-    Somebody who has a second factor replaces it, and gives a code of it, or one of its backup codes, as `present`.
+    Somebody who has a second factor replaces it, and gives a code of it, or one of its backup codes, as `present`,
+    unless they gave it when the new one was proposed.
     """
     now = now or dt.datetime.now(dt.UTC)
     proposal = proposed(vault, settings, user, signed, now=now)
@@ -99,7 +120,10 @@ def enable(  # noqa: PLR0917
     if step is None:
         raise WrongCode(_wrong(settings), "code")
     user = _fresh(session, user)
-    if people.has_two_factor(user):
+    if proposal.replaces is not None:
+        if user.two_factor is None or _mark(user.two_factor) != proposal.replaces:
+            raise Refused("Your two-factor was changed meanwhile; begin anew.", "signed")
+    elif people.has_two_factor(user):
         if present is None:
             raise Refused("You have two-factor already; to replace it, give a code of the present one too.", "present")
         verify(session, vault, settings, user, present, now=now)
@@ -222,7 +246,8 @@ def verify(
         number = _backup_of(backups, given) if len(given) == _BACKUP_LENGTH and given.isascii() else None
         if number is None:
             raise WrongCode(_wrong(settings), "code")
-        used = sa.delete(BackupCode).where(BackupCode.id == number)
+        # SQLite gives the number of a code that is gone to one that is made after it.
+        used = sa.delete(BackupCode).where(BackupCode.id == number, BackupCode.code == dict(backups)[number])
     result: Any = session.execute(used)
     if result.rowcount != 1:
         raise WrongCode("This code was used already; take another one.", "code")
@@ -230,6 +255,11 @@ def verify(
     if not _APP_CODE.fullmatch(given):
         left = {"left": len(backups) - 1}
         audit.record(session, username, "two_factor.backup_used", username, after=left)
+
+
+def _mark(held: TwoFactor) -> str:
+    """What differs between any two second factors, and tells nothing of them."""
+    return hashlib.sha256(held.secret.encode()).hexdigest()
 
 
 def _step_of(secret: str, code: str, window: int, now: dt.datetime) -> int | None:

@@ -325,19 +325,29 @@ def up(
     autoflow: Annotated[bool, typer.Option(help="Run AutoFlow, where autoflow/inputs/workflows.yml is.")] = True,
 ) -> None:
     """Start FlowMachine, FlowAPI, FlowAuth and AutoFlow, and run until stopped by Ctrl-C or SIGTERM."""
-    from flowkit.services import services
-
     deployment = _deployment()
     _stop_on_sigterm()
-    with running(deployment) as cut_off, services(deployment, autoflow=autoflow, cut_off=cut_off) as watch:
+    with running(deployment) as cut_off:
+        if made := deployment.add_flowauth():
+            out.print(f"Made what FlowAuth needs, in {deployment.path / 'secrets'}: {', '.join(made)}.")
+        _serve(deployment, autoflow, cut_off)
+
+
+def _serve(deployment: Deployment, autoflow: bool, cut_off: bool) -> None:
+    from flowkit.services import services
+
+    with services(deployment, autoflow=autoflow, cut_off=cut_off) as watch:
         out.print(
             f"{deployment.name} is up at {deployment.api_url}; what it answers: {deployment.api_url}/api/0/spec/redoc"
         )
         if deployment.has_flowauth:
+            first = deployment.path / "secrets" / "FLOWAUTH_ADMIN_PASSWORD"
             out.print(
-                f"People and their tokens: FlowAuth at {deployment.auth_url}; its first administrator's password is in "
-                f"{deployment.path / 'secrets' / 'FLOWAUTH_ADMIN_PASSWORD'}"
+                f"People and their tokens: FlowAuth at {deployment.auth_url}"
+                + (f"; {deployment.administrator} signs in first, with the password in {first}" * first.exists())
             )
+        elif deployment.other_flowauth is not None:
+            out.print(f"People and their tokens: the FlowAuth whose keys are at {deployment.other_flowauth}")
         out.print(f"A token: flowkit --deployment {deployment.path} token USER. Logs: {deployment.path / 'logs'}")
         try:
             watch.wait(lambda: False)

@@ -61,6 +61,7 @@ def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
 def _prepared(directory: Path, subscribers: int, days: int) -> Deployment:
     if (directory / SETTINGS).exists():
         deployment = Deployment.open(directory)
+        deployment.add_flowauth()
     else:
         deployment = Deployment.create(directory, TIMEZONE, name="demo")
         _free_ports(deployment)

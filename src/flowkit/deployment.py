@@ -34,6 +34,12 @@ PORTS = {"FLOWMACHINE_PORT": "5555", "FLOWAPI_PORT": "9090", "FLOWAUTH_PORT": "9
 
 ADMINISTRATOR = "admin"
 """FlowAuth's first administrator, where the settings name no other."""
+FLOWAUTH_SECRETS: Mapping[str, Callable[[], bytes]] = {
+    "FLOWAUTH_FERNET_KEY": lambda: base64.urlsafe_b64encode(randomness.token_bytes(32)),
+    "SECRET_KEY": lambda: randomness.token_urlsafe(32).encode(),
+    "FLOWAUTH_ADMIN_PASSWORD": lambda: randomness.token_urlsafe(15).encode(),
+}
+"""The secrets that FlowAuth alone needs, and how each is made."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,8 @@ class Deployment:
         _write_secret(path / "secrets" / "PRIVATE_JWT_SIGNING_KEY", private)
         _write_secret(path / "secrets" / "PUBLIC_JWT_SIGNING_KEY", public)
         _write_secret(path / "secrets" / "PSEUDONYM_KEY", base64.b64encode(randomness.token_bytes(32)))
-        _write_secret(path / "secrets" / "FLOWAUTH_FERNET_KEY", base64.urlsafe_b64encode(randomness.token_bytes(32)))
-        _write_secret(path / "secrets" / "SECRET_KEY", randomness.token_urlsafe(32).encode())
-        _write_secret(path / "secrets" / "FLOWAUTH_ADMIN_PASSWORD", randomness.token_urlsafe(15).encode())
+        for secret, made in FLOWAUTH_SECRETS.items():
+            _write_secret(path / "secrets" / secret, made())
         if store is not None:
             _write_secret(path / "secrets" / "FLOWDB_STORE", store.encode())
         # The settings come last: a directory that has them is a whole deployment.
@@ -129,9 +134,11 @@ class Deployment:
         """FlowAuth's database, open for the length of a block; raises DeploymentError where it cannot be."""
         from flowauth.database import Database, DatabaseError
 
-        told = self.flowauth_environment()
+        listed = self.setting("FLOWAUTH_BREACHED_PASSWORDS", "")
         try:
-            opened = Database(told["DB_URI"], told.get("FLOWAUTH_DB_PASSWORD", ""))
+            opened = Database(
+                self._flowauth_uri, self.setting("FLOWAUTH_DB_PASSWORD", ""), Path(listed) if listed else None
+            )
         except DatabaseError as problem:
             raise DeploymentError(str(problem).rstrip(".") + ".") from None
         try:
@@ -182,7 +189,7 @@ class Deployment:
 
     def secret(self, name: str) -> str:
         """A secret of the deployment: from /run/secrets, the environment, or its own secrets directory."""
-        found = _secret(Path("/run"), name) or os.environ.get(name) or _secret(self.path, name)
+        found = self._found(name)
         if not found:
             raise DeploymentError(
                 f"The secret {name} is missing: put it back in {self.path / 'secrets' / name}, "
@@ -190,9 +197,17 @@ class Deployment:
             )
         return found
 
+    def _found(self, name: str) -> str | None:
+        return self._given(name) or _secret(self.path, name)
+
+    @staticmethod
+    def _given(name: str) -> str | None:
+        """A secret that the machine gives, in place of the deployment's own."""
+        return _secret(Path("/run"), name) or os.environ.get(name)
+
     def setting(self, name: str, default: str) -> str:
         """A service's setting as the service will see it."""
-        return os.environ.get(name) or self.settings.get(name) or default
+        return _secret(Path("/run"), name) or os.environ.get(name) or self.settings.get(name) or default
 
     @property
     def api_url(self) -> str:
@@ -207,7 +222,36 @@ class Deployment:
     @property
     def has_flowauth(self) -> bool:
         """Whether people and tokens are kept by a FlowAuth of its own; a deployment of before has none."""
-        return bool(_secret(self.path, "FLOWAUTH_FERNET_KEY"))
+        return self.other_flowauth is None and bool(self._found("FLOWAUTH_FERNET_KEY"))
+
+    @property
+    def other_flowauth(self) -> str | None:
+        """Where the keys of the FlowAuth are that is set instead of one of the deployment's own, if any is."""
+        keys = self.setting("FLOWAPI_KEY_SET", "")
+        own = (f"{self.auth_url}/", f"{self.setting('FLOWAUTH_URL', self.auth_url).rstrip('/')}/")
+        return keys if keys and not keys.startswith(own) else None
+
+    def add_flowauth(self) -> list[str]:
+        """Make the secrets that FlowAuth needs and the deployment lacks, and name them; none where it has them all.
+
+        Raises DeploymentError where FlowAuth's database was written with a key that is missing: no new one fits it.
+        """
+        missing = [name for name in FLOWAUTH_SECRETS if not self._found(name)]
+        if not missing or self.other_flowauth is not None:
+            return []
+        import sqlalchemy as sa
+
+        from flowauth.tables import SigningKey, User
+
+        with self.flowauth() as database, database.read() as session:
+            if session.scalar(sa.select(SigningKey.kid).limit(1)) is not None:
+                self.secret("FLOWAUTH_FERNET_KEY")
+            if session.scalar(sa.select(User.id).where(User.is_admin).limit(1)) is not None:
+                # It is of the first administrator alone; whoever has taken the file away has a password by now.
+                missing = [name for name in missing if name != "FLOWAUTH_ADMIN_PASSWORD"]
+        for name in missing:
+            _write_secret(self.path / "secrets" / name, FLOWAUTH_SECRETS[name]())
+        return missing
 
     def port(self, name: str) -> int:
         """The port of one of PORTS; raises DeploymentError where that is no port."""
@@ -230,21 +274,26 @@ class Deployment:
 
         return tuple(dict.fromkeys([*UNITS, *sorted(set(self.lake.reference("places")["unit"].to_pylist()))]))
 
+    def scopes(self) -> list[str]:
+        """What a token for this deployment's API can permit, as the API's document says it."""
+        from flowapi.authorisation import scopes_of_schemas
+        from flowmachine.catalogue import schemas
+
+        return scopes_of_schemas(schemas(self.units()))
+
     def token(self, user: str, roles: Sequence[str] = (), days: float = 1) -> str:
         """A token for this deployment's API; with no roles, one that allows everything.
 
         Raises DeploymentError for a role that the settings do not name.
         """
-        from flowapi.authorisation import scopes_of_schemas
         from flowkit_jwt_generator import generate_token
-        from flowmachine.catalogue import schemas
 
         if unknown := [role for role in roles if role not in self.roles]:
             named = ", ".join(self.roles) or "none"
             raise DeploymentError(f"There is no role {unknown[0]!r} in {SETTINGS}; it names: {named}.")
         # What is wrong with the key is told before what is wrong with the lake.
         key = self.signing_key
-        every = scopes_of_schemas(schemas(self.units()))
+        every = self.scopes()
         granted = {
             role: [scope for scope in every if any(fnmatchcase(scope, pattern) for pattern in self.roles[role])]
             for role in roles
@@ -260,13 +309,12 @@ class Deployment:
                 roles=granted or {"universal_role": every},
             )
 
-        return self._listed(user, made) if self._has_begun else made(key)
+        return self._listed(user, made) if self.has_flowauth and self._has_begun else made(key)
 
     @property
     def _has_begun(self) -> bool:
         """Whether there is a FlowAuth that has been started before."""
-        kept_elsewhere = bool(os.environ.get("DB_URI") or self.settings.get("DB_URI"))
-        return self.has_flowauth and (kept_elsewhere or (self.path / "flowauth.db").exists())
+        return bool(self.setting("DB_URI", "")) or (self.path / "flowauth.db").exists()
 
     def _listed(self, user: str, made: Callable[["RSAPrivateKey"], str]) -> str:
         """A token that FlowAuth signs and lists, so that its key stays published while the token lives."""
@@ -295,10 +343,28 @@ class Deployment:
 
         Raises DeploymentError where a secret is missing.
         """
-        names = ("PRIVATE_JWT_SIGNING_KEY", "FLOWAUTH_FERNET_KEY", "SECRET_KEY", "FLOWAUTH_ADMIN_PASSWORD")
-        usual = {"DB_URI": f"sqlite:///{self.path / 'flowauth.db'}", "FLOWAUTH_ADMIN_USERNAME": ADMINISTRATOR}
-        told = {name: self.setting(name, value) for name, value in usual.items()}
-        return self.environment(**told, **{name: self.secret(name) for name in names})
+        if self.other_flowauth is not None:
+            raise DeploymentError(
+                f"{self.path} has no FlowAuth of its own: administer the one whose keys are at {self.other_flowauth}, "
+                "or take flowapi_key_set out."
+            )
+        if not self.has_flowauth and not self._has_begun:
+            raise DeploymentError(f"{self.path} has no FlowAuth yet: start it with `flowkit up`, which adds one.")
+        told = {name: self.secret(name) for name in ("PRIVATE_JWT_SIGNING_KEY", "FLOWAUTH_FERNET_KEY", "SECRET_KEY")}
+        if password := self._found("FLOWAUTH_ADMIN_PASSWORD"):
+            told["FLOWAUTH_ADMIN_PASSWORD"] = password
+            if not self._given("FLOWAUTH_ADMIN_PASSWORD"):
+                told |= {"FLOWAUTH_ADMIN_PASSWORD_GENERATED": "true"}
+        return self.environment(DB_URI=self._flowauth_uri, FLOWAUTH_ADMIN_USERNAME=self.administrator, **told)
+
+    @property
+    def administrator(self) -> str:
+        """The name of FlowAuth's first administrator."""
+        return self.setting("FLOWAUTH_ADMIN_USERNAME", ADMINISTRATOR)
+
+    @property
+    def _flowauth_uri(self) -> str:
+        return self.setting("DB_URI", f"sqlite:///{self.path / 'flowauth.db'}")
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment that the services start with: the machine's wins over the deployment's settings."""

@@ -1,6 +1,8 @@
 """The services of a deployment as one process tree: started in order, watched, and stopped cleanly."""
 
 import ctypes
+import datetime as dt
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flowkit.deployment import SETTINGS, Deployment
 from flowkit.errors import DeploymentError
@@ -31,6 +34,8 @@ class Service:
     module: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
+    awaited: str | None = None
+    """An address that answers before the next service is started."""
     process: subprocess.Popen[bytes] | None = None
     starts: list[float] = field(default_factory=list)
 
@@ -84,8 +89,11 @@ def services(deployment: Deployment, *, autoflow: bool = True, cut_off: bool = F
     `cut_off` tells that they were last ended by force, so that some may be about to end still.
     Raises DeploymentError where a port is in use or a service does not come up.
     """
+    _require_ports(deployment, _PATIENCE if cut_off else 0)
+    if deployment.has_flowauth:
+        # Before FlowAPI asks for its revocations, and before AutoFlow's token is listed.
+        register(deployment)
     watch = Watch(_services(deployment, autoflow=autoflow), deployment)
-    watch.require_ports(_PATIENCE if cut_off else 0)
     try:
         watch.start()
         yield watch
@@ -102,28 +110,15 @@ class Watch:
     _ending: threading.Event = field(default_factory=threading.Event)
     _keeper: threading.Thread | None = None
 
-    def require_ports(self, patience: float) -> None:
-        """Raise DeploymentError where a port that a service needs stays taken for so many seconds."""
-        deadline = time.monotonic() + patience
-        names = ["FLOWMACHINE_PORT", "FLOWAPI_PORT", *(["FLOWAUTH_PORT"] if self.deployment.has_flowauth else [])]
-        for name in names:
-            port = self.deployment.port(name)
-            while not is_free(port):
-                if time.monotonic() >= deadline:
-                    raise DeploymentError(
-                        f"Port {port} is in use: stop what listens there, "
-                        f"or set {name.lower()} in {self.deployment.path / SETTINGS}."
-                    )
-                time.sleep(0.1)
-
     def start(self) -> None:
-        """Start the services and wait until the API answers, and FlowAuth, which is told of it."""
+        """Start the services in their order, and wait until the API answers."""
         for service in self.services:
             service.start()
+            if service.awaited is not None:
+                self._wait_until_ready(service.awaited)
         self._wait_until_ready(f"{self.deployment.api_url}/api/0/health")
         if self.deployment.has_flowauth:
-            self._wait_until_ready(f"{self.deployment.auth_url}/health")
-            register(self.deployment)
+            read_document(self.deployment)
         self._keeper = threading.Thread(target=self._keep_running, name="services", daemon=True)
         self._keeper.start()
 
@@ -148,7 +143,7 @@ class Watch:
         deadline = time.monotonic() + 2 * _PATIENCE
         while True:
             for service in self.services:
-                if not service.running:
+                if service.starts and not service.running:
                     raise DeploymentError(f"{service.name} did not start: {service.last_words()}")
             with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
                 if answer.status == 200:
@@ -162,6 +157,20 @@ class Watch:
             for service in self.services:
                 if not service.running and not service.restless and not self._ending.is_set():
                     service.start()
+
+
+def _require_ports(deployment: Deployment, patience: float) -> None:
+    """Raise DeploymentError where a port that a service needs stays taken for so many seconds."""
+    deadline = time.monotonic() + patience
+    for name in ["FLOWMACHINE_PORT", "FLOWAPI_PORT", *(["FLOWAUTH_PORT"] if deployment.has_flowauth else [])]:
+        port = deployment.port(name)
+        while not is_free(port):
+            if time.monotonic() >= deadline:
+                raise DeploymentError(
+                    f"Port {port} is in use: stop what listens there, "
+                    f"or set {name.lower()} in {deployment.path / SETTINGS}."
+                )
+            time.sleep(0.1)
 
 
 def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
@@ -179,8 +188,10 @@ def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
     )
     started = [Service("FlowMachine", ("flowmachine.server",), flowmachine, logs / "flowmachine.log")]
     if deployment.has_flowauth:
-        # FlowAPI asks FlowAuth, so it comes after; where it is the sooner, it asks again.
-        started.append(Service("FlowAuth", ("flowauth",), deployment.flowauth_environment(), logs / "flowauth.log"))
+        # FlowAPI asks FlowAuth for its keys and revocations as soon as it starts.
+        auth = deployment.flowauth_environment()
+        health = f"{deployment.auth_url}/health"
+        started.append(Service("FlowAuth", ("flowauth",), auth, logs / "flowauth.log", health))
         published = {
             "FLOWAPI_KEY_SET": f"{deployment.auth_url}/.well-known/jwks.json",
             "FLOWAPI_REVOCATIONS": f"{deployment.auth_url}/revocations/{deployment.name}",
@@ -206,7 +217,10 @@ def autoflow_environment(deployment: Deployment) -> dict[str, str]:
 
 
 def register(deployment: Deployment) -> None:
-    """Tell FlowAuth of the deployment's API, by its document, and of the roles of flowkit.toml; once only."""
+    """Tell FlowAuth of the deployment's API and of the roles of flowkit.toml, once, and of the API's port ever after.
+
+    Who follows the API at another address than this machine's own has said so to FlowAuth, and it stays.
+    """
     import sqlalchemy as sa
 
     from flowauth import roles, servers
@@ -214,22 +228,47 @@ def register(deployment: Deployment) -> None:
     from flowauth.limits import Limits
     from flowauth.tables import Server
 
-    with deployment.flowauth() as database:
-        known = sa.select(Server.id).where(Server.name == deployment.name)
-        with database.read() as session:
-            if session.scalar(known) is not None:
-                return
-        try:
-            document = servers.read_document(servers.fetch_document(deployment.api_url))
-            with database.write() as session:
+    try:
+        with deployment.flowauth() as database, database.write() as session:
+            server = session.scalar(sa.select(Server).where(Server.name == deployment.name))
+            if server is None:
                 limits = Limits(None, _LONGEST_LIFE_MINUTES)
+                document = servers.described(deployment.name, deployment.scopes())
                 server = servers.create(session, _ACTOR, document, limits, deployment.api_url)
                 session.flush()
                 for name, patterns in deployment.roles.items():
                     scopes = servers.matching(server, patterns)
                     roles.create(session, _ACTOR, server, roles.Wanted(name, scopes, frozenset(), limits))
-        except Refused as refused:
-            raise DeploymentError(f"FlowAuth does not take the API {deployment.name}: {refused.message}") from None
+            elif _has_moved(server.document_url, deployment):
+                limits = Limits(server.latest_token_expiry, server.longest_token_life_minutes)
+                servers.change(session, _ACTOR, server, limits, deployment.api_url)
+            if server.document_url == deployment.api_url:
+                # FlowAuth is not to ask an API that does not run yet; `read_document` does as soon as it does.
+                server.document_asked = dt.datetime.now(dt.UTC)
+    except Refused as refused:
+        raise DeploymentError(f"FlowAuth does not take the API {deployment.name}: {refused.message}") from None
+
+
+def read_document(deployment: Deployment) -> None:
+    """Let FlowAuth take over what the deployment's API, which runs now, offers anew; it tells problems on its pages."""
+    import sqlalchemy as sa
+
+    from flowauth.following import Due, ask
+    from flowauth.tables import Server
+
+    with deployment.flowauth() as database:
+        own = sa.select(Server.id).where(Server.name == deployment.name, Server.document_url == deployment.api_url)
+        with database.read() as session:
+            number = session.scalar(own)
+        if number is not None:
+            ask(database, Due(number, deployment.name, deployment.api_url))
+
+
+def _has_moved(address: str | None, deployment: Deployment) -> bool:
+    """Whether FlowAuth follows the API at another port of the loopback than it has."""
+    return bool(re.fullmatch(r"http://(127\.0\.0\.1|localhost):\d+/?", address or "")) and (
+        urlsplit(address).port != deployment.port("FLOWAPI_PORT")
+    )
 
 
 def is_free(port: int) -> bool:

@@ -1,14 +1,26 @@
-"""What FlowAuth's tests share: a database, the application, people, a server with roles, and a clock that is moved."""
+"""What FlowAuth's tests share: a database, the application, people, a server with roles, and a clock that is moved.
+
+The database is SQLite's. A module whose tests are to hold on PostgreSQL too says `STORES = BOTH`; a test in it to which
+the engine is all the same says `@on_sqlite`.
+"""
 
 import datetime as dt
+import functools
 import json
 import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from fastapi.testclient import TestClient
 
+import flowauth.settings
 from flowauth import keys, people, roles, servers, sign_in
 from flowauth.database import Database
 from flowauth.limits import Limits
@@ -16,6 +28,9 @@ from flowauth.settings import Settings
 from flowauth.tables import AuditRecord, Base, User, UtcTime
 from flowkit_jwt_generator.keys import generate_keypair
 
+BOTH = ("sqlite", "postgres")
+on_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+"""For tests that take long, and ask the database nothing that others do not."""
 PASSWORD = "crumpet-Tundra-49-violin"
 SCOPES = (
     "run",
@@ -44,6 +59,33 @@ def signing_pem() -> str:
     return generate_keypair()[0].decode()
 
 
+def pytest_generate_tests(metafunc):
+    """Run the tests of a module on each of its STORES."""
+    chosen = [mark for mark in metafunc.definition.iter_markers("parametrize") if mark.args[0] == "store"]
+    stores = getattr(metafunc.module, "STORES", ())
+    if stores and not chosen and "store" in metafunc.fixturenames:
+        marks = {"postgres": pytest.mark.postgres}
+        stores = [pytest.param(store, marks=marks.get(store, ())) for store in stores]
+        metafunc.parametrize("store", stores, indirect=True)
+
+
+def pytest_collection_modifyitems(items):
+    """Fail where SQLAlchemy warns of what it will not do."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.filterwarnings("error::sqlalchemy.exc.SAWarning"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_are_checked_once():
+    """Reading a private key takes a quarter of a second, for its primes are checked; a run of tests has one key."""
+    once = functools.cache(keys.load_private_key)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (keys, flowauth.settings):
+            patch.setattr(module, "load_private_key", once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
     """An empty database, made once."""
@@ -54,16 +96,48 @@ def migrated(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres):
+    """The URI of an empty database on PostgreSQL, made once."""
+    with postgres.database() as url:
+        Database(url).close()
+        yield url
+
+
+def empty_again(url):
+    """Empty a database on PostgreSQL, whoever still uses it; numbers begin anew."""
+    import psycopg
+
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    tables = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(Base.metadata.sorted_tables))
+    with psycopg.connect(url) as connection:
+        connection.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
+        connection.execute(tables)
+        connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
+
+
 @pytest.fixture
-def settings(tmp_path, migrated, signing_pem) -> Settings:
-    """The settings of a FlowAuth on loopback with a database of its own."""
+def store(request, tmp_path):
+    """The URI of an empty database of the test's own, on the engine that the test asks for."""
+    if getattr(request, "param", "sqlite") == "postgres":
+        url = request.getfixturevalue("migrated_postgres")
+        yield url
+        # A twentieth of the time that PostgreSQL takes to make a copy of an empty database and to drop it.
+        empty_again(url)
+        return
     path = tmp_path / "flowauth.db"
-    shutil.copy(migrated, path)
+    shutil.copy(request.getfixturevalue("migrated"), path)
+    yield f"sqlite:///{path}"
+
+
+@pytest.fixture
+def settings(store, signing_pem) -> Settings:
+    """The settings of a FlowAuth on loopback with a database of its own."""
     return Settings(
         private_jwt_signing_key=signing_pem,
         flowauth_fernet_key=Fernet.generate_key().decode(),
         secret_key="a secret of tests that is long enough",
-        db_uri=f"sqlite:///{path}",
+        db_uri=store,
     )
 
 
@@ -173,3 +247,25 @@ def clock(database):
                         connection.execute(sa.update(table).where(here).values(moved))
 
     return passes
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    """The address of a provider."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = [sys.executable, str(Path(__file__).with_name("openid_provider.py")), str(port)]
+    process = subprocess.Popen(program)
+    try:
+        for _ in range(300):
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/keys", timeout=1)
+                break
+            except httpx.HTTPError:
+                assert process.poll() is None
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)

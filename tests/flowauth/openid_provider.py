@@ -3,7 +3,8 @@
 `python openid_provider.py PORT` listens on loopback. Whoever comes to /authorize is signed in there as the person who
 was told last: POST /tell takes JSON with `sub`, `claims` (what the ID token says otherwise), `without` (what it does
 not say), `sign` (how it is signed: "foreign", "none", "secret", "rotate"), `refuse` (an error for /authorize), `broken`
-(what the token endpoint answers instead).
+(what the token endpoint answers instead), `asks` (show a page on which people say who they are, or refuse), `back` (the
+address to which people are led back).
 """
 
 import json
@@ -27,13 +28,18 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 CLIENT, SECRET = "flowauth client", "a secret: of %the client"
 PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 0
 ISSUER = f"http://127.0.0.1:{PORT}"
+BACK = "http://localhost:9091/sign-in/provider"
 NOTHING = {"sub": "1001", "claims": {}, "without": [], "sign": None, "refuse": None, "broken": None}
+NOTHING |= {"asks": False, "back": BACK}
+ASKS = """<!doctype html><html lang="en"><title>Sign in</title><h1>Your organisation</h1><form method="post">
+<label>Number <input name="sub"></label><button>Sign in</button><button name="refuse" value="yes">Refuse</button></form>
+"""
 told = dict(NOTHING)
 asked: list[dict] = []
 codes: dict[str, SimpleNamespace] = {}
@@ -53,7 +59,7 @@ class Client(ClientMixin):
         return "openid" if "openid" in scope.split() else ""
 
     def check_redirect_uri(self, redirect_uri):
-        return redirect_uri == "http://localhost:9091/sign-in/provider"
+        return redirect_uri == told["back"]
 
     def check_client_secret(self, client_secret):
         return client_secret == SECRET
@@ -168,13 +174,20 @@ server.register_token_generator(
 async def authorize(request: Request) -> Response:
     """Sign in whoever comes, and send them back."""
     sent = Sent(request, {})
+    # Authlib reads what is asked for; the form only says by whom.
+    sent.method = "GET"
+    form = await request.form()
+    told.update({"sub": str(form["sub"])} if "sub" in form else {})
     asked.append(dict(request.query_params))
     try:
         grant = server.get_consent_grant(sent, SimpleNamespace(id=told["sub"]))
     except OAuth2Error as error:
         return server.handle_error_response(sent, error)
-    if told["refuse"]:
-        query = urlencode({"error": told["refuse"], "state": request.query_params["state"]})
+    if told["asks"] and request.method == "GET":
+        return HTMLResponse(ASKS)
+    refuse = "access_denied" if "refuse" in form else told["refuse"]
+    if refuse:
+        query = urlencode({"error": refuse, "state": request.query_params["state"]})
         return RedirectResponse(f"{request.query_params['redirect_uri']}?{query}", 302)
     return server.create_authorization_response(sent, SimpleNamespace(id=told["sub"]), grant)
 
@@ -215,7 +228,7 @@ async def tell(request: Request) -> Response:
 app = Starlette(
     routes=[
         Route("/.well-known/openid-configuration", configuration),
-        Route("/authorize", authorize),
+        Route("/authorize", authorize, methods=["GET", "POST"]),
         Route("/token", token, methods=["POST"]),
         Route("/keys", key_set),
         Route("/tell", tell, methods=["POST"]),

@@ -1,11 +1,13 @@
 """Attacks on a whole FlowAuth, over HTTP: what each would gain is looked for, and must not be there."""
 
+import csv
 import datetime as dt
 import hashlib
 import html.parser
 import re
 import statistics
 import time
+from urllib.parse import quote
 
 import jwt
 import pyotp
@@ -15,7 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from tests.flowauth.conftest import PASSWORD, document
 
-from flowauth import passwords, people, provider, servers, sign_in, tokens, two_factor
+from flowauth import passwords, people, provider, roles, servers, sign_in, tokens, two_factor
 from flowauth.app import create_app
 from flowauth.errors import Refused
 from flowauth.limits import Limits
@@ -59,9 +61,9 @@ def routes_of(app):
     return found
 
 
-def kept(database):
+def kept(database, but=()):
     """All that is stored but who is signed in and how often something was tried."""
-    aside = {SignIn.__table__, Attempts.__table__}
+    aside = {SignIn.__table__, Attempts.__table__, *(Base.metadata.tables[name] for name in but)}
     with database.read() as session:
         return {
             table.name: sorted(map(repr, session.execute(sa.select(table)).all()))
@@ -214,6 +216,7 @@ def test_signing_in_again_ends_the_session_before(app, analyst):
         "https://evil.example/", "//evil.example", "///evil.example", "/\\evil.example", "\\/evil.example",
         "/\t/evil.example", "/\n/evil.example", "\x00//evil.example", "https:evil.example", "javascript:alert(1)",
         "data:text/html,x", "//evil.example/%2e%2e", "http://localhost@evil.example/", ".evil.example", "@evil.example",
+        "//[evil.example", "//[", "/\u65e5\u672c", "/\u2028/evil.example",
     ],
 )  # fmt: skip
 def test_signing_in_leads_to_no_other_site(app, analyst, wanted):
@@ -240,6 +243,12 @@ def test_no_answer_repeats_a_host_that_was_made_up(app, client, signed_in_as, ad
                 answer = browser.get(path, headers=headers)
                 assert "evil" not in answer.text + str(dict(answer.headers))
                 assert answer.headers.get("location", "/").startswith("/")
+    for path in ("/health/", "/roles", "/static", "/manage/users/", "//evil.example/", "/.well-known/jwks.json/"):
+        for headers in ({"Host": "evil.example"}, {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}):
+            answer = client.get(path, headers=headers)
+            assert "evil" not in answer.text.replace("evil.example/", "") + str(dict(answer.headers)), path
+            assert re.match(r"/(?!/)", answer.headers.get("location", "/")), (path, answer.headers["location"])
+    assert client.get("/roles").headers["location"] == "/roles/", "By no scheme, so not from https to http."
     for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example@localhost:x"):
         refused = client.get("/sign-in", headers={"Host": host})
         assert refused.status_code == 400
@@ -272,6 +281,225 @@ def test_nothing_is_changed_by_being_named_in_a_form(signed_in_as, analyst, admi
         assert (token.user_id, token.server_id) == (analyst.id, server.id)
         assert token.expiry - token.issued <= dt.timedelta(minutes=61)
         assert servers.find(session, server.id).longest_token_life_minutes == 7 * 24 * 60
+
+
+def test_a_stolen_session_takes_over_no_administrator(
+    app, database, vault, settings, signed_in_as, administrator, analyst
+):
+    """Who has an administrator's session alone gets no administrator's password or second factor, by page or script."""
+    with database.write() as session:
+        grace = people.create(session, "tests", "grace", PASSWORD, is_admin=True).id
+    browser = signed_in_as(administrator)
+    with database.write() as session:
+        for number in (grace, administrator.id, analyst.id):
+            _two_factor_for(session, vault, settings, people.find(session, number))
+    csrf, before, new = browser.headers["X-CSRF-Token"], kept(database, but={"audit"}), "Velvet-osprey-17-kettle"
+    for number in (grace, administrator.id):
+        for what in ({"password": new}, {"generate_password": True}, {"has_two_factor": False}):
+            for wrong in ({}, {"your_password": "wrong"}):
+                assert browser.patch(f"/admin/users/{number}", json=what | wrong).status_code in (400, 429), (
+                    what,
+                    wrong,
+                )
+        form = {"csrf": csrf, "password": new, "password_again": new}
+        assert browser.post(f"/manage/users/{number}/password", data=form).status_code in (400, 429)
+        asked = browser.post(f"/manage/users/{number}/reset-two-factor", data={"csrf": csrf})
+        if confirmed := re.search(r'name="confirmed" value="([^"]+)"', asked.text):
+            form = {"csrf": csrf, "confirmed": confirmed.group(1), "your_password": "wrong"}
+            assert browser.post(f"/manage/users/{number}/reset-two-factor", data=form).status_code in (400, 429)
+    with database.write() as session:
+        session.execute(sa.delete(Attempts))
+    own = {"has_two_factor": False, "your_password": PASSWORD}
+    assert "a code of it" in browser.patch(f"/admin/users/{administrator.id}", json=own).json()["message"]
+    browser.headers["X-CSRF-Token"] = browser.cookies["X-CSRF"]
+    assert kept(database, but={"audit"}) == before
+    assert browser.patch(f"/admin/users/{grace}", json=own | {"password": new}).json()["has_two_factor"] is False
+    browser.headers["X-CSRF-Token"] = browser.cookies["X-CSRF"]
+    assert browser.patch(f"/admin/users/{analyst.id}", json={"has_two_factor": False}).status_code == 200
+
+
+def test_nobody_learns_which_servers_there_are(signed_in_as, analyst, strange):
+    """A server on which somebody holds no role is answered word for word as one that is not there."""
+    other, browser = strange[2], signed_in_as(analyst)
+    sent = {"name": "token", "roles": [{"name": "viewer"}]}
+    form = {"csrf": browser.headers["X-CSRF-Token"], "name": "token", "roles": "1", "life": "60"}
+
+    def told(number):
+        answers = [
+            browser.get(f"/tokens/servers/{number}"),
+            browser.get(f"/tokens/tokens/{number}"),
+            browser.get(f"/user/roles/server/{number}"),
+            browser.post(f"/tokens/tokens/{number}", json=sent),
+            browser.post(f"/tokens/tokens/{number}", json={**sent, "roles": []}),
+            browser.get(f"/my/servers/{number}"),
+            browser.get(f"/my/servers/{number}/new-token"),
+            browser.post(f"/my/servers/{number}/new-token", data=form),
+        ]
+        return [(answer.status_code, answer.text) for answer in answers]
+
+    assert told(other) == told(999)
+    assert [status for status, _ in told(other)] == [404, 404, 200, 401, 404, 404, 404, 404]
+
+
+HUGE = ("9" * 20, "9" * 4000, "-1", "1_0", "\uff11", "0x1", "1e3", " ", "1;2", "\x00")
+
+
+def test_a_number_that_is_none_is_refused(signed_in_as, administrator, analyst, peopled, database):
+    """Numbers that are negative, huge or none, wherever one is sent, are refused in a sentence and change nothing."""
+    browser = signed_in_as(administrator)
+    csrf, before = browser.headers["X-CSRF-Token"], kept(database)
+    for number in HUGE:
+        form = {"csrf": csrf, "username": "eve", "name": "eve", "password": "Velvet-osprey-17-kettle", "life": "60"}
+        form |= dict.fromkeys(("roles", "scopes", "users", "members", "on"), number)
+        form |= {"shown": number, "longest_token_life_minutes": number}
+        for path in ("/manage/users/new", "/manage/users/2", "/manage/roles/new?server=1", "/my/servers/1/new-token"):
+            answer = browser.post(path, data=form)
+            assert answer.status_code == 400, (path, number)
+        for path in ("/my/servers/{}", "/manage/users/{}", "/manage/roles/{}", "/admin/users/{}", "/roles/{}"):
+            assert browser.get(path.format(quote(number))).status_code == 404, (path, number)
+        for path in ("/manage/users?page={}", "/manage/access?server={}", "/my/servers?page={}"):
+            assert browser.get(path.format(quote(number))).status_code == 200, (path, number)
+        for path in ("/admin/users?limit={}", "/admin/audit?before={}", "/admin/tokens?server_id={}"):
+            # 1_0 is ten to a script.
+            assert number == "1_0" or browser.get(path.format(quote(number))).status_code == 400, (path, number)
+    for number in (-1, 0, 2**31, 10**30, 1.5, True, "1", None, [1]):
+        assert browser.post("/roles/", json={"name": "eve", "server_id": number}).status_code == 400, number
+        assert browser.patch("/admin/users/2", json={"roles": [number]}).status_code == 400, number
+    assert kept(database) == before
+
+
+@pytest.mark.parametrize("text", ["a\x00nn", "ann\x00", "\u202eann", "an\x07n"])
+def test_what_cannot_be_printed_is_not_searched_for(signed_in_as, administrator, analyst, text):
+    """A NUL, which PostgreSQL refuses, and marks that turn text about are left out of what is searched for."""
+    page = signed_in_as(administrator).get("/manage/users", params={"find": text})
+    assert page.status_code == 200
+    assert f'href="/manage/users/{analyst.id}"' in page.text
+    assert 'value="ann"' in page.text
+
+
+def test_only_administrators_send_much(app, client, signed_in_as, analyst, administrator):
+    """Megabytes, to read which takes everybody's time, are read from administrators alone; others are turned away."""
+    much = b"csrf=x&" + b"a=1&" * 50_000
+    pieces = {"content": (b"a=1&" * 1000 for _ in range(50))}
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    for browser, statuses in ((client, {303}), (signed_in_as(analyst), {403})):
+        for path in ("/manage/servers/new", "/manage/roles/new"):
+            for sent in ({"content": much}, pieces):
+                assert browser.post(path, headers=kind, **sent).status_code in statuses
+    made_up = browser_of(app)
+    made_up.cookies.set(sign_in.COOKIE, "x" * 43)
+    assert made_up.post("/admin/servers", content=much, headers={"Content-Type": "application/json"}).status_code == 401
+    csrf = signed_in_as(administrator)
+    form = b"csrf=" + csrf.headers["X-CSRF-Token"].encode() + b"&" + b"a=1&" * 50_000
+    assert csrf.post("/manage/servers/new", content=form, headers=kind).status_code == 400, "And from them it is read."
+
+
+def test_an_account_of_the_provider_is_one_persons(signed_in_as, administrator, database):
+    """A script links nobody to an account at the provider that is another's, nor to one that cannot be."""
+    browser = signed_in_as(administrator)
+    link = {"provider_issuer": "https://provider.example", "provider_subject": "7"}
+    assert browser.post("/admin/users", json={"username": "bob", **link}).status_code == 200
+    before = kept(database)
+    answer = browser.post("/admin/users", json={"username": "eve", **link})
+    assert (answer.status_code, answer.json()["bad_field"]) == (400, "provider_subject")
+    for name in link:
+        for text in ("", " ", "a\x00", "a\u202eb", "a\nb"):
+            assert browser.post("/admin/users", json={"username": "eve", **link, name: text}).status_code == 400
+    assert kept(database) == before
+
+
+def test_a_method_that_is_not_meant_does_nothing(app, signed_in_as, administrator, peopled, database):
+    """Other methods, and headers that would turn one into another, reach no route that changes something."""
+    browser = signed_in_as(administrator)
+    methods: dict[str, set[str]] = {}
+    for _, path, method in routes_of(app):
+        methods.setdefault(path, set()).add(method)
+    before = kept(database)
+    for path, own in methods.items():
+        for method in {"HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PATCH", "POST", "GET", "PROPFIND"} - own:
+            sent = {"json": {}} if method not in ("HEAD", "GET") else {}
+            assert browser.request(method, path, **sent).status_code in (404, 405), (method, path)
+        for name in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
+            if own == {"POST"} and not path.startswith(("/my", "/manage", "/account")):
+                assert browser.get(path, headers={name: "POST"}).status_code in (404, 405), path
+            elif "DELETE" in own:
+                browser.get(path, headers={name: "DELETE"})
+    assert kept(database) == before
+
+
+def test_cookies_that_are_doubled_open_nothing(app, signed_in_as, analyst, administrator):
+    """Of two cookies of one name one counts, or none; by https one that another host could have set does not count."""
+    own, others = (signed_in_as(user).cookies[sign_in.COOKIE] for user in (analyst, administrator))
+    for first, second in (("x", own), (own, "x"), ("x" * 43, own), (f'"{own}"', own), (own, own)):
+        answer = browser_of(app).get(
+            "/is_signed_in", headers={"Cookie": f"{sign_in.COOKIE}={first}; {sign_in.COOKIE}={second}"}
+        )
+        assert answer.status_code in (200, 401)
+        assert answer.status_code == 401 or answer.json()["is_admin"] is False
+    for broken in ("=", ";;;", "flowauth_session", "flowauth_session==", '"', "a=\x01", "X-CSRF=;=;" * 100):
+        assert browser_of(app).get("/sign-in", headers={"Cookie": broken}).status_code == 200
+    by_https = browser_of(_with_settings(app, flowauth_url="https://auth.example.org"))
+    assert by_https.get("/is_signed_in", headers={"Cookie": f"{sign_in.COOKIE}={others}"}).status_code == 401
+
+
+def test_every_cookie_stays_on_https(app, analyst):
+    """Where people come by https, no answer sets a cookie that would be sent by http, nor leads to http."""
+    safe = _with_settings(app, flowauth_url="https://auth.example.org", flowauth_oidc_issuer=None)
+    browser = TestClient(safe, base_url="https://auth.example.org", follow_redirects=False)
+    given = []
+    given += [browser.get(path) for path in ("/", "/sign-in", "/my/servers", "/roles", "/health/")]
+    token = csrf_of(browser.get("/sign-in"))
+    given.append(browser.post("/sign-in", data={"csrf": token, "username": "ann", "password": PASSWORD}))
+    assert given[-1].status_code == 303
+    token = csrf_of(browser.get("/account"))
+    given += [browser.get("/account"), browser.post("/account/sign-ins/end", data={"csrf": token})]
+    given.append(browser.post("/sign-out", data={"csrf": token}))
+    set_cookies = [cookie for answer in given for cookie in answer.headers.get_list("set-cookie")]
+    assert len({cookie.partition("=")[0] for cookie in set_cookies}) >= 5
+    assert [cookie for cookie in set_cookies if "; secure" not in cookie.lower()] == []
+    assert not [answer for answer in given if answer.headers.get("location", "/").startswith("http:")]
+
+
+def _with_settings(app, **changed):
+    """The same FlowAuth, set otherwise."""
+    other = create_app(app.state.settings.model_copy(update=changed))
+    other.state.database.close()
+    other.state.database = app.state.database
+    return other
+
+
+def test_a_password_as_long_as_a_book_takes_no_time(app, analyst, signed_in_as):
+    """A password of 90,000 letters is a wrong one, and a new one is refused, as fast as any other."""
+    began = time.perf_counter()
+    browser = browser_of(app)
+    form = {"csrf": csrf_of(browser.get("/sign-in")), "username": "ann", "password": "x" * 90_000}
+    assert browser.post("/sign-in", data=form).status_code == 401
+    assert browser.post("/signin", json={"username": "ann", "password": "x" * 90_000}).status_code == 400
+    told = signed_in_as(analyst)
+    new = {"csrf": told.headers["X-CSRF-Token"], "present_password": PASSWORD}
+    new |= dict.fromkeys(("password", "password_again"), "Velvet-osprey-" * 3_000)
+    assert told.post("/account/password", data=new).status_code == 400
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://[::1", "https://localhost@evil.example", "localhost", "x" * 9000]
+)
+def test_an_origin_that_is_none_is_refused(app, analyst, origin):
+    """An origin that cannot be read is another site's."""
+    answer = browser_of(app, Origin=origin).post("/signin", json={"username": "ann", "password": PASSWORD})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("name", ["=cmd|'/c calc'!A0", "+1+1", "-2+3", "@SUM(1)", '=HYPERLINK("//evil")'])
+def test_no_spreadsheet_runs_the_overview(signed_in_as, administrator, peopled, database, name):
+    """A server's name, which its document makes up, is no formula in the file of who can do what."""
+    with database.write() as session:
+        session.get_one(Server, 1).name = name
+    lines = list(csv.reader(signed_in_as(administrator).get("/manage/access.csv").text.splitlines()))
+    assert len(lines) == 3
+    assert {line[1] for line in lines[1:]} == {f"'{name}"}
+    assert not [cell for line in lines for cell in line if cell.startswith(("=", "+", "-", "@"))]
 
 
 PAYLOADS = (
@@ -467,10 +695,8 @@ def strange(database, administrator, make_role):
     with database.write() as session:
         other = servers.create(session, "tests", servers.read_document(document("OTHER")), Limits(None, 60))
         session.flush()
-        role = Role(name="viewer", server=other, longest_token_life_minutes=60, latest_token_expiry=None)
-        role.users = [people.find(session, administrator.id)]
-        session.add(role)
-        session.flush()
+        wanted = roles.Wanted("viewer", frozenset(), frozenset({administrator.id}), Limits(None, 60))
+        role = roles.create(session, "tests", other, wanted)
         return runner.id, role.id, other.id
 
 

@@ -18,7 +18,7 @@ from flowauth.tables import AuditRecord, Role, Server, User
 ANOTHER_PASSWORD = "Velvet-osprey-17-kettle"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def written(request, tmp_path_factory):
     """A database on either engine, with ten records in its log."""
     if request.param == "sqlite":
@@ -136,6 +136,35 @@ def test_the_last_hash_tells_that_the_end_is_missing(log):
     assert _records(log)[-1].hash != noted
 
 
+def test_the_check_keeps_nobody_from_writing(written):
+    """While the log is checked others write on, and what is checked is the log as it was when the check began."""
+    with written.read() as checking:
+        assert audit.first_broken(checking) is None
+        before = _records(checking)[-1].id
+        with written.write() as session:
+            audit.record(session, "ada", "thing.change", "meanwhile", after={"number": 10})
+        assert audit.first_broken(checking) is None
+        assert _records(checking)[-1].id == before
+    with written.read() as session:
+        last = _records(session)[-1]
+        assert (last.subject, audit.first_broken(session)) == ("meanwhile", None)
+        added = last.id
+    with Session(written.engine) as session:
+        session.execute(sa.delete(AuditRecord).where(AuditRecord.id == added))
+        session.commit()
+
+
+@pytest.mark.parametrize("stored", ['{"number": 4}', '{"number":4.0}', '{"number":5,"number":4}'])
+def test_a_record_that_is_written_otherwise_is_found(log, stored):
+    """What a record says is sealed letter by letter: the same in other words, or twice, is found."""
+    changed = _records(log)[4].id
+    put = sa.text("UPDATE audit SET after = :stored WHERE id = :changed")
+    if log.get_bind().dialect.name == "postgresql":
+        put = sa.text("UPDATE audit SET after = CAST(:stored AS json) WHERE id = :changed")
+    log.execute(put, {"stored": stored, "changed": changed})
+    assert _broken(log) == changed
+
+
 def _log_of(database: Database) -> list[AuditRecord]:
     with database.read() as session:
         found = _records(session)
@@ -186,7 +215,7 @@ def test_every_act_of_administration_is_told(database, vault, settings, administ
     do(lambda session, ann, there, held: roles.delete(session, "ada", held))
     do(lambda session, ann, there, held: servers.delete(session, "ada", there))
     do(lambda session, ann, there, held: people.delete(session, "ada", ann))
-    key = do(lambda session, *_: keys.announce(session, vault, "ada", dt.datetime.now(dt.UTC)))
+    key = do(lambda session, *_: keys.announce(session, keys.make(vault), "ada", dt.datetime.now(dt.UTC)))
     told = _log_of(database)
     assert {record.action for record in told} >= {
         "user.create", "user.change", "user.password", "user.delete",
@@ -215,7 +244,7 @@ def test_no_secret_stands_in_the_log(database, vault, settings, administrator, a
         text = tokens.issue(session, vault, ann, servers.find(session, server.id), [held], name="mine").text
         people.change(session, "ada", ann, password=ANOTHER_PASSWORD)
         proposal = two_factor.propose(vault, settings, ann)
-        key = keys.announce(session, vault, "ada", dt.datetime.now(dt.UTC))
+        key = keys.announce(session, keys.make(vault), "ada", dt.datetime.now(dt.UTC))
         hashed = session.get_one(User, ann.id).password
         secrets = [PASSWORD, ANOTHER_PASSWORD, text, text.split(".")[2], proposal.secret, key.private, hashed]
     said = json.dumps([[r.subject, r.before, r.after] for r in _log_of(database)])

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from tests.flowauth.conftest import PASSWORD, document
 from typer.testing import CliRunner
 
-from flowauth import commands, sign_in
+from flowauth import commands, passwords, people, sign_in
 from flowauth.errors import Refused
 from flowauth.tables import AuditRecord, Token
 from flowkit_jwt_generator.keys import load_public_keys
@@ -62,6 +62,22 @@ def issue(app, person):
     answer = browser.post("/tokens/tokens/1", json={"name": "mine", "roles": [{"name": "viewer"}]})
     assert answer.status_code == 200, answer.text
     return jwt.decode(answer.json()["token"], options={"verify_signature": False})
+
+
+def test_a_first_password_is_made_on_the_machine(auth, database):
+    """It is printed once, good as passwords must be, and to be changed; it is not both made and given."""
+    made = [
+        auth("users", *command, "ben", "--generate").split()[-1]
+        for command in (("add",), ("change", "--administrator"))
+    ]
+    assert len(set(made)) == 2
+    assert all(passwords.weakness(each, "ben") is None for each in made)
+    with database.read() as session:
+        ben = people.named(session, "ben")
+        assert ben.password_expires is not None
+        assert [passwords.fits(each, ben.password) for each in made] == [False, True]
+    with pytest.raises(Refused, match="not both"):
+        auth("users", "add", "eve", "--generate", "--password-file", "-", text=PASSWORD + "\n")
 
 
 def test_an_administrator_fills_a_flowauth_on_the_machine(filled):

@@ -7,12 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import sqlalchemy as sa
+from tests.flowauth.conftest import BOTH, on_sqlite
 
 from flowauth import following, roles, servers
 from flowauth.database import Database
 from flowauth.limits import Limits
 from flowauth.tables import AuditRecord, Role, Server
 
+STORES = BOTH
 SCOPES = ["get_result", "run", "admin3:flows:flows", "admin3:flows:daily_location"]
 
 
@@ -142,6 +144,7 @@ def test_a_problem_goes_when_the_server_is_as_before(database, flowapi, followed
     assert told(database, followed)[1] is None
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -170,6 +173,7 @@ def test_what_is_no_document_is_told_on_the_server(database, flowapi, followed, 
     assert flowapi.asked == ["/api/0/spec/openapi.json"]
 
 
+@on_sqlite
 def test_a_packed_document_does_not_unfold(database, flowapi, followed, ask):
     """FlowAuth asks for a plain document, and does not unpack one that is packed all the same."""
     import gzip

@@ -1,5 +1,6 @@
 """Two administrators at once: each decides on what the other has left, on SQLite and on PostgreSQL alike."""
 
+import contextlib
 import datetime as dt
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,29 +8,39 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from sqlalchemy.exc import OperationalError
 from tests.flowauth.conftest import PASSWORD, document
 
-from flowauth import audit, keys, people, roles, servers, tokens
+from flowauth import audit, database, following, keys, people, roles, servers, sign_in, throttle, tokens
 from flowauth.database import Database
-from flowauth.errors import NameTaken, NotAllowed, NotThere, Refused
+from flowauth.errors import NameTaken, NotAllowed, NotThere, Refused, TooMany
 from flowauth.limits import Limits
+from flowauth.settings import Settings
 from flowauth.tables import Role, Server, SigningKey, Token, User
 
 AT_ONCE = 4
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def shared(request, tmp_path_factory):
     """A database that two administrators use at once."""
     if request.param == "sqlite":
-        database = Database(f"sqlite:///{tmp_path_factory.mktemp('races') / 'races.db'}")
-        yield database
-        database.close()
+        opened = Database(f"sqlite:///{tmp_path_factory.mktemp('races') / 'races.db'}")
+        yield opened
+        opened.close()
         return
     with request.getfixturevalue("postgres").database() as url:
-        database = Database(url)
-        yield database
-        database.close()
+        # What the server does unless it is told otherwise must not matter: here a transaction sees the database as it
+        # is before it has waited for others.
+        name = url.rpartition("/")[2]
+        plain = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+        with plain.connect() as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET timezone = 'Asia/Kathmandu'")
+        plain.dispose()
+        opened = Database(url)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +202,7 @@ def test_a_scope_that_goes_while_a_role_is_given_it_is_in_no_role(shared, names,
 def test_two_keys_are_not_withdrawn_at_once(shared, chest):
     """Two administrators who each withdraw one of the two keys leave one that signs."""
     with shared.write() as session:
-        keys.announce(session, chest, "tests", dt.datetime.now(dt.UTC))
+        keys.announce(session, keys.make(chest), "tests", dt.datetime.now(dt.UTC))
         kids = [key.kid for key in keys.published(session)] + list(
             session.scalars(sa.select(SigningKey.kid).where(SigningKey.withdrawn.is_(None)))
         )
@@ -215,3 +226,147 @@ def test_the_audit_log_stays_one_chain(shared, names):
 
     together(shared, *(act(number) for number in range(AT_ONCE)))
     assert _whole(shared)
+
+
+@contextlib.contextmanager
+def _in_the_midst(shared, act):
+    """Somebody else who has done something in a transaction of theirs that is not over; it ends with the block."""
+    done, over = threading.Event(), threading.Event()
+
+    def do():
+        with shared.write() as session:
+            act(session)
+            session.flush()
+            done.set()
+            over.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        doing = pool.submit(do)
+        try:
+            assert done.wait(30)
+            yield over
+        finally:
+            over.set()
+            doing.result(30)
+
+
+def test_who_writes_decides_on_what_the_one_before_has_left(shared, names):
+    """A transaction that began while another was under way sees, from its first statement on, what that one did."""
+    seen, asking = [], threading.Event()
+
+    def look():
+        asking.set()
+        with shared.write() as session:
+            seen.append(people.named(session, names[0]))
+
+    with ThreadPoolExecutor(1) as pool:
+        with _in_the_midst(shared, lambda session: people.create(session, "tests", names[0], None)) as over:
+            looking = pool.submit(look)
+            assert asking.wait(30)
+            # It waits; nothing that it could do tells, so that it is given a moment.
+            with pytest.raises(TimeoutError):
+                looking.result(0.2)
+            assert not seen
+            over.set()
+        looking.result(30)
+    assert seen[0] is not None
+
+
+def test_who_reads_waits_for_nobody_and_sees_one_moment(shared, names):
+    """A page is shown while somebody writes, and all of it is as it was at its beginning."""
+    count = sa.select(sa.func.count()).where(User.username == names[0])
+    with shared.read() as session:
+        assert session.scalar(count) == 0
+        with _in_the_midst(shared, lambda writing: people.create(writing, "tests", names[0], None)):
+            assert session.scalar(count) == 0
+        assert session.scalar(count) == 0
+    with shared.read() as session:
+        assert session.scalar(count) == 1
+
+
+def test_what_is_counted_outlives_the_refusal_and_others_come_between(shared, names):
+    """Who commits in the midst of their session lets others write then, and sees what they wrote after that."""
+    with shared.write() as session:
+        people.create(session, "tests", names[0], None)
+        session.commit()
+        came = together(shared, lambda other: people.create(other, "tests", names[1], None))
+        assert not _refusals(came)
+        assert people.named(session, names[1]) is not None
+    assert _whole(shared)
+
+
+def test_a_server_is_claimed_once(shared, there):
+    """Of many who look for a server whose document is due, in however many processes, one gets it."""
+    with shared.write() as session:
+        session.execute(sa.update(Server).values(document_url=None))
+        session.execute(sa.update(Server).where(Server.id == there.id).values(document_url="http://127.0.0.1:9"))
+    others = Database(shared.engine.url.render_as_string(hide_password=False))
+    start = threading.Barrier(AT_ONCE)
+
+    def claim(number):
+        start.wait(30)
+        return following.claim(shared if number % 2 else others, 300)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        came = list(pool.map(claim, range(AT_ONCE)))
+    others.close()
+    assert [due.server_id for due in came if due is not None] == [there.id]
+
+
+def test_guesses_at_once_are_each_counted(shared, names):
+    """However many guess at the same moment, no more are looked at than if they came one after another."""
+    slow = [throttle.Counter((names[0],), throttle.Pace(3, 60, 60))]
+    came = together(shared, *[lambda session: throttle.take(session, slow, dt.datetime.now(dt.UTC))] * 8)
+    assert len(_refusals(came)) == 5
+    assert all(isinstance(each, TooMany) for each in _refusals(came))
+
+
+def test_a_sign_in_is_noted_while_every_connection_reads(shared, names, signing_pem):
+    """As many people as there are connections, who are all noted as seen at once, do not wait for one another."""
+    app = Settings(
+        private_jwt_signing_key=signing_pem,
+        flowauth_fernet_key=Fernet.generate_key().decode(),
+        secret_key="a secret of tests that is long enough",
+        db_uri="sqlite:////unused",
+    )
+    now = dt.datetime.now(dt.UTC)
+    with shared.write() as session:
+        user = people.create(session, "tests", names[0], None)
+        cookie, _ = sign_in.open_sign_in(session, app, user, "127.0.0.1", by="provider", now=now)
+    pool = shared.engine.pool
+    many = pool.size() + pool._max_overflow
+    start = threading.Barrier(many)
+
+    def ask(_):
+        with shared.read() as session:
+            session.scalar(sa.select(sa.func.count()).select_from(User))
+            start.wait(30)
+            return sign_in.who(session, app, cookie, now=now + dt.timedelta(minutes=2)).user.username
+
+    with ThreadPoolExecutor(many) as threads:
+        assert set(threads.map(ask, range(many))) == {names[0]}
+
+
+def test_moments_and_names_are_kept_as_they_are(shared, names):
+    """The last moment of 9999, which stands for never, comes back; a name in other letters is the same name."""
+    never = dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=dt.UTC)
+    with shared.write() as session:
+        servers.create(session, "tests", servers.read_document(document(names[0])), Limits(never, 60))
+        people.create(session, "tests", names[0].lower(), None)
+    with shared.read() as session:
+        told = session.scalars(sa.select(Server).where(Server.name == names[0])).one()
+        assert told.latest_token_expiry == never
+    with pytest.raises(NameTaken), shared.write() as session:
+        people.create(session, "tests", names[0].upper(), None)
+
+
+def test_whoever_holds_the_database_up_is_not_waited_for_without_end(shared, names, monkeypatch):
+    """Where one who writes does not come to an end, the next gives up after a time."""
+    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    impatient = Database.__new__(Database)
+    impatient.engine = database._engine(shared.engine.url.render_as_string(hide_password=False), "")
+    impatient._info = {}
+    act = lambda session: people.create(session, "tests", names[0], None)  # noqa: E731
+    with _in_the_midst(shared, act), pytest.raises(OperationalError), impatient.write() as session:
+        session.scalar(sa.select(User.id).limit(1))
+    impatient.engine.dispose()

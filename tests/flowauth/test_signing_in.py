@@ -8,12 +8,13 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from starlette.responses import Response
-from tests.flowauth.conftest import PASSWORD
+from tests.flowauth.conftest import BOTH, PASSWORD, on_sqlite
 
 from flowauth import audit, passwords, people, sign_in, two_factor
 from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
 from flowauth.tables import AuditRecord, SignIn, User
 
+STORES = BOTH
 HERE = "198.51.100.7"
 NOW = dt.datetime.now(dt.UTC)
 
@@ -76,6 +77,7 @@ def test_every_failure_is_answered_alike(database, settings, analyst, username, 
     assert (refused.value.message, refused.value.field) == ("The name or the password is not right.", "password")
 
 
+@on_sqlite
 def test_every_failure_takes_the_same_time(database, settings, analyst):
     """The time of the answer does not tell whether a name is known, or has a password."""
     with database.write() as session:
@@ -245,9 +247,9 @@ def test_changing_what_i_am_changes_the_cookie(database, settings, analyst):
     cookie, _ = enter(database, settings)
     person = seen_by(database, settings, cookie)
     with database.write() as session:
-        after, _ = sign_in.rotate(session, person)
+        began, after = person.sign_in.began, sign_in.rotate(session, person)
 
-    assert seen_by(database, settings, after).sign_in.began == person.sign_in.began
+    assert seen_by(database, settings, after).sign_in.began == began
     with pytest.raises(NotSignedIn):
         seen_by(database, settings, cookie)
 
@@ -269,16 +271,20 @@ def test_a_password_that_is_changed_meanwhile_does_not_sign_in(database, setting
 
 
 def test_the_password_is_asked_for_again(database, settings, analyst):
-    """What matters asks for my password again; a stolen cookie alone cannot give it."""
+    """What matters asks for my password again; a stolen cookie alone cannot give it, and is worth nothing once I do."""
     cookie, _ = enter(database, settings)
     person = seen_by(database, settings, cookie)
     with database.write() as session:
-        sign_in.confirm(session, settings, person, PASSWORD, HERE)
+        another = sign_in.confirm(session, settings, person, PASSWORD, HERE)
 
+    with pytest.raises(NotSignedIn):
+        seen_by(database, settings, cookie)
+    assert seen_by(database, settings, another).sign_in.id == person.sign_in.id
     with pytest.raises(Refused, match="The password is not right") as refused, database.write() as session:
         sign_in.confirm(session, settings, person, "wrong", HERE)
 
     assert (refused.value.status, refused.value.field) == (400, "password")
+    assert seen_by(database, settings, another).user.username == "ann"
 
 
 def test_guessing_within_a_sign_in_is_slowed(database, settings, analyst):

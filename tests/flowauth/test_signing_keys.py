@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
-from tests.flowauth.conftest import document
+from tests.flowauth.conftest import BOTH, document
 
 from flowauth import keys, people, revocations, roles, servers, tokens
 from flowauth.errors import NotThere, Refused
@@ -19,6 +19,8 @@ from flowauth.limits import Limits
 from flowauth.tables import AuditRecord, SigningKey, Token
 from flowkit_jwt_generator.jwt import TokenError, verify_token
 from flowkit_jwt_generator.keys import generate_keypair, load_public_key
+
+STORES = BOTH
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def make_token(database, vault, server, analyst, make_role):
 
 def _announce(database, vault, **later):
     with database.write() as session:
-        return keys.announce(session, vault, "ada", dt.datetime.now(dt.UTC) + dt.timedelta(**later)).kid
+        return keys.announce(session, keys.make(vault), "ada", dt.datetime.now(dt.UTC) + dt.timedelta(**later)).kid
 
 
 def _key_set(database):

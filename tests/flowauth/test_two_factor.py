@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from pyotp.totp import TOTP
-from tests.flowauth.conftest import PASSWORD
+from tests.flowauth.conftest import BOTH, PASSWORD, on_sqlite
 
 from flowauth import passwords, people, sign_in, throttle, two_factor
 from flowauth.database import Database
@@ -20,6 +20,7 @@ from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
 from flowauth.tables import AuditRecord, BackupCode, SignIn, TwoFactor, User
 from flowauth.two_factor import WrongCode
 
+STORES = BOTH
 NOW = dt.datetime.fromtimestamp(1_800_000_000, dt.UTC)
 HERE = "198.51.100.7"
 
@@ -63,6 +64,7 @@ def verify(database, settings, vault, user, code, now=None, **more):
         (20000000000, "353130"),
     ],
 )
+@on_sqlite
 def test_codes_are_those_of_the_standard(database, settings, vault, analyst, proposal, moment, code):
     """Every authenticator app makes the codes that FlowAuth takes: RFC 6238's own examples are taken."""
     secret = base64.b32encode(b"12345678901234567890").decode()
@@ -84,6 +86,7 @@ def test_nothing_is_stored_before_a_code_proves_the_app(database, settings, vaul
         assert session.scalars(sa.select(TwoFactor)).all() == []
 
 
+@on_sqlite
 def test_the_app_gets_name_and_issuer(settings, vault, analyst):
     """My app shows what the code is for, and makes six digits every 30 seconds."""
     made = two_factor.propose(vault, settings.model_copy(update={"flowauth_two_factor_issuer": "Ops & Co"}), analyst)
@@ -94,6 +97,7 @@ def test_the_app_gets_name_and_issuer(settings, vault, analyst):
     assert len(base64.b32decode(made.secret)) == 20
 
 
+@on_sqlite
 def test_backup_codes_are_sixteen_of_ten_characters(settings, vault, analyst):
     """I get 16 different backup codes of ten characters, others each time, without letters that look alike."""
     first = two_factor.propose(vault, settings, analyst).backup_codes
@@ -153,6 +157,7 @@ def test_an_earlier_code_does_not_count_after_a_later_one(database, settings, va
             verify(database, wide, vault, analyst, totp.at(later(seconds)), later(60))
 
 
+@on_sqlite
 @pytest.mark.parametrize("window", [0, 1, 3])
 def test_the_window_is_as_wide_as_is_set(database, settings, vault, analyst, proposal, window):
     """A code is taken as many steps early or late as TWO_FACTOR_VALID_WINDOW says, and not one more."""
@@ -209,6 +214,7 @@ except two_factor.WrongCode as refused:
 """
 
 
+@on_sqlite
 def test_a_code_counts_once_for_all_processes(database, settings, vault, analyst, proposal, signing_pem):
     """Two FlowAuths on one database take one code and one backup code once together."""
     fernet = settings.flowauth_fernet_key.get_secret_value()
@@ -297,6 +303,7 @@ def test_who_has_no_two_factor_has_no_backup_codes(database, analyst):
         two_factor.new_backup_codes(session, "ann", analyst)
 
 
+@on_sqlite
 @pytest.mark.parametrize("code", ["", "12345", "1234567", "abcdef", "٠١٢٣٤٥", "\ud800", "é" * 10, "x" * 10_000])
 def test_what_is_no_code_is_refused(database, settings, vault, analyst, proposal, code):
     """Whatever else I type is told to be wrong, in a sentence."""
@@ -304,6 +311,7 @@ def test_what_is_no_code_is_refused(database, settings, vault, analyst, proposal
         verify(database, settings, vault, analyst, code)
 
 
+@on_sqlite
 def test_guessing_codes_is_slowed(database, settings, vault, analyst, proposal, monkeypatch):
     """Who has my password and guesses the code gets a handful of looks an hour, however often they sign in anew."""
     looked = []
@@ -386,6 +394,29 @@ def test_two_factor_is_replaced_with_a_code_of_the_present_one(database, setting
         verify(database, settings, vault, analyst, proposal.backup_codes[1], later(90))
 
 
+def test_a_new_device_takes_the_place_of_the_present_one_alone(database, settings, vault, analyst, proposal):
+    """A device that is proposed for a code replaces the factor that the code was of, once, and none that came later."""
+    with database.write() as session, pytest.raises(WrongCode):
+        two_factor.propose_replacement(session, vault, settings, analyst, "000000", now=later(30))
+    with database.write() as session:
+        first, second = (
+            two_factor.propose_replacement(session, vault, settings, analyst, code, now=later(30))
+            for code in proposal.backup_codes[:2]
+        )
+    verify(database, settings, vault, analyst, proposal.backup_codes[2])
+    for made, refused in ((first, None), (first, "changed meanwhile"), (second, "changed meanwhile")):
+        code = TOTP(made.secret).at(later(60))
+        with database.write() as session:
+            if refused is None:
+                two_factor.enable(session, vault, settings, analyst, made.signed, code, now=later(60))
+                continue
+            with pytest.raises(Refused, match=refused):
+                two_factor.enable(session, vault, settings, analyst, made.signed, code, now=later(60))
+    with pytest.raises(WrongCode):
+        verify(database, settings, vault, analyst, proposal.backup_codes[3], later(90))
+    verify(database, settings, vault, analyst, first.backup_codes[0], later(90))
+
+
 def test_two_factor_works_again_after_a_reset(database, settings, vault, analyst, proposal):
     """After an administrator has reset my two-factor, I sign in by password and can set it up anew."""
     with database.write() as session:
@@ -396,6 +427,7 @@ def test_two_factor_works_again_after_a_reset(database, settings, vault, analyst
         two_factor.enable(session, vault, settings, analyst, made.signed, TOTP(made.secret).at(NOW), now=NOW)
 
 
+@on_sqlite
 def test_no_code_and_no_secret_is_written_anywhere(database, settings, vault, analyst, caplog):
     """Neither the log nor the audit log holds a secret or a code, not even at the level debug."""
     caplog.set_level(logging.DEBUG)

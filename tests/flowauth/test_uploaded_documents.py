@@ -1,7 +1,11 @@
 """Documents of servers that are huge, deep, broken, or that lie: refused in a sentence, and nothing is stored."""
 
+import asyncio
 import base64
+import datetime as dt
 import json
+import socket
+import ssl
 import threading
 import time
 import zlib
@@ -10,6 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import sqlalchemy as sa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.flowauth.conftest import document
@@ -181,7 +189,7 @@ def test_a_little_that_unpacks_to_much_is_refused(database, administrator, signe
 
 
 @contextmanager
-def _api(answer):
+def _api(answer, tls=None):
     """A server on loopback whose every answer is written by a function."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -196,6 +204,8 @@ def _api(answer):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as api:
         api.daemon_threads = True
+        if tls is not None:
+            api.socket = tls.wrap_socket(api.socket, server_side=True)
         threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{api.server_port}"
@@ -235,14 +245,117 @@ def test_a_server_that_leads_elsewhere_is_not_followed():
         assert asked == []
 
 
-@pytest.mark.parametrize(
-    "url", ["file:///etc/passwd.json", "gopher://127.0.0.1/", "//127.0.0.1", "", "http://", "http://a b"]
-)
+NO_ADDRESSES = [
+    "file:///etc/passwd.json", "gopher://127.0.0.1/", "//127.0.0.1", "http://", "javascript:alert(1)", "http:///x.json",
+    "http://x\x00y", "https://api.example/\u202e", "http://name:password@127.0.0.1/", "x" * 3000, "http://[::1",
+    "http://127.0.0.1:99999/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", [*NO_ADDRESSES, "", "http://a b"])
 def test_what_is_no_address_is_refused(url):
     """Only http and https are asked, and what is no address is a sentence."""
     with pytest.raises(Refused) as refused:
         servers.fetch_document(url)
     assert refused.value.field == "document_url"
+    assert "password@" not in refused.value.message
+
+
+def test_what_is_no_address_is_not_kept(administrator, signed_in_as, database, server):
+    """What is no address does not become a server's, so that no page links to it and no log holds a password."""
+    browser = signed_in_as(administrator)
+    form = {"csrf": browser.headers["X-CSRF-Token"], "longest_token_life_minutes": "60"}
+    before = _counted(database)
+    for url in NO_ADDRESSES:
+        assert browser.patch(f"/admin/servers/{server.id}", json={"document_url": url}).status_code == 400, url
+        new = {"name": "NEW", "scopes": ["run"], "longest_token_life_minutes": 60, "document_url": url}
+        assert browser.post("/admin/servers", json=new).status_code == 400, url
+        assert browser.post(f"/manage/servers/{server.id}", data={**form, "document_url": url}).status_code == 400, url
+    with database.read() as session:
+        assert servers.find(session, server.id).document_url is None
+    assert _counted(database) == before
+
+
+@pytest.mark.parametrize(
+    "host", [
+        "169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "2852039166",
+        "0xa9.0xfe.0xa9.0xfe",        "100.100.100.200", "0.0.0.0", "[::]", "224.0.0.1",
+    ],
+)  # fmt: skip
+def test_where_a_machine_finds_its_own_secrets_is_not_asked(host, monkeypatch):
+    """Addresses at which clouds serve a machine its secrets are not asked, however they are written."""
+    asked = []
+    monkeypatch.setattr(servers, "_read", lambda *_: asked.append(host))
+    with pytest.raises(Refused, match="no FlowAPI"):
+        servers.fetch_document(f"http://{host}/latest/meta-data/iam.json")
+    assert asked == []
+
+
+def test_a_name_is_looked_up_once(monkeypatch):
+    """What is asked is the address that was looked at: a name that leads elsewhere a moment later is no way in."""
+    looked_up = []
+
+    async def found(_, host, port, **__):
+        looked_up.append(host)
+        address = "127.0.0.1" if len(looked_up) == 1 else "169.254.169.254"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    seen = []
+
+    def answer(handler):
+        seen.append(handler.headers["Host"])
+        _send(document())(handler)
+
+    with _api(answer) as address:
+        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", found)
+        port = address.rpartition(":")[2]
+        assert servers.read_document(servers.fetch_document(f"http://api.example:{port}")).audience == "TEST_SERVER"
+    assert looked_up[0] == "api.example"
+    assert seen == [f"api.example:{port}"]
+
+
+def test_a_certificate_is_of_the_name_and_not_of_the_address(monkeypatch, tmp_path):
+    """By https a server shows a certificate of the name that was asked for; one of another name is not believed."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = dt.datetime.now(dt.UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("api.example")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(hours=1), [])
+    made = made.add_extension(names, critical=False).add_extension(x509.BasicConstraints(True, 0), critical=True)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    both = tmp_path / "server.pem"
+    both.write_bytes(private + pem)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(both)
+    monkeypatch.setenv("SSL_CERT_FILE", str(both))
+
+    async def found(_, __, port, **___):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", found)
+    with _api(_send(document()), tls) as address:
+        port = address.rpartition(":")[2]
+        assert servers.read_document(servers.fetch_document(f"https://api.example:{port}")).audience == "TEST_SERVER"
+        with pytest.raises(Refused, match="certificate"):
+            servers.fetch_document(f"https://other.example:{port}")
+
+
+def test_a_server_of_several_addresses_is_found_by_any(monkeypatch):
+    """A name that stands for ::1 and 127.0.0.1, as localhost does, is read at the one that answers."""
+
+    async def found(_, host, port, **__):
+        assert host in ("api.example", "127.0.0.1", "::1")
+        first = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0))]
+        return (first if host != "127.0.0.1" else []) + [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        ]
+
+    with _api(_send(document())) as address:
+        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", found)
+        port = address.rpartition(":")[2]
+        assert servers.read_document(servers.fetch_document(f"http://api.example:{port}")).audience == "TEST_SERVER"
 
 
 def test_what_another_server_answers_is_not_shown(administrator, signed_in_as):

@@ -174,9 +174,11 @@ class Place:
 class Up:
     """A deployment that is up: a real `flowkit up`."""
 
-    def __init__(self, place: Place, wait: bool = True, **changes: str) -> None:
+    def __init__(
+        self, place: Place, wait: bool = True, ports: tuple[int, int, int] | None = None, **changes: str
+    ) -> None:
         self.place = place
-        flowapi, flowmachine, flowauth = free_ports(3)
+        flowapi, flowmachine, flowauth = ports or free_ports(3)
         place.set(flowapi_port=flowapi, flowmachine_port=flowmachine, flowauth_port=flowauth)
         self.url = f"http://127.0.0.1:{flowapi}"
         self.auth_url = f"http://127.0.0.1:{flowauth}"

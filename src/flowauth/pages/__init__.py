@@ -9,6 +9,7 @@ from flowauth.pages import (
     provider,
     public,
     roles,
+    scopes,
     servers,
     signing_in,
     signing_keys,
@@ -20,5 +21,18 @@ from flowauth.pages.render import refusal
 __all__ = ["refusal", "router"]
 
 router = APIRouter()
-for part in (public, signing_in, provider, two_factor, mine, account, users, servers, roles, signing_keys, overview):
+for part in (
+    public,
+    signing_in,
+    provider,
+    two_factor,
+    mine,
+    account,
+    users,
+    servers,
+    scopes,
+    roles,
+    signing_keys,
+    overview,
+):
     router.include_router(part.router)

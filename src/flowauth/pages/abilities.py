@@ -11,6 +11,7 @@ SIMPLE = {
 }
 SUBSET = "subscriber_subset"
 GEOGRAPHY = "geography"
+NO_UNIT = "nonspatial"
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Unit:
     @property
     def title(self) -> str:
         """The unit as a heading says it."""
-        return "Without places" if self.name == "nonspatial" else f"At {self.name}"
+        return "Without places" if self.name == NO_UNIT else f"At {self.name}"
 
 
 @dataclass
@@ -36,6 +37,18 @@ class Abilities:
     subsets: list[str]
     others: list[str]
     warnings: list[str]
+
+    @property
+    def alike(self) -> list[tuple[str, Unit]]:
+        """What can be asked, once for all units at which it is the same, below a heading that names them."""
+        groups: list[list[Unit]] = []
+        for unit in self.units:
+            same = [each for each in groups if (each[0].kinds, each[0].boundaries) == (unit.kinds, unit.boundaries)]
+            if same and unit.name != NO_UNIT and same[0][0].name != NO_UNIT:
+                same[0].append(unit)
+            else:
+                groups.append([unit])
+        return [(f"{group[0].title}{''.join(f', {unit.name}' for unit in group[1:])}", group[0]) for group in groups]
 
 
 def abilities(held: Iterable[str], offered: Iterable[str]) -> Abilities:
@@ -78,7 +91,7 @@ def abilities(held: Iterable[str], offered: Iterable[str]) -> Abilities:
     others = [words for name, words in SIMPLE.items() if name in held and name not in ("run", "get_result")] + sorted(
         scope for scope in held if ":" not in scope and scope not in SIMPLE
     )
-    ordered = [units[name] for name in sorted(units, key=lambda name: (name == "nonspatial", name))]
+    ordered = [units[name] for name in sorted(units, key=lambda name: (name == NO_UNIT, name))]
     return Abilities(_sentence(asks, run, read), ordered, sorted(subsets), others, warnings)
 
 

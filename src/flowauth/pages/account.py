@@ -2,16 +2,17 @@
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
+from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 
 from flowauth import access, audit, passwords, people, sign_in, two_factor
-from flowauth.access import Posted, SignedIn
+from flowauth.access import MayChoose, Posted, SignedIn
 from flowauth.errors import Refused
 from flowauth.pages import forms
+from flowauth.pages import two_factor as set_up
 from flowauth.pages.render import Unconfirmed, confirmation, page, then, weigh
 from flowauth.sign_in import Person
 from flowauth.tables import SignIn
-from flowauth.throttle import address_of
 
 router = APIRouter()
 
@@ -25,26 +26,33 @@ def account(request: Request, person: SignedIn) -> Response:
 @router.post("/account/password")
 def change_password(request: Request, person: SignedIn, form: Posted) -> Response:
     """Change one's own password, by the present one; other places where one is signed in are signed out."""
-    state = request.app.state
-    wanted = forms.secret(form, "password")
     try:
-        if wanted != forms.secret(form, "password_again"):
-            raise Refused("The two new passwords are not the same.", "password_again")
-        _confirm(request, person, forms.secret(form, "present_password"), "present_password")
-        with state.database.write() as session:
-            user = people.find(session, person.user.id)
-            people.set_password(session, user.username, user, wanted)
-            cookie, here = sign_in.rotate(session, person)
-            people.sign_out_everywhere(session, user, but=here.id)
+        _change(request, person, form)
     except Refused as refused:
         return _show(request, person, refused)
-    response = then(request, "/account", "Your password is changed; you are signed out everywhere else.")
-    access.keep_cookie(response, state.settings, cookie)
-    return response
+    return then(request, "/account", "Your password is changed; you are signed out everywhere else.")
+
+
+@router.get("/choose-password")
+def ask_for_password(request: Request, person: MayChoose) -> Response:
+    """Ask somebody whose password FlowAuth made for one of their own, before anything else."""
+    if not person.choice_needed:
+        return then(request, "/account")
+    return page(request, "choose_password.html")
+
+
+@router.post("/choose-password")
+def choose_password(request: Request, person: MayChoose, form: Posted) -> Response:
+    """Take the password that somebody chose, and let them go on."""
+    try:
+        _change(request, person, form)
+    except Refused as refused:
+        return page(request, "choose_password.html", refused.status, refused=refused)
+    return then(request, "/my/servers", "Your password is set; the one that you were given works no more.")
 
 
 @router.post("/account/judge-password")
-def judge(request: Request, person: SignedIn, form: Posted) -> JSONResponse:
+def judge(request: Request, person: MayChoose, form: Posted) -> JSONResponse:
     """Judge a password while it is typed, as it will be judged when it is saved."""
     name = forms.text(form, "username") or person.user.username
     complaint = passwords.weakness(
@@ -58,7 +66,7 @@ def two_factor_off(request: Request, person: SignedIn, form: Posted) -> Response
     """Switch two-factor off, by the password and a code."""
     state = request.app.state
     try:
-        _confirm(request, person, forms.secret(form, "off_password"), "off_password")
+        access.confirm(request, person, forms.secret(form, "off_password"), "off_password")
         with state.database.write() as session:
             user = people.find(session, person.user.id)
             two_factor.disable(session, state.vault, state.settings, user, forms.text(form, "off_code"))
@@ -69,11 +77,28 @@ def two_factor_off(request: Request, person: SignedIn, form: Posted) -> Response
     return then(request, "/account", "Two-factor authentication is off.")
 
 
+@router.post("/account/two-factor/change")
+def change_device(request: Request, person: SignedIn, form: Posted) -> Response:
+    """Propose another second factor, by the password and a code; the present one counts until that is confirmed."""
+    state = request.app.state
+    try:
+        access.confirm(request, person, forms.secret(form, "change_password"), "change_password")
+        with state.database.write() as session:
+            user = people.find(session, person.user.id)
+            code = forms.text(form, "change_code")
+            proposed = two_factor.propose_replacement(session, state.vault, state.settings, user, code)
+    except Refused as refused:
+        if refused.field not in ("change_password",):
+            refused.field = "change_code"
+        return _show(request, person, refused)
+    return set_up.form_of(request, person, proposed)
+
+
 @router.post("/account/backup-codes")
 def backup_codes(request: Request, person: SignedIn, form: Posted) -> Response:
     """Make new backup codes, which end the old ones, and show them once."""
     try:
-        _confirm(request, person, forms.secret(form, "codes_password"), "codes_password")
+        access.confirm(request, person, forms.secret(form, "codes_password"), "codes_password")
         with request.app.state.database.write() as session:
             user = people.find(session, person.user.id)
             if not people.has_two_factor(user):
@@ -90,7 +115,7 @@ def end_sign_ins(request: Request, person: SignedIn, form: Posted) -> Response:
     which = forms.text(form, "which")
     try:
         if forms.text(form, "confirmed") and not sign_in.is_fresh(person):
-            _confirm(request, person, forms.secret(form, "your_password"), "your_password")
+            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
         with request.app.state.database.write() as session:
             user = people.find(session, person.user.id)
             others = [SignIn.user_id == user.id, SignIn.id != person.sign_in.id]
@@ -110,15 +135,15 @@ def end_sign_ins(request: Request, person: SignedIn, form: Posted) -> Response:
     return then(request, "/account", "It is signed out." if which else "You are signed in here alone.")
 
 
-def _confirm(request: Request, person: Person, password: str, field: str) -> None:
-    """Look at the password again, in a transaction of its own, so that a wrong one is counted."""
-    state = request.app.state
-    try:
-        with state.database.write() as session:
-            sign_in.confirm(session, state.settings, person, password, address_of(request, state.settings))
-    except Refused as refused:
-        refused.field = field
-        raise
+def _change(request: Request, person: Person, form: FormData) -> None:
+    """Change the password as a form says."""
+    wanted = forms.secret(form, "password")
+    if wanted != forms.secret(form, "password_again"):
+        raise Refused("The two new passwords are not the same.", "password_again")
+    access.confirm(request, person, forms.secret(form, "present_password"), "present_password")
+    with request.app.state.database.write() as session:
+        cookie = sign_in.change_password(session, person, wanted)
+    access.keep_cookie(request, cookie)
 
 
 def _show(request: Request, person: Person, refused: Refused | None = None) -> Response:

@@ -5,10 +5,12 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
+from flowauth.access import LARGEST_NUMBER
 from flowauth.errors import Refused
 from flowauth.limits import LONGEST_LIFE_MINUTES, Limits
 
 UNITS = {"minutes": 1, "hours": 60, "days": 24 * 60}
+_MOST_DIGITS = 10
 
 
 def text(form: FormData, name: str) -> str:
@@ -52,8 +54,9 @@ def when(form: FormData, name: str) -> dt.datetime | None:
     if not given:
         return None
     try:
-        return dt.datetime.fromisoformat(given.removesuffix("Z")).replace(tzinfo=dt.UTC)
-    except ValueError:
+        read = dt.datetime.fromisoformat(given.removesuffix("Z"))
+        return read.replace(tzinfo=dt.UTC) if read.tzinfo is None else read.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         raise Refused("Write the moment as 2027-01-31T18:00.", name) from None
 
 
@@ -68,7 +71,10 @@ def kept(form: FormData) -> dict[str, Any]:
 
 
 def _whole(given: Any, field: str) -> frozenset[int]:
-    try:
-        return frozenset(int(value) for value in given)
-    except (TypeError, ValueError):
-        raise Refused("The form holds something that is no number; load the page anew.", field) from None
+    texts = [value for value in given if isinstance(value, str) and value.isascii() and value.isdecimal()]
+    if len(texts) < len(given) or any(len(value) > _MOST_DIGITS for value in texts):
+        raise Refused("The form holds something that is no number; load the page anew.", field)
+    found = frozenset(map(int, texts))
+    if found and max(found) > LARGEST_NUMBER:
+        raise Refused("The form names something that is not there; load the page anew.", field)
+    return found

@@ -54,4 +54,5 @@ def asked(request: Request, name: str, otherwise: int) -> int:
 
 def wanted(request: Request, name: str = "find") -> str:
     """The text that is searched for."""
-    return request.query_params.get(name, "").strip()[:100]
+    # No name has what cannot be printed, and PostgreSQL takes no NUL.
+    return "".join(filter(str.isprintable, request.query_params.get(name, ""))).strip()[:100]

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from flowauth import people, servers, tokens
 from flowauth.access import Id, Posted, SignedIn
-from flowauth.errors import NotThere, Refused
+from flowauth.errors import Refused
 from flowauth.limits import longest_life
 from flowauth.pages import forms
 from flowauth.pages.abilities import abilities
@@ -20,7 +20,7 @@ from flowauth.pages.lists import listed
 from flowauth.pages.render import Unconfirmed, confirmation, moment, page, then, weigh
 from flowauth.roles import limits_of
 from flowauth.sign_in import Person
-from flowauth.tables import Role, Scope, Server, Token, User, scopes_in_role, users_with_roles
+from flowauth.tables import Role, Scope, Server, Token, scopes_in_role, users_with_roles
 
 router = APIRouter()
 MOST_SCOPES = 2_000
@@ -58,16 +58,19 @@ def my_tokens(request: Request, server_id: Id, person: SignedIn) -> Response:
     """List somebody's tokens for a server, live ones apart from ended ones."""
     now = dt.datetime.now(dt.UTC)
     with request.app.state.database.read() as session:
-        server = servers.find(session, server_id)
-        roles = tokens.roles_of(session, people.find(session, person.user.id), server)
-        own = sa.select(Token).where(Token.user_id == person.user.id, Token.server_id == server.id)
+        user = people.find(session, person.user.id)
+        own = sa.select(Token).where(Token.user_id == person.user.id, Token.server_id == server_id)
         own = own.options(selectinload(Token.roles).load_only(Role.name))
         living = sa.and_(Token.expiry > now, Token.revoked.is_(None))
         live = listed(session, request, own.where(living).order_by(Token.expiry, Token.id), "live")
         ended = own.where(sa.not_(living)).order_by(Token.expiry.desc(), Token.id.desc())
         past = listed(session, request, ended, "ended", 20)
-        if not roles and not live.total and not past.total:
-            raise NotThere("There is no such server for you; ask an administrator for a role on it.")
+        if live.total or past.total:
+            server = servers.find(session, server_id)
+            roles = tokens.roles_of(session, user, server)
+        else:
+            # Whoever holds no role is not told whether there is such a server.
+            server, roles = tokens.at(session, user, server_id)
         held = {role.id for role in roles}
         return page(request, "my_tokens.html", server=server, roles=roles, live=live, past=past, held=held)
 
@@ -85,10 +88,10 @@ def make_token(request: Request, server_id: Id, person: SignedIn, form: Posted) 
     state = request.app.state
     try:
         with state.database.write() as session:
-            user, server = people.find(session, person.user.id), servers.find(session, server_id)
-            wanted = forms.numbers(form, "roles")
+            user, wanted = people.find(session, person.user.id), forms.numbers(form, "roles")
+            server, held = tokens.at(session, user, server_id)
             # By their numbers among one's own roles of this very server: a name may stand for another server's.
-            chosen = [role for role in tokens.roles_of(session, user, server) if role.id in wanted]
+            chosen = [role for role in held if role.id in wanted]
             if len(chosen) < len(wanted):
                 raise Refused("You no longer hold some of these roles; choose again.", "roles")
             issued = tokens.issue(
@@ -167,13 +170,7 @@ def _form(
     form: FormData | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    server = servers.find(session, server_id)
-    user = session.get_one(User, person.user.id)
-    roles = session.scalars(
-        sa.select(Role).join(Role.users).where(User.id == user.id, Role.server_id == server.id).order_by(Role.name)
-    ).all()
-    if not roles:
-        raise NotThere("You hold no role on this server; ask an administrator for one.")
+    server, roles = tokens.at(session, people.find(session, person.user.id), server_id)
     scopes = _scopes(session, roles)
     held = sum(map(len, scopes.values()))
     brief = (held > MOST_SCOPES) + (held > 10 * MOST_SCOPES)
@@ -198,6 +195,8 @@ def _scopes(session: Session, roles: Sequence[Role]) -> dict[int, list[str]]:
         sa.select(scopes_in_role.c.role_id, Scope.name)
         .join(Scope, Scope.id == scopes_in_role.c.scope_id)
         .where(scopes_in_role.c.role_id.in_([role.id for role in roles]), Scope.enabled)
+        # The roles imply it; it spares PostgreSQL reading the scopes of all servers.
+        .where(Scope.server_id.in_({role.server_id for role in roles}))
     )
     scopes: dict[int, list[str]] = {role.id: [] for role in roles}
     for role_id, name in session.execute(held):

@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,9 @@ from flowauth.pages.render import Unconfirmed, confirmation, moment, page, then,
 from flowauth.tables import AuditRecord, Role, Server, Token, User, users_with_roles
 
 router = APIRouter()
+_MOST_NAMES = 8
+"""Names of a list that the audit log tells on its page."""
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 ROWS_AT_ONCE = 500
 
 
@@ -170,17 +174,16 @@ def revoke(request: Request, token_id: Id, person: Administrator, form: Posted) 
 
 def pairs(find: str, server_id: int) -> sa.Select[Any]:
     """Each person beside each server on which they hold a role."""
+    # Pairs are told apart by their numbers, which takes half the time of their names.
+    held = sa.select(users_with_roles.c.user_id, Role.server_id).join(Role, Role.id == users_with_roles.c.role_id)
+    held = (held.where(Role.server_id == server_id) if server_id else held).distinct().subquery()
     select = (
         sa.select(User.id.label("user_id"), User.username, Server.id.label("server_id"), Server.name.label("server"))
-        .join(users_with_roles, users_with_roles.c.user_id == User.id)
-        .join(Role, Role.id == users_with_roles.c.role_id)
-        .join(Server, Server.id == Role.server_id)
-        .distinct()
+        .join(held, held.c.user_id == User.id)
+        .join(Server, Server.id == held.c.server_id)
         .order_by(User.username, Server.name)
     )
-    if find:
-        select = select.where(User.username.icontains(find, autoescape=True))
-    return select.where(Server.id == server_id) if server_id else select
+    return select.where(User.username.icontains(find, autoescape=True)) if find else select
 
 
 def facts_of(session: Session, rows: Any) -> list[dict[str, Any]]:
@@ -220,19 +223,30 @@ def facts_of(session: Session, rows: Any) -> list[dict[str, Any]]:
 
 
 def _changes(record: AuditRecord) -> list[tuple[str, str, str]]:
-    """What a record says, field by field: what it was, and what it is."""
+    """What differs, field by field: what it was, and what it is; of lists, what went and what came."""
     before, after = record.before or {}, record.after or {}
-    return [(name, _text(before.get(name)), _text(after.get(name))) for name in sorted({*before, *after})]
+    told = []
+    for name in sorted({*before, *after}):
+        was, now = before.get(name), after.get(name)
+        if name in before and name in after and was == now:
+            continue
+        if isinstance(was, list) and isinstance(now, list):
+            was, now = [each for each in was if each not in now], [each for each in now if each not in was]
+        told.append((name, _text(was), _text(now)))
+    return told
 
 
-def _text(value: Any, most: int = 300) -> str:
-    if value is None or value == "":
+def _text(value: Any, most: int = 160) -> str:
+    if value is None or value in ("", []):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        value = ", ".join(str(each) for each in value) or "none"
+        text = ", ".join(str(each) for each in value[:_MOST_NAMES])
+        return text if len(value) <= _MOST_NAMES else f"{text} and {len(value) - _MOST_NAMES:,} more"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if _MOMENT.fullmatch(text):
+        return moment(dt.datetime.fromisoformat(text))
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 

@@ -9,7 +9,6 @@ from flowauth.errors import NotAllowed, NotThere, Refused
 from flowauth.pages.forms import secret
 from flowauth.pages.render import page, then
 from flowauth.pages.signing_in import go_on
-from flowauth.pages.users import confirm
 from flowauth.throttle import address_of
 
 router = APIRouter()
@@ -28,7 +27,7 @@ def there_and_back(request: Request) -> Response:
 @router.post("/account/provider/link")
 def link(request: Request, person: SignedIn, form: Posted) -> Response:
     """Lead somebody who is signed in to the provider, by their password, to be linked to who they are there."""
-    confirm(request, person, secret(form, "link_password"))
+    access.confirm(request, person, secret(form, "link_password"), "link_password")
     return _lead(request, "link", person)
 
 
@@ -41,7 +40,7 @@ def confirm_there(request: Request, person: SignedIn, form: Posted) -> Response:
 @router.post("/account/provider/unlink")
 def unlink(request: Request, person: SignedIn, form: Posted) -> Response:
     """Take the link to the provider away, by one's password."""
-    confirm(request, person, secret(form, "link_password"))
+    access.confirm(request, person, secret(form, "link_password"), "link_password")
     with request.app.state.database.write() as session:
         user = people.find(session, person.user.id)
         provider.unlink(session, user.username, user, but=person.sign_in.id)
@@ -99,5 +98,7 @@ def _taken(request: Request, identity: provider.Identity) -> Response:
             provider.link(session, person, identity)
         else:
             provider.confirm(session, person, identity)
+        renewed = sign_in.rotate(session, person)
+    access.keep_cookie(request, renewed)
     said = "Your account is linked." if identity.purpose == "link" else "You have confirmed that it is you."
     return then(request, "/account", said)

@@ -26,7 +26,9 @@ def key_set(request: Request) -> JSONResponse:
 def revocation_list(request: Request, server_name: str) -> Response:
     """The signed revocation list of a server."""
     with request.app.state.database.read() as session:
-        server = session.scalar(sa.select(Server).where(Server.name == server_name))
+        named = sa.select(Server).where(Server.name == server_name)
+        # PostgreSQL takes no NUL in a text; no name has what cannot be printed.
+        server = session.scalar(named) if server_name.isprintable() else None
         if server is None:
             raise NotThere("There is no such server.")
         signed = revocations.signed_list(session, request.app.state.vault, server)

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlencode
 
 import jinja2
 from fastapi import Request
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from flowauth import access, sign_in
@@ -69,6 +70,8 @@ def then(request: Request, path: str, said: str | None = None) -> RedirectRespon
 
 def refusal(request: Request, refused: Refused) -> Response:
     """Answer what was refused: with the page that mends it where there is one, else with a page that says why."""
+    if isinstance(refused, access.ChooseFirst):
+        return RedirectResponse("/choose-password", 303)
     if isinstance(refused, access.SetUpFirst):
         return RedirectResponse("/set-up-two-factor", 303)
     if isinstance(refused, NotSignedIn) and request.url.path != "/sign-in":
@@ -127,6 +130,11 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what if number == 1 else plural}"
 
 
+def breaking(name: str) -> Markup:
+    """A name that may be broken after its underscores, where a line is too short for it."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def local(when: dt.datetime | None) -> str:
     """A moment as a field of a form holds it."""
     return "" if when is None else f"{when.astimezone(dt.UTC):%Y-%m-%dT%H:%M}"
@@ -171,4 +179,4 @@ _environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"moment": moment, "life": life, "local": local, "counted": counted}
+_environment.filters |= {"moment": moment, "life": life, "local": local, "counted": counted, "breaking": breaking}

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,46 +15,14 @@ from flowauth import roles, servers
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import NotThere, Refused
 from flowauth.limits import Limits
-from flowauth.pages import forms
-from flowauth.pages.abilities import SIMPLE, abilities
+from flowauth.pages import forms, scope_tree
+from flowauth.pages.abilities import abilities
 from flowauth.pages.lists import asked, listed, wanted
 from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
 from flowauth.pages.users import ended
-from flowauth.tables import Role, Scope, Server, User, scopes_in_role, users_with_roles
+from flowauth.tables import Role, Server, User, scopes_in_role, users_with_roles
 
 router = APIRouter()
-MOST_SCOPES = 700
-"""Scopes that a page shows at once; of a server that offers more, one unit is shown at a time."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """One scope as a box to tick."""
-
-    id: int
-    name: str
-    ticked: bool
-    enabled: bool
-
-
-@dataclass
-class Branch:
-    """Part of the tree of scopes: its boxes, and the branches below it."""
-
-    path: str
-    name: str
-    boxes: list[Box] = field(default_factory=list)
-    branches: "dict[str, Branch]" = field(default_factory=dict)
-
-    @property
-    def all(self) -> int:
-        """How many scopes there are in it."""
-        return len(self.boxes) + sum(branch.all for branch in self.branches.values())
-
-    @property
-    def ticked(self) -> int:
-        """How many of them are ticked."""
-        return sum(box.ticked for box in self.boxes) + sum(branch.ticked for branch in self.branches.values())
 
 
 @router.get("/manage/roles")
@@ -97,8 +65,8 @@ def add_role(request: Request, person: Administrator, form: Posted) -> Response:
     server_id = asked(request, "server", 0)
     with request.app.state.database.read() as session:
         server = servers.find(session, server_id)
-        chosen = _chosen(request, session, server, frozenset(), form)
-        if forms.text(form, "mark"):
+        chosen = scope_tree.chosen(scope_tree.scopes_of(session, server), frozenset(), form)
+        if scope_tree.turned(form):
             return _form(request, session, server, None, chosen, form=form)
     try:
         limits = forms.limits(form)
@@ -127,8 +95,9 @@ def change_role(request: Request, role_id: Id, person: Administrator, form: Post
     database, back = request.app.state.database, f"/manage/roles/{role_id}"
     with database.read() as session:
         role = _role(session, role_id)
-        chosen = _chosen(request, session, role.server, _held(session, role_id), form)
-        if forms.text(form, "mark"):
+        scopes = scope_tree.scopes_of(session, role.server)
+        chosen = scope_tree.chosen(scopes, _held(session, role_id), form)
+        if scope_tree.turned(form):
             return _form(request, session, role.server, role, chosen, form=form)
     try:
         limits = forms.limits(form)
@@ -210,23 +179,6 @@ def delete_role(request: Request, role_id: Id, person: Administrator, form: Post
     return then(request, "/manage/roles", f"The role '{name}' is deleted.")
 
 
-def tree(scopes: Sequence[Scope], chosen: frozenset[int]) -> tuple[list[Box], list[Branch]]:
-    """Order scopes: those without a unit, then unit by unit, kind by kind."""
-    simple: list[Box] = []
-    units: dict[str, Branch] = {}
-    for scope in scopes:
-        parts = scope.name.split(":", 2)
-        if len(parts) < 3:
-            simple.append(Box(scope.id, scope.name, scope.id in chosen, scope.enabled))
-            continue
-        unit, top, kind = parts
-        box = Box(scope.id, kind, scope.id in chosen, scope.enabled)
-        branch = units.setdefault(unit, Branch(unit, unit))
-        # The kind itself comes first: nothing below it counts without.
-        branch.branches.setdefault(top, Branch(f"{unit}:{top}", top)).boxes.insert(0 if kind == top else 10**6, box)
-    return simple, [units[name] for name in sorted(units, key=lambda name: (name == "nonspatial", name))]
-
-
 def _counts(session: Session, table: sa.Table, numbers: Sequence[int]) -> dict[int, int]:
     """How many scopes or members each of some roles has; roles without any are left out."""
     number = sa.select(table.c.role_id, sa.func.count()).where(table.c.role_id.in_(numbers))
@@ -256,37 +208,6 @@ def _version(role: Role, held: frozenset[int]) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
-def _shown(request: Request, scopes: Sequence[Scope]) -> tuple[list[Scope], str, str]:
-    """Give the scopes that a page shows, what was searched for, and the unit that it is narrowed to."""
-    find = wanted(request)
-    unit = request.query_params.get("unit", "")
-    if not unit and not find and len(scopes) > MOST_SCOPES:
-        unit = min((scope.name.split(":")[0] for scope in scopes if ":" in scope.name), default="")
-    words = find.lower().split()
-    shown = [
-        scope
-        for scope in scopes
-        if all(word in scope.name.lower() for word in words)
-        and (not unit or scope.name.startswith(f"{unit}:") or (":" not in scope.name and not find))
-    ]
-    return shown[:MOST_SCOPES], find, unit
-
-
-def _chosen(request: Request, session: Session, server: Server, held: frozenset[int], form: FormData) -> frozenset[int]:
-    """The scopes that a role is to have: those ticked, and those that it has and the form did not show."""
-    shown, _, _ = _shown(request, _scopes(session, server))
-    numbers = frozenset(scope.id for scope in shown)
-    chosen = (held - numbers) | (forms.numbers(form, "s") & numbers)
-    if mark := forms.text(form, "mark"):
-        branch = frozenset(scope.id for scope in shown if scope.name.startswith(f"{mark}:"))
-        chosen = chosen - branch if branch <= chosen else chosen | branch
-    return chosen
-
-
-def _scopes(session: Session, server: Server) -> Sequence[Scope]:
-    return session.scalars(sa.select(Scope).where(Scope.server_id == server.id).order_by(Scope.name)).all()
-
-
 def _form(
     request: Request,
     session: Session,
@@ -297,12 +218,10 @@ def _form(
     form: FormData | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    scopes = _scopes(session, server)
-    shown, find, unit = _shown(request, scopes)
-    simple, branches = tree(shown, chosen)
+    scopes = scope_tree.scopes_of(session, server)
     held = _held(session, role.id) if role is not None else frozenset()
     typed: dict[str, Any] | None = forms.kept(form) if form is not None else None
-    units = sorted({scope.name.split(":")[0] for scope in scopes if scope.name.count(":") >= 2})
+    off = {scope.id: "(switched off)" for scope in scopes if not scope.enabled}
     number = sa.select(sa.func.count()).where(users_with_roles.c.role_id == (role.id if role else 0))
     return page(
         request,
@@ -310,21 +229,13 @@ def _form(
         refused.status if refused else 200,
         server=server,
         role=role,
-        simple=simple,
-        words=SIMPLE,
-        branches=branches,
-        chosen=len(chosen),
-        shown=len(shown),
-        total=len(scopes),
-        units=units if len(scopes) > MOST_SCOPES else [],
-        unit=unit,
-        find=find,
-        version=_version(role, held) if role is not None else "",
+        **scope_tree.shown(request, scopes, chosen, off, form),
+        # A form that is shown anew is still about what it was opened with.
+        as_opened=forms.text(form, "version") if form is not None else _version(role, held) if role is not None else "",
         can=abilities((s.name for s in scopes if s.id in chosen and s.enabled), (s.name for s in scopes if s.enabled)),
         members=session.scalar(number) or 0,
         changed=chosen != held,
         typed=typed,
-        open=bool(find or unit or len(branches) == 1),
         refused=refused,
     )
 

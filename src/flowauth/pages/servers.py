@@ -175,7 +175,8 @@ def _show(
     request: Request, session: Session, server_id: int, form: FormData | None = None, refused: Refused | None = None
 ) -> Response:
     server = servers.find(session, server_id)
-    scopes = session.scalar(sa.select(sa.func.count()).where(Scope.server_id == server.id)) or 0
+    number = sa.select(sa.func.count(), sa.func.count().filter(sa.not_(Scope.enabled)))
+    scopes, off = session.execute(number.where(Scope.server_id == server.id)).one()
     select: sa.Select[Any] = sa.select(Role).where(Role.server_id == server.id).order_by(Role.name)
     return page(
         request,
@@ -183,6 +184,7 @@ def _show(
         refused.status if refused else 200,
         server=server,
         scopes=scopes,
+        off=off,
         roles=listed(session, request, select),
         typed=forms.kept(form) if form is not None else None,
         refused=refused,

@@ -112,7 +112,7 @@ def go_on(request: Request, cookie: str, begun: SignIn, onward: str) -> Response
     """Give the cookie of a sign-in that has begun, and go on: to the code, where one is wanted."""
     settings = request.app.state.settings
     response = then(request, onward if begun.complete else f"/sign-in/code?{urlencode({'next': onward})}")
-    access.keep_cookie(response, settings, cookie)
+    access.keep_cookie(request, cookie)
     if begun.complete:
         sign_in.remember_device(response, settings, begun.user, access.device_cookie(request))
     return response

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from flowauth import keys
-from flowauth.access import Administrator, Posted
+from flowauth import access, keys
+from flowauth.access import Administrator, KeyId, Posted
 from flowauth.errors import NotThere, Refused
 from flowauth.pages import forms
 from flowauth.pages.lists import listed
 from flowauth.pages.render import Unconfirmed, confirmation, moment, page, then, weigh
-from flowauth.pages.users import confirm, ended
+from flowauth.pages.users import ended
 from flowauth.tables import SigningKey, Token
 
 router = APIRouter()
@@ -36,7 +36,7 @@ def all_public_keys(request: Request, person: Administrator) -> Response:
 
 
 @router.get("/manage/keys/{kid}.pem")
-def public_key(request: Request, kid: str, person: Administrator) -> Response:
+def public_key(request: Request, kid: KeyId, person: Administrator) -> Response:
     """Give one public key."""
     with request.app.state.database.read() as session:
         key = session.get(SigningKey, kid)
@@ -53,13 +53,14 @@ def announce(request: Request, person: Administrator, form: Posted) -> Response:
         signs_from = now if forms.text(form, "when") == "now" else forms.when(form, "signs_from")
         if signs_from is None or signs_from < now - dt.timedelta(minutes=5):
             raise Refused("Choose the moment from which the key is to sign; it lies in the future.", "signs_from")
+        losses = []
+        if forms.text(form, "when") == "now":
+            losses.append("A FlowAPI refuses new tokens until it has fetched the new key.")
+        weigh(form, "Sign with a new key at once?", losses, "Sign with a new key", "/manage/keys")
         state = request.app.state
+        made = keys.make(state.vault)
         with state.database.write() as session:
-            key = keys.announce(session, state.vault, person.user.username, max(signs_from, now))
-            losses = []
-            if forms.text(form, "when") == "now":
-                losses.append("A FlowAPI refuses new tokens until it has fetched the new key.")
-            weigh(form, "Sign with a new key at once?", losses, "Sign with a new key", "/manage/keys")
+            key = keys.announce(session, made, person.user.username, max(signs_from, now))
     except Unconfirmed as asked:
         return confirmation(request, form, asked)
     except Refused as refused:
@@ -69,11 +70,11 @@ def announce(request: Request, person: Administrator, form: Posted) -> Response:
 
 
 @router.post("/manage/keys/{kid}/withdraw")
-def withdraw(request: Request, kid: str, person: Administrator, form: Posted) -> Response:
+def withdraw(request: Request, kid: KeyId, person: Administrator, form: Posted) -> Response:
     """Believe a key no more, by one's own password."""
     try:
         if forms.text(form, "confirmed"):
-            confirm(request, person, forms.secret(form, "your_password"))
+            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
         with request.app.state.database.write() as session:
             gone = keys.withdraw(session, person.user.username, kid)
             losses = ["FlowAPIs that fetch the key set believe nothing more that this key has signed."]

@@ -7,27 +7,26 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from flowauth import access, people, sign_in, two_factor
-from flowauth.access import Posted, SignedInAtLeast
+from flowauth.access import MaySetUp, Posted
 from flowauth.errors import Refused
 from flowauth.pages.forms import secret, text, ticked
 from flowauth.pages.render import page, then
-from flowauth.pages.users import confirm
 from flowauth.sign_in import Person
 
 router = APIRouter()
 
 
 @router.get("/set-up-two-factor")
-def propose(request: Request, person: SignedInAtLeast) -> Response:
+def propose(request: Request, person: MaySetUp) -> Response:
     """Propose a secret and backup codes; nothing is stored yet."""
     state = request.app.state
     if people.has_two_factor(person.user):
         return then(request, "/account", "Two-factor authentication is on already.")
-    return _form(request, person, two_factor.propose(state.vault, state.settings, person.user))
+    return form_of(request, person, two_factor.propose(state.vault, state.settings, person.user))
 
 
 @router.post("/set-up-two-factor")
-def enable(request: Request, person: SignedInAtLeast, form: Posted) -> Response:
+def enable(request: Request, person: MaySetUp, form: Posted) -> Response:
     """Switch two-factor on with a first code."""
     state = request.app.state
     shown = two_factor.proposed(state.vault, state.settings, person.user, text(form, "signed"))
@@ -35,19 +34,27 @@ def enable(request: Request, person: SignedInAtLeast, form: Posted) -> Response:
         if not ticked(form, "saved"):
             raise Refused("Keep your backup codes first, and say here that you have.", "saved")
         if not sign_in.is_fresh(person):
-            confirm(request, person, secret(form, "your_password"))
+            access.confirm(request, person, secret(form, "your_password"), "your_password")
         with state.database.write() as session:
             user = people.find(session, person.user.id)
             two_factor.enable(session, state.vault, state.settings, user, shown.signed, text(form, "code"))
-            cookie, _ = sign_in.rotate(session, person)
+            cookie = sign_in.rotate(session, person)
     except Refused as refused:
-        return _form(request, person, shown, refused)
-    response = then(request, "/account", "Two-factor authentication is on.")
-    access.keep_cookie(response, state.settings, cookie)
-    return response
+        return form_of(request, person, shown, refused)
+    access.keep_cookie(request, cookie)
+    said = (
+        "Your new device counts; the old one works no more." if shown.replaces else "Two-factor authentication is on."
+    )
+    return then(request, "/account", said)
 
 
-def _form(request: Request, person: Person, shown: two_factor.Proposal, refused: Refused | None = None) -> Response:
+def form_of(
+    request: Request,
+    person: Person,
+    shown: two_factor.Proposal,
+    refused: Refused | None = None,
+) -> Response:
+    """Show a proposed second factor."""
     return page(
         request,
         "set_up_two_factor.html",
@@ -56,6 +63,7 @@ def _form(request: Request, person: Person, shown: two_factor.Proposal, refused:
         typed=" ".join(shown.secret[at : at + 4] for at in range(0, len(shown.secret), 4)),
         picture=_picture(shown.provisioning_url),
         needed=person.set_up_needed,
+        replaces=shown.replaces is not None,
         confirm=not sign_in.is_fresh(person),
         refused=refused,
     )

@@ -9,15 +9,13 @@ from sqlalchemy.orm import Session, joinedload
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from flowauth import audit, people, sign_in
+from flowauth import access, audit, passwords, people
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms
 from flowauth.pages.lists import listed, wanted
 from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
-from flowauth.sign_in import Person
 from flowauth.tables import Role, Server, Token, TwoFactor, User, users_with_roles
-from flowauth.throttle import address_of
 
 router = APIRouter()
 MOST_ROLES = 150
@@ -47,16 +45,18 @@ def ask_for_user(request: Request, person: Administrator) -> Response:
 @router.post("/manage/users/new")
 def add_user(request: Request, person: Administrator, form: Posted) -> Response:
     """Add a person."""
+    generated = passwords.generated() if forms.ticked(form, "generate") else None
     try:
         is_admin = forms.ticked(form, "is_admin")
         if is_admin:
-            confirm(request, person, forms.secret(form, "your_password"))
+            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
         with request.app.state.database.write() as session:
             user = people.create(
                 session,
                 person.user.username,
                 forms.text(form, "username"),
-                forms.secret(form, "password"),
+                generated or forms.secret(form, "password"),
+                generated=generated is not None,
                 is_admin=is_admin,
                 require_two_factor=forms.ticked(form, "require_two_factor"),
                 roles=forms.numbers(form, "roles"),
@@ -64,6 +64,8 @@ def add_user(request: Request, person: Administrator, form: Posted) -> Response:
     except Refused as refused:
         with request.app.state.database.read() as session:
             return _form(request, session, None, form, refused)
+    if generated is not None:
+        return page(request, "first_password.html", user=user, password=generated, new=True)
     return then(request, f"/manage/users/{user.id}", f"The user '{user.username}' is there.")
 
 
@@ -82,7 +84,7 @@ def change_user(request: Request, user_id: Id, person: Administrator, form: Post
         with database.read() as session:
             promoted = forms.ticked(form, "is_admin") and not people.find(session, user_id).is_admin
         if promoted:
-            confirm(request, person, forms.secret(form, "your_password"))
+            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
         with database.write() as session:
             user = people.find(session, user_id)
             held = frozenset(role.id for role in user.roles)
@@ -117,15 +119,21 @@ def change_user(request: Request, user_id: Id, person: Administrator, form: Post
 
 @router.post("/manage/users/{user_id}/password")
 def set_password(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
-    """Give somebody another password, and sign them out everywhere."""
+    """Give somebody another password, and sign them out everywhere; an administrator's, by one's own password."""
     database = request.app.state.database
+    generated = passwords.generated() if forms.ticked(form, "generate") else None
     try:
+        if _administers(request, user_id):
+            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
         with database.write() as session:
             user = people.find(session, user_id)
-            people.change(session, person.user.username, user, password=forms.secret(form, "password"))
+            given = generated or forms.secret(form, "password")
+            people.change(session, person.user.username, user, password=given, generated=generated is not None)
     except Refused as refused:
         with database.read() as session:
             return _form(request, session, people.find(session, user_id), None, refused)
+    if generated is not None:
+        return page(request, "first_password.html", user=user, password=generated, new=False)
     return then(request, f"/manage/users/{user_id}", f"'{user.username}' has the new password, and is signed out.")
 
 
@@ -141,19 +149,27 @@ def sign_out(request: Request, user_id: Id, person: Administrator, form: Posted)
 
 @router.post("/manage/users/{user_id}/reset-two-factor")
 def reset_two_factor(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
-    """Take somebody's second factor away, as when the phone is lost."""
+    """Take somebody's second factor away, as when the phone is lost; an administrator's, by one's own password."""
     try:
+        guarded = _administers(request, user_id)
+        if guarded and forms.text(form, "confirmed"):
+            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
         with request.app.state.database.write() as session:
             user = people.find(session, user_id)
+            if user_id == person.user.id:
+                people.not_ones_own_factor()
             losses = [
                 f"The authenticator app and the backup codes of '{user.username}' work no more.",
                 f"'{user.username}' is signed out everywhere, and sets two-factor up anew.",
             ]
             people.change(session, person.user.username, user, reset_two_factor=True)
             title = f"Reset two-factor of '{user.username}'?"
-            weigh(form, title, losses, "Reset two-factor", f"/manage/users/{user_id}")
+            weigh(form, title, losses, "Reset two-factor", f"/manage/users/{user_id}", password=guarded)
     except Unconfirmed as asked:
         return confirmation(request, form, asked)
+    except Refused as refused:
+        with request.app.state.database.read() as session:
+            return _form(request, session, people.find(session, user_id), None, refused)
     return then(request, f"/manage/users/{user_id}", f"Two-factor of '{user.username}' is reset.")
 
 
@@ -189,15 +205,9 @@ def ended(number: int) -> list[str]:
     return [f"{counted(number, 'live token')} {'ends' if number == 1 else 'end'} at once."] if number else []
 
 
-def confirm(request: Request, person: Person, password: str) -> None:
-    """Ask for one's own password again, in a transaction of its own, so that a wrong one is counted."""
-    state = request.app.state
-    try:
-        with state.database.write() as session:
-            sign_in.confirm(session, state.settings, person, password, address_of(request, state.settings))
-    except Refused as refused:
-        refused.field = "your_password"
-        raise
+def _administers(request: Request, user_id: int) -> bool:
+    with request.app.state.database.read() as session:
+        return people.find(session, user_id).is_admin
 
 
 def _form(
@@ -237,6 +247,8 @@ def _form(
         shown=",".join(str(number) for number in found),
         total=total,
         find=find,
+        now=dt.datetime.now(dt.UTC),
+        until_changed=people.UNTIL_CHANGED,
         two_factor=user is not None and people.has_two_factor(user),
         required=user is not None and people.needs_two_factor(user, everybody),
         refused=refused,

@@ -52,6 +52,10 @@ for (const input of document.querySelectorAll("[data-judge]")) {
 // In the tree, the buttons «All» become boxes that show when only some of a branch are ticked.
 for (const tree of document.querySelectorAll("[data-tree]")) {
   tree.classList.add("live");
+  // A long name is broken after an underscore.
+  for (const text of [...tree.querySelectorAll("label")].map((label) => label.childNodes[1])) {
+    text?.replaceWith(...text.data.split(/(?<=_)/).flatMap((part) => [document.createElement("wbr"), part]).slice(1));
+  }
   const branches = [...tree.querySelectorAll(".branch")].map((branch) => {
     const button = branch.querySelector(":scope > button");
     const box = document.createElement("input");
@@ -66,7 +70,12 @@ for (const tree of document.querySelectorAll("[data-tree]")) {
     });
     return { box, boxes, count };
   });
+  const all = [...tree.querySelectorAll("input[name=s]")];
+  const total = tree.querySelector(":scope > .hint");
+  const now = () => all.filter((each) => each.checked).length;
+  const unseen = parseInt(total.textContent.replaceAll(",", "")) - now();
   const show = () => {
+    total.textContent = total.textContent.replace(/^[\d,]+/, (unseen + now()).toLocaleString("en-GB"));
     for (const { box, boxes, count } of branches) {
       const ticked = boxes.filter((each) => each.checked).length;
       box.checked = ticked === boxes.length;
@@ -111,6 +120,17 @@ for (const field of document.querySelectorAll(".when-admin")) {
   const admin = document.getElementById("is_admin");
   const show = () => (field.hidden = !admin.checked);
   admin.addEventListener("change", show);
+  show();
+}
+
+// A password that FlowAuth makes is not typed.
+for (const field of document.querySelectorAll(".when-typed")) {
+  const generate = document.getElementById("generate");
+  const show = () => {
+    field.hidden = generate.checked;
+    field.querySelector("input").required = !generate.checked;
+  };
+  generate.addEventListener("change", show);
   show();
 }
 

@@ -10,30 +10,25 @@ from pathlib import Path
 import httpx
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed.")
+pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed.")
 
-from tests.engines.absent import absent  # noqa: E402
-from tests.flowauth.conftest import PASSWORD  # noqa: E402
+from axe_playwright_python.sync_playwright import Axe
+from tests.flowauth.conftest import PASSWORD
 
-CHROMIUM = Path("/usr/bin/chromium")
+PICTURES = os.environ.get("FLOWAUTH_PICTURES")
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+DARK = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 WIDTHS = {"wide": (1280, 900), "narrow": (390, 844)}
-_FLAGS = ["--no-sandbox", "--headless=new", "--disable-gpu", "--disable-background-networking"]
-_FLAGS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """The browser of the machine; none is downloaded."""
-    if not CHROMIUM.exists():
-        absent("There is no /usr/bin/chromium.")
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=str(CHROMIUM), args=_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
-def url(settings):
+def around():
+    """What else a FlowAuth's environment says; a file of tests may say more, with {address} where it listens."""
+    return {}
+
+
+@pytest.fixture
+def url(settings, around):
     """The address of a FlowAuth that runs as a process of its own, on the database of the test."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -46,6 +41,7 @@ def url(settings):
         "SECRET_KEY": settings.secret_key.get_secret_value(),
         "DB_URI": settings.db_uri,
     }
+    environment |= {name: value.format(address=f"http://127.0.0.1:{port}") for name, value in around.items()}
     serve = (
         "import uvicorn; from flowauth.app import create_app; from flowauth.settings import Settings; "
         f"uvicorn.run(create_app(Settings()), host='127.0.0.1', port={port}, log_level='warning')"
@@ -74,7 +70,11 @@ def browse(chromium, url):
     def open_one(width="wide", javascript=True):
         size = WIDTHS[width]
         context = chromium.new_context(
-            viewport={"width": size[0], "height": size[1]}, base_url=url, java_script_enabled=javascript
+            viewport={"width": size[0], "height": size[1]},
+            base_url=url,
+            java_script_enabled=javascript,
+            # A colour on its way to another is neither.
+            reduced_motion="reduce",
         )
         contexts.append(context)
         context.set_default_timeout(6000)
@@ -83,6 +83,44 @@ def browse(chromium, url):
     yield open_one
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def looked_at():
+    """Look at a page, wide and narrow, light and dark: `looked_at(page, "users")`.
+
+    A picture is taken of each where FLOWAUTH_PICTURES names a folder, and axe looks for what keeps people out. What is
+    wrong on any page is told at the end, of all pages together.
+    """
+    wrong = []
+
+    def axe(page, called, rules, least):
+        found = Axe().run(page, options=rules)
+        assert len(found.response["passes"]) >= least, "axe has not looked"
+        if found.violations_count:
+            wrong.append(f"{called}: {found.generate_report()}")
+
+    def picture(page, called):
+        if PICTURES:
+            Path(PICTURES).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=f"{PICTURES}/{called}.png", full_page=True)
+
+    def look(page, name):
+        for width in ("narrow", "wide"):
+            page.set_viewport_size(dict(zip(("width", "height"), WIDTHS[width], strict=True)))
+            picture(page, f"{name}-{width}")
+            over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if over > 0:
+                wrong.append(f"{name} is {over} pixels wider than a {width} screen")
+            axe(page, f"{name}, {width}", RULES, 15)
+        # What differs in the dark is colours alone.
+        page.emulate_media(color_scheme="dark")
+        picture(page, f"{name}-dark")
+        axe(page, f"{name}, dark", DARK, 1)
+        page.emulate_media(color_scheme="light")
+
+    yield look
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from playwright.sync_api import expect
 from tests.flowauth.conftest import PASSWORD, SCOPES, document
 
-from flowauth import people
+from flowauth import people, servers
+from flowauth.limits import Limits
 from flowauth.tables import Role, Server, Token, User
 from flowkit_jwt_generator.keys import load_private_key
 
@@ -224,7 +225,101 @@ def test_people_make_new_backup_codes_and_switch_two_factor_off(browse, sign_in,
     expect(page.get_by_text("Two-factor authentication is off.")).to_be_visible()
 
 
+@scripted
+def test_people_change_their_device_where_two_factor_is_required(browse, sign_in, database, analyst, javascript):
+    """By password and a code; the old device counts until the new one is confirmed, and not after."""
+    with database.write() as session:
+        people.change(session, "tests", session.get_one(User, analyst.id), require_two_factor=True)
+    page = browse(javascript=javascript)
+    sign_in(page, "ann")
+    secret, codes = set_up(page)
+    page.goto("/account")
+    expect(page.get_by_text("you can change the device, but not switch it off")).to_be_visible()
+
+    def change(code):
+        page.goto("/account")
+        page.locator("summary", has_text="Change the device").click()
+        page.locator("#change_password").fill(PASSWORD)
+        page.locator("#change_code").fill(code)
+        press(page, "Go on")
+
+    change("000000")
+    expect(page.locator("#change_code-error")).to_be_visible()
+    change(codes[0])
+    expect(page.get_by_role("heading", name="Change the device")).to_be_visible()
+    new = page.locator("#secret").inner_text().replace(" ", "")
+    assert new != secret
+    # Whoever leaves here has lost nothing: a code of the present device still begins anew.
+    change(codes[1])
+    new = page.locator("#secret").inner_text().replace(" ", "")
+    page.get_by_label("I have kept the backup codes").check()
+    page.get_by_label("Six digits").fill("000000")
+    press(page, "Take the new device")
+    expect(page.locator("#code-error")).to_be_visible()
+    assert page.locator("#secret").inner_text().replace(" ", "") == new
+    fresh = page.locator("#backup-codes code").all_inner_texts()
+    page.get_by_label("I have kept the backup codes").check()
+    page.get_by_label("Six digits").fill(pyotp.TOTP(new).now())
+    press(page, "Take the new device")
+    expect(page.get_by_text("Your new device counts; the old one works no more.")).to_be_visible()
+    press(page, "Sign out")
+    sign_in(page, "ann")
+    for code in (pyotp.TOTP(secret).now(), codes[2]):
+        page.get_by_label("Code").fill(code)
+        press(page, "Go on")
+        expect(page.locator("#code-error")).to_be_visible()
+    page.get_by_label("Code").fill(fresh[0])
+    press(page, "Go on")
+    expect(page.get_by_role("heading", name="My servers")).to_be_visible()
+
+
 # Users
+
+
+@scripted
+def test_a_first_password_is_made_shown_once_and_changed_before_anything_else(
+    browse, sign_in, database, administrator, javascript
+):
+    """FlowAuth makes it; who gets it signs in, sees no page but the one to choose another, and then goes on."""
+    page = browse(javascript=javascript)
+    sign_in(page, "ada")
+    page.goto("/manage/users/new")
+    page.get_by_label("Name", exact=True).fill("ben")
+    page.get_by_label("Let FlowAuth make the password").check()
+    press(page, "Add the user")
+    given = page.locator("#first-password").inner_text()
+    page.get_by_role("link", name="I have passed it on").click()
+    expect(page.get_by_text("First password until")).to_be_visible()
+    assert given not in page.content()
+    press(page, "Sign out", exact=True)
+    sign_in(page, "ben", given)
+    for path in ("/my/servers", "/account", "/set-up-two-factor", "/"):
+        page.goto(path)
+        expect(page.get_by_role("heading", name="Choose your password")).to_be_visible()
+
+    def choose(new):
+        page.get_by_label("The password that you were given").fill(given)
+        page.get_by_label("New password", exact=True).fill(new)
+        page.get_by_label("New password again").fill(new)
+        press(page, "Take the new password")
+
+    choose(given)
+    expect(page.locator("#password-error")).to_contain_text("another password than the one that you were given")
+    choose(OTHER)
+    expect(page.get_by_role("heading", name="My servers")).to_be_visible()
+    press(page, "Sign out")
+    sign_in(page, "ben", given)
+    expect(page.get_by_role("alert")).to_contain_text("not right")
+    sign_in(page, "ben", OTHER)
+    expect(page.get_by_role("heading", name="My servers")).to_be_visible()
+    press(page, "Sign out")
+    sign_in(page, "ada")
+    page.get_by_role("link", name="Users").click()
+    page.get_by_role("link", name="ben").click()
+    page.get_by_text("Give a new password").click()
+    page.get_by_label("Let FlowAuth make the password").check()
+    press(page, "Set the password")
+    assert page.locator("#first-password").inner_text() != given
 
 
 @scripted
@@ -391,6 +486,30 @@ def test_searching_scopes_keeps_those_that_are_not_shown(browse, sign_in, databa
     assert held == {"get_result", "admin2:flows:flows", "nonspatial:calendar_activity:calendar_activity"}
 
 
+@scripted
+def test_what_is_ticked_is_kept_from_unit_to_unit(browse, sign_in, database, administrator, javascript):
+    """Of a server with more scopes than fit a page one unit is shown; going to another loses neither ticks nor name."""
+    kinds = [f"kind_{n}" for n in range(120)]
+    scopes = ["run", *(f"admin{unit}:{kind}:{kind}" for unit in range(7) for kind in kinds)]
+    with database.write() as session:
+        server = servers.create(session, "ada", servers.read_document(document("LARGE", scopes)), Limits(None, 60))
+    page = browse(javascript=javascript)
+    sign_in(page, "ada")
+    page.goto(f"/manage/roles/new?server={server.id}")
+    page.get_by_label("Name", exact=True).fill("large")
+    page.get_by_label("run run queries").check()
+    page.get_by_label("kind_5", exact=True).check()
+    press(page, "admin3", exact=True)
+    page.get_by_label("kind_7", exact=True).check()
+    press(page, "admin6", exact=True)
+    with page.expect_navigation():
+        page.get_by_label("Name", exact=True).press("Enter")
+    expect(page.get_by_text("The role 'large' is there")).to_be_visible()
+    with database.read() as session:
+        held = {scope.name for scope in session.scalar(sa.select(Role).where(Role.name == "large")).scopes}
+    assert held == {"run", "admin0:kind_5:kind_5", "admin3:kind_7:kind_7"}
+
+
 def test_taking_scopes_away_names_the_tokens_that_end(browse, sign_in, administrator, analyst, tokened):
     """A role that gives less ends tokens; the page says how many before it does."""
     page = browse()
@@ -449,6 +568,49 @@ def test_servers_come_by_their_document_and_follow_a_changed_one(
     expect(page.locator(".losses")).to_contain_text("1 role and who holds them are lost: runner.")
     press(page, "Delete 'TEST_SERVER'")
     assert page.get_by_role("link", name="TEST_SERVER").count() == 0
+
+
+@scripted
+def test_scopes_of_a_server_are_switched_off_and_on(
+    browse, sign_in, database, administrator, analyst, tokened, javascript
+):
+    """Before scopes are switched off the page names the roles that lose them and the tokens that end."""
+    page = browse(javascript=javascript)
+    sign_in(page, "ada")
+    page.goto("/manage/servers/1")
+    page.get_by_role("link", name="Scopes", exact=True).click()
+    expect(page.get_by_text("11 of 11 switched on.")).to_be_visible()
+    if javascript:
+        page.get_by_label("All of admin2", exact=True).uncheck()
+    else:
+        press(page, "All or nothing of admin2", exact=True)
+        expect(page.get_by_text("9 of 11 switched on.")).to_be_visible()
+    press(page, "Save the changes")
+    expect(page.get_by_role("heading", name="Switch off 2 scopes of 'TEST_SERVER'?")).to_be_visible()
+    losses = page.locator(".losses")
+    expect(losses).to_contain_text("The role 'runner' loses admin2:flows:daily_location, admin2:flows:flows.")
+    expect(losses).to_contain_text("1 live token ends at once.")
+    page.get_by_role("link", name="Leave it as it is").click()
+    expect(page.get_by_text("11 of 11 switched on.")).to_be_visible()
+    page.goto("/manage/servers/1/scopes?find=admin2")
+    for box in page.locator("input[name=s]").all():
+        if not box.is_visible():
+            page.locator("summary").last.click()
+        box.uncheck()
+    press(page, "Save the changes")
+    press(page, "Switch off")
+    expect(page.get_by_text("2 scopes switched off.")).to_be_visible()
+    page.goto("/manage/revocations")
+    expect(page.get_by_role("row", name="report")).to_contain_text("scopes of TEST_SERVER were switched off")
+    page.goto("/manage/servers/1")
+    expect(page.get_by_text("11 scopes, 2 of them switched off")).to_be_visible()
+    page.goto("/manage/servers/1/scopes?find=admin2")
+    for box in page.locator("input[name=s]").all():
+        if not box.is_visible():
+            page.locator("summary").last.click()
+        box.check()
+    press(page, "Save the changes")
+    expect(page.get_by_text("2 scopes switched on.")).to_be_visible()
 
 
 # Tokens

@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("username", sa.String(length=75), nullable=False),
         sa.Column("password", sa.Text(), nullable=True),
+        sa.Column("password_expires", _INSTANT, nullable=True),
         sa.Column("is_admin", sa.Boolean(), nullable=False),
         sa.Column("require_two_factor", sa.Boolean(), nullable=False),
         sa.Column("provider_issuer", sa.String(length=512), nullable=True),
@@ -104,6 +105,7 @@ def upgrade() -> None:
         sa.Column("complete", sa.Boolean(), nullable=False),
         sa.Column("confirmed", _INSTANT, nullable=True),
         sa.Column("provider_mfa", sa.Boolean(), nullable=False),
+        sa.Column("first_password", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
