@@ -42,6 +42,10 @@ log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
 )
 
 
+NOISY = ("papermill", "traitlets", "nbconvert", "asyncio", "httpx", "flowclient")
+"""Libraries that say more than anybody who runs AutoFlow wants to read."""
+
+
 class _Foreign(logging.Handler):
     """What libraries say, as a line of our own that names who says it."""
 
@@ -61,5 +65,5 @@ def write_log_to_stderr(level: str) -> None:
     root = logging.getLogger()
     if not any(isinstance(each, _Foreign) for each in root.handlers):
         root.addHandler(_Foreign(logging.WARNING))
-    for noisy in ("papermill", "traitlets", "nbconvert", "asyncio", "httpx", "flowclient"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(max(logging.ERROR, logging.getLevelName(level)))

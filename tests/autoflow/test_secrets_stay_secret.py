@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from autoflow.execution import kernel_environment
-from autoflow.log import hide, log, write_log_to_stderr
+from autoflow.log import NOISY, hide, log, write_log_to_stderr
 from autoflow.secrecy import Secret
 from autoflow.settings import Settings
 
@@ -122,16 +122,17 @@ def test_a_short_secret_is_left_alone() -> None:
 
 def test_each_event_is_one_line(capsys: pytest.CaptureFixture[str], token: str) -> None:
     """Whatever is said, by AutoFlow or by a library, is one line of key=value without the token."""
-    loggers = [logging.getLogger(), logging.getLogger("autoflow")]
-    before = [(each, each.handlers[:], each.propagate) for each in loggers]
+    loggers = [logging.getLogger(), *map(logging.getLogger, ("autoflow", *NOISY))]
+    before = [(each, each.handlers[:], each.propagate, each.level) for each in loggers]
     write_log_to_stderr("INFO")
     hide(token)
     try:
         log.error("it broke", error=f"first\nsecond {token}", attempt=2)
         logging.getLogger("some.library").warning("two\nlines and %s", token)
     finally:
-        for each, handlers, propagate in before:
+        for each, handlers, propagate, level in before:
             each.handlers[:], each.propagate = handlers, propagate
+            each.setLevel(level)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert re.fullmatch(

@@ -20,7 +20,6 @@ from flowauth.settings import Settings
 from flowauth.tables import AuditRecord, SignIn, User
 
 STORES = BOTH
-NOW = dt.datetime.now(dt.UTC)
 HERE = "198.51.100.7"
 CLIENT, SECRET = "flowauth client", "a secret: of %the client"
 
@@ -144,9 +143,9 @@ def test_the_same_number_at_another_provider_is_somebody_else(database, vault, l
         {"claims": {"azp": "another client"}},
         {"claims": {"aud": "another client", "azp": CLIENT}},
         {"claims": {"nonce": "another"}},
-        {"claims": {"exp": int(time.time()) - 90}},
-        {"claims": {"iat": int(time.time()) + 900}},
-        {"claims": {"nbf": int(time.time()) + 900}},
+        {"times": {"exp": -90}},
+        {"times": {"iat": 900}},
+        {"times": {"nbf": 900}},
         {"claims": {"exp": "tomorrow"}},
         {"claims": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}},
         {"claims": {"sub": 1001}},
@@ -165,6 +164,8 @@ def test_the_same_number_at_another_provider_is_somebody_else(database, vault, l
 )
 def test_what_does_not_hold_is_not_believed(vault, linked, tell, known, lie):
     """An ID token of another provider, for another client, of another time, unsigned or signed otherwise is refused."""
+    if times := lie.get("times"):
+        lie = {"claims": {name: int(time.time()) + seconds for name, seconds in times.items()}}
     tell(**lie)
     with pytest.raises(NotSignedIn):
         arrive(linked, vault)
@@ -191,7 +192,7 @@ def test_an_answer_belongs_to_one_browser_and_one_way(vault, linked, known):
     """An answer that another browser got, that has a changed state, or comes too late, signs nobody in."""
     kept, answer = travel(linked, vault)
     other, _ = travel(linked, vault)
-    late = NOW + dt.timedelta(minutes=20)
+    late = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=20)
     for cookie, given, now in [
         (other, answer, None),
         (None, answer, None),
@@ -241,13 +242,14 @@ def test_a_second_factor_is_wanted_as_of_everybody(database, vault, linked, know
     cookie, _ = enter(database, linked, arrive(linked, vault))
     assert person_of(database, everybody, cookie).set_up_needed
 
-    made = two_factor.propose(vault, linked, known, now=NOW)
+    now = dt.datetime.now(dt.UTC)
+    made = two_factor.propose(vault, linked, known, now=now)
     with database.write() as session:
-        two_factor.enable(session, vault, linked, known, made.signed, TOTP(made.secret).at(NOW), now=NOW)
+        two_factor.enable(session, vault, linked, known, made.signed, TOTP(made.secret).at(now), now=now)
     _, begun = enter(database, linked, arrive(linked, vault))
 
     assert not begun.complete
-    later = NOW + dt.timedelta(seconds=30)
+    later = now + dt.timedelta(seconds=30)
     with database.write() as session:
         code = TOTP(made.secret).at(later)
         assert sign_in.give_code(session, vault, linked, begun, code, HERE, now=later)[1].complete
@@ -301,8 +303,9 @@ def test_a_link_is_for_who_began_it(database, vault, linked, analyst, administra
             provider.link(session, person, other)
     with pytest.raises(NotAllowed), database.write() as session:
         provider.link(session, replace(person, set_up_needed=True), identity)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=30)
     with pytest.raises(NotAllowed, match="give it again"), database.write() as session:
-        provider.link(session, person, identity, now=NOW + dt.timedelta(minutes=30))
+        provider.link(session, person, identity, now=later)
     with pytest.raises(NotAllowed):
         provider.go(linked, vault, "link")
     with database.read() as session:

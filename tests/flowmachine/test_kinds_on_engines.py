@@ -22,7 +22,7 @@ COUNTED = sorted(set(kinds()) - {"geography"})
 ASKED = 5
 """How many questions are asked of a world, each of another kind."""
 WORLDS = {
-    engine: int(os.environ.get("FLOWKIT_WORLDS", n)) for engine, n in [("duckdb", 200), ("postgres", 40), ("spark", 5)]
+    engine: int(os.environ.get("FLOWKIT_WORLDS", n)) for engine, n in [("duckdb", 150), ("postgres", 40), ("spark", 5)]
 }
 """How many random worlds an engine is asked about."""
 

@@ -2,18 +2,19 @@
 
 import os
 import socket
-import subprocess
-import sys
-import time
+import threading
 from pathlib import Path
 
-import httpx
 import pytest
+import uvicorn
 
 pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed.")
 
 from axe_playwright_python.sync_playwright import Axe
 from tests.flowauth.conftest import PASSWORD
+
+from flowauth.app import create_app
+from flowauth.settings import Settings
 
 PICTURES = os.environ.get("FLOWAUTH_PICTURES")
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -28,38 +29,22 @@ def around():
 
 
 @pytest.fixture
-def url(settings, around):
-    """The address of a FlowAuth that runs as a process of its own, on the database of the test."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "PRIVATE_JWT_SIGNING_KEY": settings.private_jwt_signing_key.get_secret_value(),
-        "FLOWAUTH_FERNET_KEY": settings.flowauth_fernet_key.get_secret_value(),
-        "SECRET_KEY": settings.secret_key.get_secret_value(),
-        "DB_URI": settings.db_uri,
-    }
-    environment |= {name: value.format(address=f"http://127.0.0.1:{port}") for name, value in around.items()}
-    serve = (
-        "import uvicorn; from flowauth.app import create_app; from flowauth.settings import Settings; "
-        f"uvicorn.run(create_app(Settings()), host='127.0.0.1', port={port}, log_level='warning')"
-    )
-    process = subprocess.Popen([sys.executable, "-c", serve], env=environment)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                httpx.get(f"{address}/health", timeout=1)
-                break
-            except httpx.HTTPError:
-                assert process.poll() is None, "FlowAuth ended by itself."
-                time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(10)
+def url(settings, around, monkeypatch):
+    """The address of a FlowAuth that listens on loopback, on the database of the test."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    for name, value in around.items():
+        monkeypatch.setenv(name, value.format(address=address))
+    told = {name: getattr(settings, name) for name in settings.model_fields_set}
+    application = create_app(Settings(**told))
+    server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield address
+    server.should_exit = True
+    thread.join(10)
+    application.state.database.close()
+    assert not thread.is_alive()
 
 
 @pytest.fixture
