@@ -1,6 +1,7 @@
 """The FlowAuth application: its pages and its JSON API behind one gate."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -8,17 +9,20 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from flowauth import access, api, keys, pages, people
 from flowauth.database import Database
-from flowauth.errors import NotAllowed, NotSignedIn, NotThere, Refused
+from flowauth.errors import NotAllowed, NotNow, NotSignedIn, NotThere, Refused
 from flowauth.following import following
 from flowauth.gate import Gate
 from flowauth.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
+
+log = logging.getLogger("flowauth")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -52,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(api.router)
     app.openapi = lambda: api.describe(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for kind in (Refused, HTTPException, RequestValidationError):
+    for kind in (Refused, HTTPException, RequestValidationError, OperationalError):
         app.add_exception_handler(kind, _refuse)
     app.add_middleware(Gate, settings=settings)
     return app
@@ -69,6 +73,10 @@ def _refuse(request: Request, error: Exception) -> Response:
 def _as_refused(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
+    if isinstance(error, OperationalError):
+        # A full disk, a server that is down, or somebody who writes for longer than others wait.
+        log.error("The database failed: %s", str(error.orig).strip())
+        return NotNow()
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         place = [str(part) for part in first["loc"][1:]]

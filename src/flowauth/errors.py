@@ -50,6 +50,18 @@ class NotReachable(Refused):
     status = 502
 
 
+class NotNow(Refused):
+    """FlowAuth's own database takes or gives nothing at present."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "FlowAuth's database takes or gives nothing at present, and nothing was changed: whoever runs FlowAuth "
+            "finds the reason in its log. Try again later."
+        )
+
+
 class TooMany(Refused):
     """Too many attempts; `wait` is the seconds after which another is looked at."""
 

@@ -1,11 +1,14 @@
 """FlowAuth as a process: how it starts, what it says when it cannot, what it logs, and how it stops."""
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
@@ -77,6 +80,15 @@ def start(environment, tmp_path):
     yield begin
     for each in started:
         each.stop()
+
+
+@contextlib.contextmanager
+def signed_in(up):
+    """A script in which the administrator is signed in."""
+    with httpx.Client(base_url=up.url, trust_env=False, timeout=60) as script:
+        script.post("/signin", json={"username": "ada", "password": PASSWORD}).raise_for_status()
+        script.headers["X-CSRF-Token"] = script.cookies["X-CSRF"]
+        yield script
 
 
 def refused(environment, **changes):
@@ -153,3 +165,51 @@ def test_a_database_of_another_fernet_key_is_told(start, environment):
     start().stop()
     said = refused(environment, FLOWAUTH_FERNET_KEY=Fernet.generate_key().decode())
     assert "FLOWAUTH_FERNET_KEY is not the key" in said
+
+
+def test_a_full_disk_is_told_and_loses_nothing(start):
+    """While nothing can be written, people read so in a sentence; afterwards all goes on, and the audit log holds."""
+    up = start()
+    number, kind = up.process.pid, resource.RLIMIT_FSIZE
+    with signed_in(up) as script:
+        before = resource.prlimit(number, kind, (0, resource.RLIM_INFINITY))
+        answers = [
+            script.post("/admin/users", json={"username": "bea", "password": "glacier-Mango-77-trombone"}),
+            httpx.post(f"{up.url}/signin", json={"username": "ada", "password": PASSWORD}, trust_env=False, timeout=60),
+        ]
+        resource.prlimit(number, kind, before)
+        for answer in answers:
+            assert answer.status_code == 503
+            assert "nothing was changed" in answer.json()["message"]
+        assert [user["name"] for user in script.get("/admin/users").json()] == ["ada"]
+        answer = script.post("/admin/users", json={"username": "bea", "password": "glacier-Mango-77-trombone"})
+        assert answer.status_code == 200, answer.text
+        assert script.get("/admin/audit/verify").json()["holds"] is True
+    assert "Traceback" not in up.said
+
+
+def test_a_kill_loses_nothing_that_was_answered(start):
+    """Killed while administrators add people, it has everybody who was answered for, and the audit log holds."""
+    up, added = start(), []
+    enough = threading.Event()
+
+    def add(writer):
+        with contextlib.suppress(httpx.TransportError), signed_in(up) as script:
+            for number in range(200):
+                name = f"user_{writer}_{number}"
+                answer = script.post("/admin/users", json={"username": name, "password": f"glacier-Mango-{name}"})
+                assert answer.status_code == 200, answer.text
+                added.append(name)
+                if len(added) >= 12:
+                    enough.set()
+
+    writers = [threading.Thread(target=add, args=(writer,)) for writer in range(3)]
+    for writer in writers:
+        writer.start()
+    assert enough.wait(60)
+    up.stop(signal.SIGKILL)
+    for writer in writers:
+        writer.join(60)
+    with signed_in(start()) as script:
+        assert {user["name"] for user in script.get("/admin/users").json()} >= {"ada", *added}
+        assert script.get("/admin/audit/verify").json()["holds"] is True
