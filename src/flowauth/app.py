@@ -13,11 +13,11 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from flowauth import access, api, keys, pages, people
-from flowauth.database import Database
+from flowauth import access, api, pages
 from flowauth.errors import NotAllowed, NotNow, NotSignedIn, NotThere, Refused
 from flowauth.following import following
 from flowauth.gate import Gate
+from flowauth.opening import opened
 from flowauth.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
@@ -30,19 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     The key of the settings is admitted to the signing keys, and the first administrator is made where there is none.
     """
-    database = Database(
-        settings.db_uri, settings.flowauth_db_password.get_secret_value(), settings.flowauth_breached_passwords
-    )
-    vault = keys.Vault(settings.flowauth_fernet_key.get_secret_value())
-    with database.write() as session:
-        keys.admit(session, vault, settings.private_jwt_signing_key.get_secret_value())
-        if settings.flowauth_admin_username and settings.flowauth_admin_password:
-            people.first_administrator(
-                session,
-                settings.flowauth_admin_username,
-                settings.flowauth_admin_password.get_secret_value(),
-                generated=settings.flowauth_admin_password_generated,
-            )
+    database, vault = opened(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -77,26 +77,16 @@ class Opened:
 @contextmanager
 def opened() -> Iterator[Opened]:
     """Open FlowAuth's database as the settings say; raises Refused where that cannot be."""
+    from flowauth import opening  # noqa: PLC0415
     from flowauth.__main__ import read_settings  # noqa: PLC0415
-    from flowauth.database import Database, DatabaseError  # noqa: PLC0415
-    from flowauth.keys import Vault, admit  # noqa: PLC0415
-    from flowauth.people import first_administrator  # noqa: PLC0415
+    from flowauth.database import DatabaseError  # noqa: PLC0415
 
     settings = read_settings()
     try:
-        database = Database(
-            settings.db_uri, settings.flowauth_db_password.get_secret_value(), settings.flowauth_breached_passwords
-        )
+        database, vault = opening.opened(settings)
     except DatabaseError as error:
         raise Refused(str(error).rstrip(".") + ".") from None
-    vault = Vault(settings.flowauth_fernet_key.get_secret_value())
     try:
-        with database.write() as session:
-            admit(session, vault, settings.private_jwt_signing_key.get_secret_value())
-            if settings.flowauth_admin_username and settings.flowauth_admin_password:
-                password = settings.flowauth_admin_password.get_secret_value()
-                generated = settings.flowauth_admin_password_generated
-                first_administrator(session, settings.flowauth_admin_username, password, generated=generated)
         yield Opened(settings, database, vault)
     finally:
         database.close()

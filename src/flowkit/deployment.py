@@ -207,7 +207,7 @@ class Deployment:
 
     def setting(self, name: str, default: str) -> str:
         """A service's setting as the service will see it."""
-        return _secret(Path("/run"), name) or os.environ.get(name) or self.settings.get(name) or default
+        return self._given(name) or self.settings.get(name) or default
 
     @property
     def api_url(self) -> str:

@@ -91,8 +91,13 @@ def abilities(held: Iterable[str], offered: Iterable[str]) -> Abilities:
     others = [words for name, words in SIMPLE.items() if name in held and name not in ("run", "get_result")] + sorted(
         scope for scope in held if ":" not in scope and scope not in SIMPLE
     )
-    ordered = [units[name] for name in sorted(units, key=lambda name: (name == NO_UNIT, name))]
+    ordered = [units[name] for name in sorted(units, key=unit_order)]
     return Abilities(_sentence(asks, run, read), ordered, sorted(subsets), others, warnings)
+
+
+def unit_order(name: str) -> tuple[bool, str]:
+    """Units are told by name, and what has none last."""
+    return name == NO_UNIT, name
 
 
 def _sentence(asks: bool, run: bool, read: bool) -> str:

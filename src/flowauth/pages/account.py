@@ -1,7 +1,11 @@
 """One's own account: the password, two-factor, and where one is signed in."""
 
+import contextlib
+from collections.abc import Iterator
+
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 
@@ -12,7 +16,7 @@ from flowauth.pages import forms
 from flowauth.pages import two_factor as set_up
 from flowauth.pages.render import Unconfirmed, confirmation, page, then, weigh
 from flowauth.sign_in import Person
-from flowauth.tables import SignIn
+from flowauth.tables import SignIn, User
 
 router = APIRouter()
 
@@ -66,13 +70,9 @@ def two_factor_off(request: Request, person: SignedIn, form: Posted) -> Response
     """Switch two-factor off, by the password and a code."""
     state = request.app.state
     try:
-        access.confirm(request, person, forms.secret(form, "off_password"), "off_password")
-        with state.database.write() as session:
-            user = people.find(session, person.user.id)
-            two_factor.disable(session, state.vault, state.settings, user, forms.text(form, "off_code"))
+        with _proved(request, person, form, "off") as (session, user, code):
+            two_factor.disable(session, state.vault, state.settings, user, code)
     except Refused as refused:
-        if refused.field not in ("off_password",):
-            refused.field = "off_code"
         return _show(request, person, refused)
     return then(request, "/account", "Two-factor authentication is off.")
 
@@ -82,14 +82,9 @@ def change_device(request: Request, person: SignedIn, form: Posted) -> Response:
     """Propose another second factor, by the password and a code; the present one counts until that is confirmed."""
     state = request.app.state
     try:
-        access.confirm(request, person, forms.secret(form, "change_password"), "change_password")
-        with state.database.write() as session:
-            user = people.find(session, person.user.id)
-            code = forms.text(form, "change_code")
+        with _proved(request, person, form, "change") as (session, user, code):
             proposed = two_factor.propose_replacement(session, state.vault, state.settings, user, code)
     except Refused as refused:
-        if refused.field not in ("change_password",):
-            refused.field = "change_code"
         return _show(request, person, refused)
     return set_up.form_of(request, person, proposed)
 
@@ -133,6 +128,18 @@ def end_sign_ins(request: Request, person: SignedIn, form: Posted) -> Response:
     except Refused as refused:
         return _show(request, person, refused)
     return then(request, "/account", "It is signed out." if which else "You are signed in here alone.")
+
+
+@contextlib.contextmanager
+def _proved(request: Request, person: Person, form: FormData, way: str) -> Iterator[tuple[Session, User, str]]:
+    """Take the password, and give what a code of the second factor is looked at with; each is refused at its field."""
+    access.confirm(request, person, forms.secret(form, f"{way}_password"), f"{way}_password")
+    try:
+        with request.app.state.database.write() as session:
+            yield session, people.find(session, person.user.id), forms.text(form, f"{way}_code")
+    except Refused as refused:
+        refused.field = f"{way}_code"
+        raise
 
 
 def _change(request: Request, person: Person, form: FormData) -> None:

@@ -1,6 +1,7 @@
 """What a form holds, read; what cannot be read is refused at its field."""
 
 import datetime as dt
+import hashlib
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -68,6 +69,11 @@ def limits(form: FormData) -> Limits:
 def kept(form: FormData) -> dict[str, Any]:
     """What was typed, to be shown again beside the complaint; no password among it."""
     return {name: value for name, value in form.items() if isinstance(value, str) and "password" not in name}
+
+
+def fingerprint(told: object) -> str:
+    """What differs when anything that is told differs, for a form to carry."""
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def _whole(given: Any, field: str) -> frozenset[int]:

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from flowauth import access, sign_in
 from flowauth.errors import NotSignedIn, Refused, TooMany
+from flowauth.pages import forms
 
 SAID = "flowauth_said"
 """The cookie of what is to be said once on the next page."""
@@ -100,7 +101,7 @@ def weigh(form: Any, title: str, losses: Sequence[str], button: str, back: str, 
 
     Call it inside the transaction, after the work: what is raised rolls it back, so that a rehearsal tells the losses.
     """
-    if losses and form.get("confirmed") != _digest(title, losses):
+    if losses and form.get("confirmed") != forms.fingerprint([title, *losses]):
         raise Unconfirmed(title, losses, button, back, password)
 
 
@@ -108,7 +109,9 @@ def confirmation(request: Request, form: Any, asked: Unconfirmed) -> HTMLRespons
     """Ask, by a page that names what is lost, whether a form is meant; it carries the form on."""
     own = {access.CSRF_FIELD, "confirmed", "your_password"}
     carried = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in own]
-    return page(request, "confirm.html", asked=asked, carried=carried, confirmed=_digest(asked.title, asked.losses))
+    return page(
+        request, "confirm.html", asked=asked, carried=carried, confirmed=forms.fingerprint([asked.title, *asked.losses])
+    )
 
 
 def moment(when: dt.datetime | None) -> str:
@@ -153,10 +156,6 @@ def _opened(request: Request) -> str | None:
     seal, _, quoted = request.cookies.get(SAID, "").partition(".")
     said = unquote(quoted)
     return said if said and hmac.compare_digest(seal.encode(), _seal(request, said).encode()) else None
-
-
-def _digest(title: str, losses: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join([title, *losses]).encode()).hexdigest()[:16]
 
 
 def _stamp() -> str:

@@ -1,6 +1,5 @@
 """Administration: roles, their scopes as a tree, and who holds them."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -205,7 +204,7 @@ def _members(session: Session, role_id: int) -> frozenset[int]:
 def _version(role: Role, held: frozenset[int]) -> str:
     """What differs when anybody has changed a role."""
     told = [role.name, role.latest_token_expiry, role.longest_token_life_minutes, role.require_two_factor, sorted(held)]
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    return forms.fingerprint(told)
 
 
 def _form(

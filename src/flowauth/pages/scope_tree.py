@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
 from flowauth.pages import forms
-from flowauth.pages.abilities import SIMPLE
+from flowauth.pages.abilities import SIMPLE, unit_order
 from flowauth.pages.lists import wanted
 from flowauth.tables import Scope, Server
 
@@ -119,7 +119,7 @@ def _tree(scopes: Sequence[Scope], ticked: frozenset[int], notes: Mapping[int, s
         branch = units.setdefault(unit, Branch(unit, unit))
         # The kind itself comes first: nothing below it counts without.
         branch.branches.setdefault(top, Branch(f"{unit}:{top}", top)).boxes.insert(0 if kind == top else 10**6, box)
-    return simple, [units[name] for name in sorted(units, key=lambda name: (name == "nonspatial", name))]
+    return simple, [units[name] for name in sorted(units, key=unit_order)]
 
 
 def _shown(scopes: Sequence[Scope], find: str, unit: str) -> tuple[list[Scope], str]:

@@ -1,6 +1,5 @@
 """Administration: which scopes of a server tokens may hold."""
 
-import hashlib
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -105,7 +104,7 @@ def _enabled(scopes: Sequence[Scope]) -> frozenset[int]:
 
 def _version(scopes: Sequence[Scope]) -> str:
     """What differs when anybody has switched a scope, or another document was taken over."""
-    return hashlib.sha256(repr([(scope.id, scope.enabled) for scope in scopes]).encode()).hexdigest()[:16]
+    return forms.fingerprint([(scope.id, scope.enabled) for scope in scopes])
 
 
 def _form(

@@ -22,6 +22,12 @@ DARK = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 WIDTHS = {"wide": (1280, 900), "narrow": (390, 844)}
 
 
+def press(page, name, **more):
+    """Press a button and come to the next page."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, **more).click()
+
+
 @pytest.fixture
 def around():
     """What else a FlowAuth's environment says; a file of tests may say more, with {address} where it listens."""

@@ -5,6 +5,7 @@ import datetime as dt
 import pyotp
 import pytest
 import sqlalchemy as sa
+from tests.flowauth.browser.conftest import press
 from tests.flowauth.conftest import PASSWORD, SCOPES, document
 
 from flowauth import people, roles, servers, tokens, two_factor
@@ -103,12 +104,6 @@ PAGES = {
 }
 EMPTY = ["my/servers", "manage/users", "manage/servers", "manage/roles", "manage/roles/new", "manage/keys"]
 EMPTY += ["manage/access", "manage/audit", "manage/revocations", "manage/revocations?which=live", "manage/users/new"]
-
-
-def press(page, name, **more):
-    """Press a button and come to the next page."""
-    with page.expect_navigation():
-        page.get_by_role("button", name=name, **more).click()
 
 
 def before_signing_in(page, look, sign_in):

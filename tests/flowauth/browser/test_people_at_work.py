@@ -8,6 +8,7 @@ import pyotp
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
+from tests.flowauth.browser.conftest import press
 from tests.flowauth.conftest import PASSWORD, SCOPES, document
 
 from flowauth import people, servers
@@ -17,12 +18,6 @@ from flowkit_jwt_generator.keys import load_private_key
 
 OTHER = "gravel-Orbit-82-walnut"
 scripted = pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
-
-
-def press(page, name, **more):
-    """Press a button and come to the next page."""
-    with page.expect_navigation():
-        page.get_by_role("button", name=name, **more).click()
 
 
 # Signing in

@@ -5,6 +5,7 @@ import re
 import httpx
 import pytest
 from playwright.sync_api import expect
+from tests.flowauth.browser.conftest import press
 from tests.flowauth.conftest import PASSWORD
 
 from flowauth import people
@@ -37,12 +38,6 @@ def eve(database, issuer):
     """Somebody who has no password, and whom the provider knows as 1001."""
     with database.write() as session:
         return people.create(session, "tests", "eve", None, provider_issuer=issuer, provider_subject="1001")
-
-
-def press(page, name):
-    """Press a button and come to the next page."""
-    with page.expect_navigation():
-        page.get_by_role("button", name=name).click()
 
 
 def there(page, number):
