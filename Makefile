@@ -15,12 +15,15 @@ setup-dev: .venv/.dev
 .venv/.demo: requirements/demo.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'FlowKit needs Python 3.11 or newer: name one with PYTHON=python3.11.')"
 	@test -x $(bin)/python || $(PYTHON) -m venv .venv
+	@test -f .venv/.dev || echo "Installing what FlowKit needs into .venv: one to five minutes, once."
 	@test -f .venv/.dev || $(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/demo.txt
 	@$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+	@echo "Installed; the command is .venv/bin/flowkit."
 
 .venv/.dev: requirements/dev.txt pyproject.toml
 	@test -x $(bin)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what development and the tests need into .venv: two to six minutes, once."
 	@$(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@$(bin)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -30,7 +33,7 @@ setup-dev: .venv/.dev
 WORKERS ?= 2
 test: .venv/.dev
 	@tools/install_engines.sh
-	$(bin)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 $(TESTS)
+	$(bin)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: .venv/.dev
 	$(bin)/ruff check

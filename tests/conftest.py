@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.engines.spark_session",
     "tests.engines.spark_cluster",
     "tests.engines.chromium",
+    "tests.time_budget",
 ]
 
 # Every Java process of the tests lives for seconds or minutes: compiling harder than this costs more than it saves.
