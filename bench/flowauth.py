@@ -30,8 +30,8 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from flowauth import audit, sign_in
 from flowauth.app import create_app
+from flowauth.services import audit, sign_in
 from flowauth.settings import Settings
 from flowauth.tables import (
     AuditRecord,

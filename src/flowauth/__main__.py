@@ -83,9 +83,9 @@ def read_settings() -> Settings:
 
 
 def _application(settings: Settings) -> "FastAPI":
-    from flowauth import keys  # noqa: PLC0415
     from flowauth.app import create_app  # noqa: PLC0415
     from flowauth.database import DatabaseError  # noqa: PLC0415
+    from flowauth.services import keys  # noqa: PLC0415
 
     try:
         app = create_app(settings)

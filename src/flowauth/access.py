@@ -7,10 +7,10 @@ from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from flowauth import sign_in, throttle
 from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
+from flowauth.services import sign_in, throttle
+from flowauth.services.sign_in import Person
 from flowauth.settings import Settings
-from flowauth.sign_in import Person
 
 LARGEST_NUMBER = 2**31 - 1
 """The largest number that a row can have; databases take no larger one."""

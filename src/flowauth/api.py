@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session, joinedload, selectinload
 from starlette.responses import JSONResponse, Response
 
-from flowauth import access, audit, keys, passwords, people, roles, servers, sign_in, tokens, two_factor
+from flowauth import access
 from flowauth.access import LARGEST_NUMBER, Administrator, Id, KeyId, MayChoose, MaySetUp, SignedIn, SignedInAtLeast
 from flowauth.bodies import (
     ROWS,
@@ -78,9 +78,11 @@ from flowauth.bodies import (
     Words,
 )
 from flowauth.errors import NameTaken, NotAllowed, NotThere, Refused
-from flowauth.limits import Limits
 from flowauth.pages.overview import facts_of, pairs
-from flowauth.sign_in import Person
+from flowauth.services import audit, keys, passwords, people, roles, servers, sign_in, tokens, two_factor
+from flowauth.services.limits import Limits
+from flowauth.services.sign_in import Person
+from flowauth.services.throttle import address_of
 from flowauth.tables import (
     AuditRecord,
     Role,
@@ -93,7 +95,6 @@ from flowauth.tables import (
     scopes_in_role,
     users_with_roles,
 )
-from flowauth.throttle import address_of
 
 DESCRIPTION = """\
 People, servers, roles and tokens. `POST /signin` gives two cookies; every write carries the value of the cookie

@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from flowauth import access, api, pages
 from flowauth.errors import NotAllowed, NotNow, NotSignedIn, NotThere, Refused
-from flowauth.following import following
 from flowauth.gate import Gate
 from flowauth.opening import opened
+from flowauth.services.following import following
 from flowauth.settings import Settings
 
 STATIC = Path(__file__).parent / "static"

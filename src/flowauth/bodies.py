@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from flowauth import servers
 from flowauth.access import LARGEST_NUMBER
+from flowauth.services import servers
 
 MOST_ROWS = 10_000
 ROWS = 100

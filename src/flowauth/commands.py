@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from flowauth.database import Database
-    from flowauth.keys import Vault
+    from flowauth.services.keys import Vault
     from flowauth.settings import Settings
     from flowauth.tables import Role, Server, Token, User
 
@@ -125,7 +125,7 @@ def list_users() -> None:
     import sqlalchemy as sa  # noqa: PLC0415
     from sqlalchemy.orm import joinedload, selectinload  # noqa: PLC0415
 
-    from flowauth.people import has_two_factor, needs_two_factor  # noqa: PLC0415
+    from flowauth.services.people import has_two_factor, needs_two_factor  # noqa: PLC0415
     from flowauth.tables import Role, User  # noqa: PLC0415
 
     rows = _table("user", "administrator", "two-factor", "roles")
@@ -149,7 +149,7 @@ def add_user(  # noqa: PLR0917 - Typer's way
     generate: Generate = False,
 ) -> None:
     """Add a person; the password is asked for, read from a file, or made and printed once."""
-    from flowauth import people  # noqa: PLC0415
+    from flowauth.services import people  # noqa: PLC0415
 
     with opened() as held:
         password = _generated(password_file) if generate else _password(password_file)
@@ -181,7 +181,7 @@ def change_user(  # noqa: PLR0917 - Typer's way
     generate: Generate = False,
 ) -> None:
     """Change a person's rights, roles or password; tokens of a role that is taken end."""
-    from flowauth import people  # noqa: PLC0415
+    from flowauth.services import people  # noqa: PLC0415
 
     with opened() as held:
         new = _generated(password_file) if generate else None
@@ -209,7 +209,7 @@ def change_user(  # noqa: PLR0917 - Typer's way
 @users.command("remove")
 def remove_user(name: UserName, yes: Yes = False) -> None:
     """Take a person away; their tokens end."""
-    from flowauth import people  # noqa: PLC0415
+    from flowauth.services import people  # noqa: PLC0415
 
     with opened() as held, held.database.write() as session:
         user = _user(session, name)
@@ -221,7 +221,7 @@ def remove_user(name: UserName, yes: Yes = False) -> None:
 @users.command("reset-two-factor")
 def reset_two_factor(name: UserName) -> None:
     """Take somebody's second factor away, as when the phone is lost."""
-    from flowauth import people  # noqa: PLC0415
+    from flowauth.services import people  # noqa: PLC0415
 
     with opened() as held, held.database.write() as session:
         user = _user(session, name)
@@ -262,8 +262,8 @@ def add_server(
     latest_expiry: Latest = None,
 ) -> None:
     """Add a server by its document; one that is given by its address is kept in step."""
-    from flowauth import servers as domain  # noqa: PLC0415
-    from flowauth.limits import Limits  # noqa: PLC0415
+    from flowauth.services import servers as domain  # noqa: PLC0415
+    from flowauth.services.limits import Limits  # noqa: PLC0415
 
     limits = Limits(_when(latest_expiry), _minutes(longest_life_days))
     read = domain.read_document(_content(document))
@@ -284,8 +284,8 @@ def update_server(
     yes: Yes = False,
 ) -> None:
     """Take over a server's new document, or give it other limits; says what roles lose before they do."""
-    from flowauth import servers as domain  # noqa: PLC0415
-    from flowauth.limits import Limits  # noqa: PLC0415
+    from flowauth.services import servers as domain  # noqa: PLC0415
+    from flowauth.services.limits import Limits  # noqa: PLC0415
 
     with opened() as held:
         with held.database.read() as session:
@@ -317,7 +317,7 @@ def update_server(
 @servers.command("remove")
 def remove_server(name: ServerName, yes: Yes = False) -> None:
     """Take a server away with its roles; its tokens live on until they expire."""
-    from flowauth import servers as domain  # noqa: PLC0415
+    from flowauth.services import servers as domain  # noqa: PLC0415
 
     with opened() as held, held.database.write() as session:
         server = _server(session, name)
@@ -357,8 +357,8 @@ def add_role(  # noqa: PLR0917 - Typer's way
     require_two_factor: Annotated[bool, typer.Option("--require-two-factor", help="Only with two-factor.")] = False,
 ) -> None:
     """Make a role of a server; without limits of its own, it has its server's."""
-    from flowauth import roles as domain  # noqa: PLC0415
-    from flowauth.limits import Limits  # noqa: PLC0415
+    from flowauth.services import roles as domain  # noqa: PLC0415
+    from flowauth.services.limits import Limits  # noqa: PLC0415
 
     with opened() as held, held.database.write() as session:
         owner = _server(session, server)
@@ -385,8 +385,8 @@ def change_role(  # noqa: PLR0917 - Typer's way
     require_two_factor: Annotated[bool | None, typer.Option("--require-two-factor/--allow-one-factor")] = None,
 ) -> None:
     """Change a role; tokens that it gives less than before end."""
-    from flowauth import roles as domain  # noqa: PLC0415
-    from flowauth.limits import Limits  # noqa: PLC0415
+    from flowauth.services import roles as domain  # noqa: PLC0415
+    from flowauth.services.limits import Limits  # noqa: PLC0415
 
     with opened() as held, held.database.write() as session:
         role = _role(session, f"{server}:{name}")
@@ -407,7 +407,7 @@ def change_role(  # noqa: PLR0917 - Typer's way
 @roles.command("remove")
 def remove_role(server: ServerName, name: RoleName, yes: Yes = False) -> None:
     """Take a role away; tokens that were made with it end."""
-    from flowauth import roles as domain  # noqa: PLC0415
+    from flowauth.services import roles as domain  # noqa: PLC0415
 
     with opened() as held, held.database.write() as session:
         role = _role(session, f"{server}:{name}")
@@ -460,7 +460,7 @@ def revoke_token(
     """End tokens before their time."""
     import sqlalchemy as sa  # noqa: PLC0415
 
-    from flowauth import tokens as domain  # noqa: PLC0415
+    from flowauth.services import tokens as domain  # noqa: PLC0415
     from flowauth.tables import Token  # noqa: PLC0415
 
     with opened() as held, held.database.write() as session:
@@ -478,7 +478,7 @@ def list_keys() -> None:
     """List the signing keys, the latest first."""
     import sqlalchemy as sa  # noqa: PLC0415
 
-    from flowauth import keys as domain  # noqa: PLC0415
+    from flowauth.services import keys as domain  # noqa: PLC0415
     from flowauth.tables import SigningKey  # noqa: PLC0415
 
     rows = _table("key", "signs from", "state")
@@ -502,7 +502,7 @@ def announce_key(
     hours: Annotated[float, typer.Option(min=0, max=8784, help="In how many hours it begins to sign.")] = 1,
 ) -> None:
     """Make a key that signs later on, when every FlowAPI has fetched it."""
-    from flowauth import keys as domain  # noqa: PLC0415
+    from flowauth.services import keys as domain  # noqa: PLC0415
 
     with opened() as held:
         made = domain.make(held.vault)
@@ -518,7 +518,7 @@ def withdraw_key(
     kid: Annotated[str, typer.Argument(metavar="KEY", help="As `keys list` tells it.")], yes: Yes = False
 ) -> None:
     """Believe a key no more, as when it has leaked; tokens that it has signed end."""
-    from flowauth import keys as domain  # noqa: PLC0415
+    from flowauth.services import keys as domain  # noqa: PLC0415
 
     with opened() as held, held.database.write() as session:
         _ask(yes, f"Withdraw the key {kid}, so that tokens that it has signed end?")
@@ -534,7 +534,7 @@ def export_keys(
     file: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Default: standard output.")] = None,
 ) -> None:
     """Write the public keys that a FlowAPI is to believe."""
-    from flowauth import keys as domain  # noqa: PLC0415
+    from flowauth.services import keys as domain  # noqa: PLC0415
 
     if form not in ("jwks", "pem"):
         raise typer.BadParameter("it is jwks or pem.", param_hint="--form")
@@ -552,7 +552,7 @@ def export_revocations(
     server: ServerName, file: Annotated[Path, typer.Argument(metavar="FILE", help="What FLOWAPI_REVOCATIONS names.")]
 ) -> None:
     """Write a server's signed revocation list into a file, to be carried to a FlowAPI without a connection."""
-    from flowauth.revocations import signed_list  # noqa: PLC0415
+    from flowauth.services.revocations import signed_list  # noqa: PLC0415
 
     with opened() as held, held.database.read() as session:
         text = signed_list(session, held.vault, _server(session, server))
@@ -597,7 +597,7 @@ def verify_audit() -> None:
     """Check that no record was changed or taken out; the last hash is to be noted elsewhere now and then."""
     import sqlalchemy as sa  # noqa: PLC0415
 
-    from flowauth import audit as domain  # noqa: PLC0415
+    from flowauth.services import audit as domain  # noqa: PLC0415
     from flowauth.tables import AuditRecord  # noqa: PLC0415
 
     with opened() as held, held.database.read() as session:
@@ -610,7 +610,7 @@ def verify_audit() -> None:
 
 
 def _user(session: "Session", name: str) -> "User":
-    from flowauth.people import named  # noqa: PLC0415
+    from flowauth.services.people import named  # noqa: PLC0415
 
     user = named(session, name)
     if user is None:
@@ -644,7 +644,7 @@ def _role(session: "Session", full_name: str) -> "Role":
 
 
 def _scopes(server: "Server", patterns: Sequence[str]) -> frozenset[int]:
-    from flowauth.servers import matching  # noqa: PLC0415
+    from flowauth.services.servers import matching  # noqa: PLC0415
 
     for pattern in patterns:
         if not matching(server, [pattern]):
@@ -666,7 +666,7 @@ def _password(file: Path | None) -> str:
 
 
 def _generated(file: Path | None) -> str:
-    from flowauth.passwords import generated  # noqa: PLC0415
+    from flowauth.services.passwords import generated  # noqa: PLC0415
 
     if file is not None:
         raise Refused("Give --password-file or --generate, not both.")
@@ -678,7 +678,7 @@ def _say_generated(password: str) -> None:
 
 
 def _content(document: str) -> bytes:
-    from flowauth.servers import fetch_document  # noqa: PLC0415
+    from flowauth.services.servers import fetch_document  # noqa: PLC0415
 
     return fetch_document(document) if _is_url(document) else Path(document).read_bytes()
 

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flowauth import access, pages, provider, sign_in
+from flowauth import access, pages
 from flowauth.errors import NotAllowed, Refused
+from flowauth.services import provider, sign_in
 from flowauth.settings import Settings
 
 log = logging.getLogger("flowauth")

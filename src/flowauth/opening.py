@@ -1,7 +1,7 @@
 """FlowAuth opened as its settings say: its database, and what must be there before anybody is served."""
 
-from flowauth import keys, people
 from flowauth.database import Database
+from flowauth.services import keys, people
 from flowauth.settings import Settings
 
 

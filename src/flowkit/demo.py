@@ -123,7 +123,7 @@ def _people(deployment: Deployment) -> None:
     """FlowKit's demonstration users, with the roles viewer and runner, and a password that is refused elsewhere."""
     import sqlalchemy as sa
 
-    from flowauth import passwords, people
+    from flowauth.services import passwords, people
     from flowauth.tables import Role, Server
 
     with deployment.flowauth() as database, database.write() as session:

@@ -320,8 +320,8 @@ class Deployment:
         """A token that FlowAuth signs and lists, so that its key stays published while the token lives."""
         import sqlalchemy as sa
 
-        from flowauth import keys, tokens
         from flowauth.errors import Refused
+        from flowauth.services import keys, tokens
         from flowauth.tables import Server
 
         told = self.flowauth_environment()

@@ -223,9 +223,9 @@ def register(deployment: Deployment) -> None:
     """
     import sqlalchemy as sa
 
-    from flowauth import roles, servers
     from flowauth.errors import Refused
-    from flowauth.limits import Limits
+    from flowauth.services import roles, servers
+    from flowauth.services.limits import Limits
     from flowauth.tables import Server
 
     try:
@@ -253,7 +253,7 @@ def read_document(deployment: Deployment) -> None:
     """Let FlowAuth take over what the deployment's API, which runs now, offers anew; it tells problems on its pages."""
     import sqlalchemy as sa
 
-    from flowauth.following import Due, ask
+    from flowauth.services.following import Due, ask
     from flowauth.tables import Server
 
     with deployment.flowauth() as database:

@@ -342,8 +342,8 @@ def real_flowauth(tmp_path, free_port):
     """A FlowAuth process; the test administers it through its database."""
     from cryptography.fernet import Fernet
 
-    from flowauth import keys
     from flowauth.database import Database
+    from flowauth.services import keys
     from flowauth.settings import Settings as FlowAuthSettings
     from flowkit_jwt_generator import generate_keypair
 
@@ -383,8 +383,8 @@ def answers(url):
 
 def test_keys_change_without_a_gap(real_flowauth, start_flowapi, fake, tmp_path):
     """A key is announced, fetched, signs; old tokens live on beside new ones, until their key is withdrawn."""
-    from flowauth import keys, people, roles, servers, tokens
-    from flowauth.limits import Limits
+    from flowauth.services import keys, people, roles, servers, tokens
+    from flowauth.services.limits import Limits
 
     url, database, vault = real_flowauth
     with database.write() as session:

@@ -21,9 +21,9 @@ from cryptography.fernet import Fernet
 from fastapi.testclient import TestClient
 
 import flowauth.settings
-from flowauth import keys, people, roles, servers, sign_in
 from flowauth.database import Database
-from flowauth.limits import Limits
+from flowauth.services import keys, people, roles, servers, sign_in
+from flowauth.services.limits import Limits
 from flowauth.settings import Settings
 from flowauth.tables import AuditRecord, Base, User, UtcTime
 from flowkit_jwt_generator.keys import generate_keypair

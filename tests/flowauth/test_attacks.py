@@ -17,10 +17,10 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from tests.flowauth.conftest import PASSWORD, document
 
-from flowauth import passwords, people, provider, roles, servers, sign_in, tokens, two_factor
 from flowauth.app import create_app
 from flowauth.errors import Refused
-from flowauth.limits import Limits
+from flowauth.services import passwords, people, provider, roles, servers, sign_in, tokens, two_factor
+from flowauth.services.limits import Limits
 from flowauth.tables import Attempts, AuditRecord, Base, Role, Scope, Server, SignIn, Token, User
 
 EVIL = "https://evil.example"

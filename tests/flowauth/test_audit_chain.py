@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 from tests.flowauth.conftest import PASSWORD, SCOPES, document
 
-from flowauth import audit, keys, people, roles, servers, tokens, two_factor
 from flowauth.database import Database
-from flowauth.limits import Limits
+from flowauth.services import audit, keys, people, roles, servers, tokens, two_factor
+from flowauth.services.limits import Limits
 from flowauth.tables import AuditRecord, Role, Server, User
 
 ANOTHER_PASSWORD = "Velvet-osprey-17-kettle"

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from tests.flowauth.conftest import PASSWORD, document
 from typer.testing import CliRunner
 
-from flowauth import commands, passwords, people, sign_in
+from flowauth import commands
 from flowauth.errors import Refused
+from flowauth.services import passwords, people, sign_in
 from flowauth.tables import AuditRecord, Token
 from flowkit_jwt_generator.keys import load_public_keys
 

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from tests.flowauth.conftest import BOTH, on_sqlite
 
-from flowauth import following, roles, servers
 from flowauth.database import Database
-from flowauth.limits import Limits
+from flowauth.services import following, roles, servers
+from flowauth.services.limits import Limits
 from flowauth.tables import AuditRecord, Role, Server
 
 STORES = BOTH

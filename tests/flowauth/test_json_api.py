@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as bounded
 from tests.flowauth.conftest import BOTH, PASSWORD, SCOPES, document, on_sqlite
 
-from flowauth import people, servers, sign_in
-from flowauth.limits import Limits
+from flowauth.services import people, servers, sign_in
+from flowauth.services.limits import Limits
 from flowauth.tables import Role
 
 STORES = BOTH

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from pyotp.totp import TOTP
 from tests.flowauth.conftest import BOTH, PASSWORD, on_sqlite
 
-from flowauth import people, provider, sign_in, two_factor
 from flowauth.errors import NotAllowed, NotReachable, NotSignedIn, NotThere, Refused
-from flowauth.provider import Identity
+from flowauth.services import people, provider, sign_in, two_factor
+from flowauth.services.provider import Identity
 from flowauth.settings import Settings
 from flowauth.tables import AuditRecord, SignIn, User
 

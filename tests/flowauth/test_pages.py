@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from tests.flowauth.conftest import PASSWORD, document
 
-from flowauth import passwords, people, roles, servers, sign_in
 from flowauth.access import own_path
-from flowauth.limits import Limits
 from flowauth.pages.abilities import abilities
+from flowauth.services import passwords, people, roles, servers, sign_in
+from flowauth.services.limits import Limits
 from flowauth.tables import Role, User
 
 MANAGED = ["users", "users/new", "servers", "servers/new", "roles", "roles/new", "keys", "access", "audit"]

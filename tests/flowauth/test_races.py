@@ -11,10 +11,11 @@ from cryptography.fernet import Fernet
 from sqlalchemy.exc import OperationalError
 from tests.flowauth.conftest import PASSWORD, document
 
-from flowauth import audit, database, following, keys, people, roles, servers, sign_in, throttle, tokens
+from flowauth import database
 from flowauth.database import Database
 from flowauth.errors import NameTaken, NotAllowed, NotThere, Refused, TooMany
-from flowauth.limits import Limits
+from flowauth.services import audit, following, keys, people, roles, servers, sign_in, throttle, tokens
+from flowauth.services.limits import Limits
 from flowauth.settings import Settings
 from flowauth.tables import Role, Server, SigningKey, Token, User
 

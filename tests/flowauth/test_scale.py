@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from bench import flowauth as bench
 from flowauth.app import create_app
 from flowauth.database import Database
-from flowauth.following import claim
+from flowauth.services.following import claim
 from flowauth.tables import Base
 
 FEW = bench.Size(users=60, servers=3, roles=6, records=120)

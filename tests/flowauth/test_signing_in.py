@@ -10,8 +10,8 @@ from argon2 import PasswordHasher
 from starlette.responses import Response
 from tests.flowauth.conftest import BOTH, PASSWORD, on_sqlite
 
-from flowauth import audit, passwords, people, sign_in, two_factor
 from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
+from flowauth.services import audit, passwords, people, sign_in, two_factor
 from flowauth.tables import AuditRecord, SignIn, User
 
 STORES = BOTH

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 from tests.flowauth.conftest import BOTH, document
 
-from flowauth import keys, people, revocations, roles, servers, tokens
 from flowauth.errors import NotThere, Refused
-from flowauth.limits import Limits
+from flowauth.services import keys, people, revocations, roles, servers, tokens
+from flowauth.services.limits import Limits
 from flowauth.tables import AuditRecord, SigningKey, Token
 from flowkit_jwt_generator.jwt import TokenError, verify_token
 from flowkit_jwt_generator.keys import generate_keypair, load_public_key

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from tests.flowauth.conftest import BOTH, PASSWORD, on_sqlite
 
-from flowauth import passwords, sign_in, throttle
 from flowauth.errors import NotSignedIn, TooMany
+from flowauth.services import passwords, sign_in, throttle
 from flowauth.settings import Settings
 from flowauth.tables import Attempts, AuditRecord, SignIn
 

@@ -14,11 +14,11 @@ from argon2 import PasswordHasher
 from pyotp.totp import TOTP
 from tests.flowauth.conftest import BOTH, PASSWORD, on_sqlite
 
-from flowauth import passwords, people, sign_in, throttle, two_factor
 from flowauth.database import Database
 from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
+from flowauth.services import passwords, people, sign_in, throttle, two_factor
+from flowauth.services.two_factor import WrongCode
 from flowauth.tables import AuditRecord, BackupCode, SignIn, TwoFactor, User
-from flowauth.two_factor import WrongCode
 
 STORES = BOTH
 NOW = dt.datetime.fromtimestamp(1_800_000_000, dt.UTC)
@@ -198,7 +198,8 @@ def test_one_code_given_twice_at_once_counts_once(database, settings, vault, ana
 
 _OTHER_PROCESS = """
 import sys, datetime as dt
-from flowauth import keys, people, settings, two_factor
+from flowauth import settings
+from flowauth.services import keys, people, two_factor
 from flowauth.database import Database
 uri, fernet, pem, code, moment = sys.stdin.read().split("\\0")
 settings = settings.Settings(private_jwt_signing_key=pem, flowauth_fernet_key=fernet, secret_key="x" * 20, db_uri=uri)

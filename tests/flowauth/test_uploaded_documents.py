@@ -22,9 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.flowauth.conftest import document
 
-from flowauth import servers
 from flowauth.errors import NameTaken, Refused
-from flowauth.limits import Limits
+from flowauth.services import servers
+from flowauth.services.limits import Limits
 from flowauth.tables import AuditRecord, Scope, Server
 
 

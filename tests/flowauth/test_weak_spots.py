@@ -21,10 +21,10 @@ from pydantic import SecretStr
 from tests.flowauth.conftest import PASSWORD, SCOPES, document
 from tests.flowauth.test_attacks import FOR_ANYBODY, kept, routes_of
 
-from flowauth import passwords, people, roles, servers, tokens, two_factor
 from flowauth.app import create_app
 from flowauth.errors import NotAllowed, Refused
-from flowauth.limits import LONGEST_LIFE_MINUTES, Limits, longest_life
+from flowauth.services import passwords, people, roles, servers, tokens, two_factor
+from flowauth.services.limits import LONGEST_LIFE_MINUTES, Limits, longest_life
 from flowauth.tables import Attempts, Base, Role, Server, Token, User
 from flowkit_jwt_generator.jwt import decompress_claims
 
@@ -125,7 +125,7 @@ def test_a_second_factor_is_not_switched_off_by_a_stolen_session(database, vault
 
 def _with_code(signed_in_as, database, user, code, vault, settings):
     """A browser in which somebody is signed in with both factors."""
-    from flowauth import sign_in
+    from flowauth.services import sign_in
 
     browser = signed_in_as(user)
     with database.write() as session:

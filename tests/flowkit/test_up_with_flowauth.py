@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 from tests.flowkit.living_deployment import free_ports, refused
 
-from flowauth import people
 from flowauth.errors import Refused
+from flowauth.services import people
 from flowauth.tables import AuditRecord, Server
 from flowkit.deployment import Deployment
 from flowkit.services import register

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 
-from flowauth import access, audit, passwords, people, sign_in, two_factor
+from flowauth import access
 from flowauth.access import MayChoose, Posted, SignedIn
 from flowauth.errors import Refused
 from flowauth.pages import forms
 from flowauth.pages import two_factor as set_up
 from flowauth.pages.render import Unconfirmed, confirmation, page, then, weigh
-from flowauth.sign_in import Person
+from flowauth.services import audit, passwords, people, sign_in, two_factor
+from flowauth.services.sign_in import Person
 from flowauth.tables import SignIn, User
 
 router = APIRouter()

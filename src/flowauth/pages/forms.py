@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 
 from flowauth.access import LARGEST_NUMBER
 from flowauth.errors import Refused
-from flowauth.limits import LONGEST_LIFE_MINUTES, Limits
+from flowauth.services.limits import LONGEST_LIFE_MINUTES, Limits
 
 UNITS = {"minutes": 1, "hours": 60, "days": 24 * 60}
 _MOST_DIGITS = 10

@@ -10,16 +10,16 @@ from sqlalchemy.orm import Session, selectinload
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from flowauth import people, servers, tokens
 from flowauth.access import Id, Posted, SignedIn
 from flowauth.errors import Refused
-from flowauth.limits import longest_life
 from flowauth.pages import forms
 from flowauth.pages.abilities import abilities
 from flowauth.pages.lists import listed
 from flowauth.pages.render import Unconfirmed, confirmation, moment, page, then, weigh
-from flowauth.roles import limits_of
-from flowauth.sign_in import Person
+from flowauth.services import people, servers, tokens
+from flowauth.services.limits import longest_life
+from flowauth.services.roles import limits_of
+from flowauth.services.sign_in import Person
 from flowauth.tables import Role, Scope, Server, Token, scopes_in_role, users_with_roles
 
 router = APIRouter()

@@ -13,10 +13,10 @@ from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session, joinedload
 from starlette.responses import Response, StreamingResponse
 
-from flowauth import audit, tokens
 from flowauth.access import Administrator, Id, Posted
 from flowauth.pages.lists import asked, listed, wanted
 from flowauth.pages.render import Unconfirmed, confirmation, moment, page, then, weigh
+from flowauth.services import audit, tokens
 from flowauth.tables import AuditRecord, Role, Server, Token, User, users_with_roles
 
 router = APIRouter()

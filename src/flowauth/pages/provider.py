@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from flowauth import access, people, provider, sign_in
+from flowauth import access
 from flowauth.access import Posted, SignedIn
 from flowauth.errors import NotAllowed, NotThere, Refused
 from flowauth.pages.forms import secret
 from flowauth.pages.render import page, then
 from flowauth.pages.signing_in import go_on
-from flowauth.throttle import address_of
+from flowauth.services import people, provider, sign_in
+from flowauth.services.throttle import address_of
 
 router = APIRouter()
 ONWARD = "flowauth_onward"

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from flowauth import keys, revocations
 from flowauth.errors import NotThere
+from flowauth.services import keys, revocations
 from flowauth.tables import Server
 
 router = APIRouter()

@@ -15,9 +15,10 @@ from fastapi import Request
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from flowauth import access, sign_in
+from flowauth import access
 from flowauth.errors import NotSignedIn, Refused, TooMany
 from flowauth.pages import forms
+from flowauth.services import sign_in
 
 SAID = "flowauth_said"
 """The cookie of what is to be said once on the next page."""

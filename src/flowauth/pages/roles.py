@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session, joinedload
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from flowauth import roles, servers
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import NotThere, Refused
-from flowauth.limits import Limits
 from flowauth.pages import forms, scope_tree
 from flowauth.pages.abilities import abilities
 from flowauth.pages.lists import asked, listed, wanted
 from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
 from flowauth.pages.users import ended
+from flowauth.services import roles, servers
+from flowauth.services.limits import Limits
 from flowauth.tables import Role, Server, User, scopes_in_role, users_with_roles
 
 router = APIRouter()

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from flowauth import servers
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms, scope_tree
 from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
 from flowauth.pages.users import ended
+from flowauth.services import servers
 from flowauth.tables import Role, Scope, Server, scopes_in_role
 
 router = APIRouter()

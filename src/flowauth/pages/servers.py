@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from flowauth import servers
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms
 from flowauth.pages.lists import listed, wanted
 from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
 from flowauth.pages.users import ended, living
+from flowauth.services import servers
 from flowauth.tables import Role, Scope, Server
 
 router = APIRouter()

@@ -5,13 +5,14 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from flowauth import access, sign_in
+from flowauth import access
 from flowauth.access import Posted
 from flowauth.errors import NotSignedIn, Refused
 from flowauth.pages.forms import secret, text
 from flowauth.pages.render import page, then
+from flowauth.services import sign_in
+from flowauth.services.throttle import address_of
 from flowauth.tables import SignIn
-from flowauth.throttle import address_of
 
 router = APIRouter()
 

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from flowauth import access, keys
+from flowauth import access
 from flowauth.access import Administrator, KeyId, Posted
 from flowauth.errors import NotThere, Refused
 from flowauth.pages import forms
 from flowauth.pages.lists import listed
 from flowauth.pages.render import Unconfirmed, confirmation, moment, page, then, weigh
 from flowauth.pages.users import ended
+from flowauth.services import keys
 from flowauth.tables import SigningKey, Token
 
 router = APIRouter()

@@ -6,12 +6,13 @@ import segno
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from flowauth import access, people, sign_in, two_factor
+from flowauth import access
 from flowauth.access import MaySetUp, Posted
 from flowauth.errors import Refused
 from flowauth.pages.forms import secret, text, ticked
 from flowauth.pages.render import page, then
-from flowauth.sign_in import Person
+from flowauth.services import people, sign_in, two_factor
+from flowauth.services.sign_in import Person
 
 router = APIRouter()
 

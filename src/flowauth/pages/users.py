@@ -9,12 +9,13 @@ from sqlalchemy.orm import Session, joinedload
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from flowauth import access, audit, passwords, people
+from flowauth import access
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms
 from flowauth.pages.lists import listed, wanted
 from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
+from flowauth.services import audit, passwords, people
 from flowauth.tables import Role, Server, Token, TwoFactor, User, users_with_roles
 
 router = APIRouter()

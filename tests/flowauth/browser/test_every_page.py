@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from tests.flowauth.browser.conftest import press
 from tests.flowauth.conftest import PASSWORD, SCOPES, document
 
-from flowauth import people, roles, servers, tokens, two_factor
-from flowauth.limits import Limits
+from flowauth.services import people, roles, servers, tokens, two_factor
+from flowauth.services.limits import Limits
 from flowauth.tables import Role, User
 
 LONG = "the_regional_statistics_offices_of_the_western_highlands_for_flood_response"

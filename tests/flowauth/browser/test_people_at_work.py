@@ -11,8 +11,8 @@ from playwright.sync_api import expect
 from tests.flowauth.browser.conftest import press
 from tests.flowauth.conftest import PASSWORD, SCOPES, document
 
-from flowauth import people, servers
-from flowauth.limits import Limits
+from flowauth.services import people, servers
+from flowauth.services.limits import Limits
 from flowauth.tables import Role, Server, Token, User
 from flowkit_jwt_generator.keys import load_private_key
 
@@ -389,7 +389,7 @@ def test_deleting_names_what_is_lost(browse, sign_in, database, administrator, a
 @pytest.fixture
 def tokened(database, vault, server, analyst, make_role):
     """A live token of the analyst."""
-    from flowauth import servers, tokens
+    from flowauth.services import servers, tokens
 
     make_role("runner", users=[analyst])
     with database.write() as session:

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.flowauth.browser.conftest import press
 from tests.flowauth.conftest import PASSWORD
 
-from flowauth import people
+from flowauth.services import people
 
 ORGANISATION = "the statistics office"
 

@@ -27,11 +27,11 @@ from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import import_key
 from sqlalchemy.orm import Session
 
-from flowauth import audit, people, sign_in
 from flowauth.errors import NotAllowed, NotReachable, NotSignedIn, NotThere, Refused
-from flowauth.keys import Vault
+from flowauth.services import audit, people, sign_in
+from flowauth.services.keys import Vault
+from flowauth.services.sign_in import Person
 from flowauth.settings import Settings, is_private_way
-from flowauth.sign_in import Person
 from flowauth.tables import SignIn, User
 
 PATH = "/sign-in/provider"

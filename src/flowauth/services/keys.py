@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from sqlalchemy.orm import Session
 
-from flowauth import audit
 from flowauth.errors import NotThere, Refused
+from flowauth.services import audit
 from flowauth.tables import SigningKey, Token
 from flowkit_jwt_generator.keys import generate_keypair, key_id, load_private_key, load_public_key, public_pem
 

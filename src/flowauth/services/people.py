@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from flowauth import audit, passwords, tokens
 from flowauth.errors import NameTaken, NotThere, Refused
-from flowauth.names import valid_name
+from flowauth.services import audit, passwords, tokens
+from flowauth.services.names import valid_name
 from flowauth.tables import Role, SignIn, Token, User
 
 LONGEST_ISSUER = 512

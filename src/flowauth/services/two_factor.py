@@ -16,9 +16,9 @@ from pyotp import random_base32
 from pyotp.totp import TOTP
 from sqlalchemy.orm import Session
 
-from flowauth import audit, passwords, people, throttle
 from flowauth.errors import NotAllowed, Refused
-from flowauth.keys import Vault
+from flowauth.services import audit, passwords, people, throttle
+from flowauth.services.keys import Vault
 from flowauth.settings import Settings
 from flowauth.tables import BackupCode, TwoFactor, User
 

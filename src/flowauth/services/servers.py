@@ -15,9 +15,9 @@ import httpx
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from flowauth import audit, tokens
 from flowauth.errors import NameTaken, NotThere, Refused
-from flowauth.limits import Limits
+from flowauth.services import audit, tokens
+from flowauth.services.limits import Limits
 from flowauth.tables import LONGEST_NAME, LONGEST_SCOPE, Role, Scope, Server, Token
 
 LARGEST_DOCUMENT = 5_000_000

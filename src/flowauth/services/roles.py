@@ -11,10 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from flowauth import audit, tokens
 from flowauth.errors import NameTaken, NotThere, Refused
-from flowauth.limits import Limits
-from flowauth.names import valid_name
+from flowauth.services import audit, tokens
+from flowauth.services.limits import Limits
+from flowauth.services.names import valid_name
 from flowauth.tables import Role, Scope, Server, Token, User, tokens_with_roles
 
 

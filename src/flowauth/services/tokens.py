@@ -11,10 +11,10 @@ import jwt
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from flowauth import audit, keys
 from flowauth.errors import NotAllowed, NotThere, Refused
-from flowauth.limits import Limits, longest_life
-from flowauth.names import valid_name
+from flowauth.services import audit, keys
+from flowauth.services.limits import Limits, longest_life
+from flowauth.services.names import valid_name
 from flowauth.tables import LONGEST_NAME, Role, Server, Token, User
 from flowkit_jwt_generator.jwt import generate_token
 

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from flowauth import audit, servers
 from flowauth.database import Database
 from flowauth.errors import NotThere, Refused
+from flowauth.services import audit, servers
 from flowauth.tables import Server
 
 READERS = 4

@@ -7,7 +7,7 @@ import jwt
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from flowauth import keys
+from flowauth.services import keys
 from flowauth.tables import Server, Token
 from flowkit_jwt_generator.published import REVOCATIONS_TYPE
 

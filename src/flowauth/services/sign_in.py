@@ -1,6 +1,6 @@
 """Signing in: who is there, by a cookie that is changed whenever they become more than they were.
 
-Functions that take `address` and look at a password or a code count the attempt first (`flowauth.throttle`), which
+Functions that take `address` and look at a password or a code count the attempt first (`throttle`), which
 commits: call them before anything else is changed in the session.
 """
 
@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 from starlette.responses import Response
 
-from flowauth import audit, passwords, people, throttle, two_factor
 from flowauth.errors import NotAllowed, NotSignedIn, Refused
-from flowauth.keys import Vault
+from flowauth.services import audit, passwords, people, throttle, two_factor
+from flowauth.services.keys import Vault
 from flowauth.settings import Settings
 from flowauth.tables import SignIn, User
 

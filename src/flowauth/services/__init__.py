@@ -1,0 +1,1 @@
+"""The rules of FlowAuth: pages, JSON API and console call them, and only translate."""
