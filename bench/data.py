@@ -15,8 +15,8 @@ import duckdb
 import pyarrow as pa
 import shapely
 
-from flowdb.edges import unit_edges
 from flowdb.lake import Lake, LakeError, arrow_schema
+from flowdb.reference.edges import unit_edges
 from flowdb.tables import TACS
 
 FIRST = dt.date(2016, 1, 1)

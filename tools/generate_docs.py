@@ -45,9 +45,9 @@ from autoflow.grammar import json_schema
 from autoflow.settings import Settings as AutoFlow
 from flowapi.settings import Settings as FlowAPI
 from flowauth.settings import Settings as FlowAuth
-from flowdb import cells, geography
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.reference import cells, geography, sites, tacs
 from flowdb.tables import EVENTS, REFERENCE, SETTLED, TRANSACTIONS, VISITS
 from flowkit.__main__ import app
 from flowmachine.catalogue import catalogue, has_location, schemas
@@ -154,9 +154,9 @@ def country(directory: Path) -> Session:
     lake = Lake.create(directory / "lake", "UTC")
     for level in LEVELS:
         geography.load(lake, made.boundaries, unit=level, code=f"{level}pcod", name=f"{level}name")
-    cells.load_sites(lake, made.sites_file)
-    cells.load_cells(lake, made.cells_file)
-    cells.load_tacs(lake, made.tacs_file)
+    sites.load(lake, made.sites_file)
+    cells.load(lake, made.cells_file)
+    tacs.load(lake, made.tacs_file)
     books = Catalogue.open(f"sqlite:///{directory / 'catalogue.db'}")
     try:
         for event_type, files in made.events.items():

@@ -27,6 +27,7 @@ from deltalake.transaction import AddAction
 
 from flowdb import visits
 from flowdb.tables import DAILY, REFERENCE, Column, stored_columns
+from flowkit_base.errors import UserError
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,7 +58,7 @@ _File = tuple[Path, int, dict[str, Any]]
 """A file of a Delta table, its rows and partition values."""
 
 
-class LakeError(Exception):
+class LakeError(UserError):
     """Says what is wrong with a lake and what to do."""
 
 

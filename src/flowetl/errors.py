@@ -1,5 +1,7 @@
-"""What loading says when it cannot go on."""
+"""The error that loading raises for a delivery."""
+
+from flowkit_base.errors import UserError
 
 
-class IngestError(Exception):
-    """Says in one sentence what is wrong with a delivery and the way out."""
+class IngestError(UserError):
+    """What is wrong with a delivery, and the way out, in one sentence."""

@@ -23,9 +23,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy.exc import SQLAlchemyError
 
 from flowdb import catalogue as books
-from flowdb import cells
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake, day_lock
+from flowdb.reference import settling
 from flowdb.tables import DAILY, stored_columns
 from flowetl import deliveries, pseudonyms, quality
 from flowetl.deliveries import Delivery, Encoding
@@ -106,7 +106,7 @@ def ingest(
     rules = _Rules(max_bad_lines, replace, late, (quality.SHIPPED, *checks))
     quality.named(event_type, rules.checks)
     with sentences(lake):
-        cells.settle(lake)
+        settling.settle(lake)
         books.mend(catalogue, lake, [event_type])
         given = _inspected(paths, encoding, tell)
         for delivery in given:

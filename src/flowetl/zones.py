@@ -5,47 +5,32 @@ forward, is taken as much later as the clocks jump. Python's zoneinfo decides th
 """
 
 import datetime as dt
-from functools import cache
+from collections.abc import Sequence
 from itertools import pairwise
-from zoneinfo import ZoneInfo
+
+from flowkit_base.zones import offsets
 
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 """No delivered event is older."""
 
 _SECOND = 1_000_000
+_DAY = 86_400
 
 
-@cache
-def changes(timezone: str, until: dt.date) -> tuple[tuple[int, int], ...]:
-    """The offsets of a zone: (first instant, offset), in seconds since 1970 and seconds, oldest first."""
-    zone = ZoneInfo(timezone)
-
-    def offset(second: int) -> int:
-        return int(dt.datetime.fromtimestamp(second, zone).utcoffset().total_seconds())  # pyright: ignore[reportOptionalMemberAccess]
-
-    start = int(EARLIEST.timestamp()) - 86400
-    stop = int(dt.datetime(until.year, until.month, until.day, tzinfo=dt.UTC).timestamp()) + 3 * 86400
-    found = [(start, offset(start))]
-    for second in range(start, stop, 86400):
-        low, high = second, second + 86400
-        if offset(low) == offset(high):
-            continue
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if offset(middle) == offset(low) else (low, middle)
-        found.append((high, offset(high)))
-    return tuple(found)
+def _changes(timezone: str, until: dt.date) -> tuple[tuple[int, int], ...]:
+    """The offsets that a zone has in delivered data: (instant from which it holds, seconds), oldest first."""
+    stop = dt.datetime(until.year, until.month, until.day, tzinfo=dt.UTC)
+    return offsets(timezone, int(EARLIEST.timestamp()) - _DAY, int(stop.timestamp()) + 3 * _DAY)
 
 
 def offset_at_instant(timezone: str, until: dt.date, micros: str) -> str:
     """The SQL expression of the offset, in microseconds, at an instant in microseconds since 1970."""
-    steps = [(second, offset) for second, offset in changes(timezone, until)]
-    return _stepwise(steps, micros)
+    return _stepwise(_changes(timezone, until), micros)
 
 
 def offset_at_local(timezone: str, until: dt.date, micros: str) -> str:
     """The SQL expression of the offset, in microseconds, at a local time in microseconds since 1970's local start."""
-    known = changes(timezone, until)
+    known = _changes(timezone, until)
     steps = [(known[0][0], known[0][1])]
     for (_, before), (second, after) in pairwise(known):
         # Up to the later of the two wall times the old offset holds: twice-told times are the first,
@@ -54,7 +39,7 @@ def offset_at_local(timezone: str, until: dt.date, micros: str) -> str:
     return _stepwise(steps, micros)
 
 
-def _stepwise(steps: list[tuple[int, int]], micros: str) -> str:
+def _stepwise(steps: Sequence[tuple[int, int]], micros: str) -> str:
     first = steps[0][1] * _SECOND
     later = "".join(
         f" WHEN {micros} >= {since * _SECOND} THEN {offset * _SECOND}" for since, offset in reversed(steps[1:])

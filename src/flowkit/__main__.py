@@ -98,7 +98,7 @@ def load_geography(
     layer: Annotated[str | None, typer.Option(help="The layer of a GeoPackage.")] = None,
 ) -> None:
     """Load the boundaries of a level; features that share a code become one unit."""
-    from flowdb import geography as boundaries
+    from flowdb.reference import geography as boundaries
 
     deployment = _deployment()
     loaded = boundaries.load(deployment.lake, files, unit=unit, code=code, name=name, layer=layer)
@@ -113,7 +113,7 @@ def make_grid(
     ] = None,
 ) -> None:
     """Make a level of equal squares that cover the country whose boundaries are loaded."""
-    from flowdb import geography as boundaries
+    from flowdb.reference import geography as boundaries
 
     deployment = _deployment()
     _told(deployment, boundaries.grid(deployment.lake, km, unit=unit), "square")
@@ -126,7 +126,7 @@ def load_points(
     columns: Map = [],  # noqa: B006
 ) -> None:
     """Load a table of points that questions of lon-lat can name as their geom_table."""
-    from flowdb import mappings
+    from flowdb.reference import mappings
 
     deployment = _deployment()
     loaded = mappings.load_points(deployment.lake, file, table=table, columns=_mapping(columns))
@@ -140,19 +140,19 @@ def load_cells(
     overlaps: Annotated[str, typer.Option(help="Versions of a cell that overlap in time: refuse, or cut.")] = "refuse",
 ) -> None:
     """Load the cells, in place of all former ones."""
-    from flowdb import cells as network
+    from flowdb.reference import cells as reference
 
     if overlaps not in ("refuse", "cut"):
         raise typer.BadParameter("it is refuse or cut.", param_hint="--overlaps")
     deployment = _deployment()
-    loaded = network.load_cells(deployment.lake, file, _mapping(columns), overlaps=overlaps)  # type: ignore[arg-type]
+    loaded = reference.load(deployment.lake, file, _mapping(columns), overlaps=overlaps)  # type: ignore[arg-type]
     _told(deployment, loaded, "version of a cell", "versions of cells")
 
 
 @cells.command("map")
 def map_cells(file: File, table: TableName, columns: Map = []) -> None:  # noqa: B006
     """Load a table of which unit each cell belongs to, that questions can name as their mapping_table."""
-    from flowdb import mappings
+    from flowdb.reference import mappings
 
     deployment = _deployment()
     loaded = mappings.load_mapping(deployment.lake, file, table=table, columns=_mapping(columns))
@@ -162,20 +162,20 @@ def map_cells(file: File, table: TableName, columns: Map = []) -> None:  # noqa:
 @sites.command("load")
 def load_sites(file: File, columns: Map = []) -> None:  # noqa: B006
     """Load the sites, in place of all former ones."""
-    from flowdb import cells as network
+    from flowdb.reference import sites as reference
 
     deployment = _deployment()
-    loaded = network.load_sites(deployment.lake, file, _mapping(columns))
+    loaded = reference.load(deployment.lake, file, _mapping(columns))
     _told(deployment, loaded, "version of a site", "versions of sites")
 
 
 @tacs.command("load")
 def load_tacs(file: File, columns: Map = []) -> None:  # noqa: B006
     """Load the handset models, in place of all former ones."""
-    from flowdb import cells as network
+    from flowdb.reference import tacs as reference
 
     deployment = _deployment()
-    _told(deployment, network.load_tacs(deployment.lake, file, _mapping(columns)), "handset model")
+    _told(deployment, reference.load(deployment.lake, file, _mapping(columns)), "handset model")
 
 
 def _told(deployment: Deployment, loaded: Any, *what: str) -> None:

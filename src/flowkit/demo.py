@@ -76,7 +76,7 @@ def _prepared(directory: Path, subscribers: int, days: int) -> Deployment:
 def _load(deployment: Deployment, subscribers: int, days: int) -> None:
     import flowetl
     import flowsynth
-    from flowdb import cells, geography
+    from flowdb.reference import cells, geography, sites, tacs
 
     delivery = deployment.path / "delivery"
     shutil.rmtree(delivery, ignore_errors=True)
@@ -87,9 +87,9 @@ def _load(deployment: Deployment, subscribers: int, days: int) -> None:
     for level in LEVELS:
         boundaries = delivery / "boundaries.geojson"
         geography.load(lake, boundaries, unit=level, code=f"{level}pcod", name=f"{level}name")
-    cells.load_sites(lake, delivery / "sites.csv")
-    cells.load_cells(lake, delivery / "cells.csv")
-    cells.load_tacs(lake, delivery / "tacs.csv")
+    sites.load(lake, delivery / "sites.csv")
+    cells.load(lake, delivery / "cells.csv")
+    tacs.load(lake, delivery / "tacs.csv")
     loaded = 0
     with deployment.catalogue() as catalogue:
         for event_type in EVENT_TYPES:

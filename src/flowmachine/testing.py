@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from flowdb.cells import sited
-from flowdb.edges import unit_edges
 from flowdb.lake import Lake, arrow_schema
+from flowdb.reference.edges import unit_edges
+from flowdb.reference.settling import sited
 from flowdb.tables import CELL_POSITIONS, DAILY, POINTS, REFERENCE, SITES, TACS, stored_columns
 from flowmachine.session import Session, connect
 

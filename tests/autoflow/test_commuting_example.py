@@ -19,9 +19,9 @@ import flowmachine
 from autoflow.app import run_once
 from autoflow.examples import copy_example
 from autoflow.settings import Settings
-from flowdb import cells, geography
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.reference import cells, geography, sites
 from flowsynth import synthesise
 
 WEEK = [f"2016-01-{n:02d}" for n in range(4, 11)]
@@ -39,8 +39,8 @@ def country(tmp_path_factory):
     made = synthesise(folder / "delivery", subscribers=6000, days=7, start=date(2016, 1, 4), crisis=None)
     lake = Lake.create(folder / "lake", "UTC")
     geography.load(lake, made.boundaries, unit="admin2", code="admin2pcod", name="admin2name")
-    cells.load_sites(lake, made.sites_file)
-    cells.load_cells(lake, made.cells_file)
+    sites.load(lake, made.sites_file)
+    cells.load(lake, made.cells_file)
     catalogue = Catalogue.open(f"sqlite:///{folder / 'catalogue.db'}")
     for event_type in ("calls", "sms"):
         flowetl.ingest(lake, catalogue, event_type, made.events[event_type], key=b"a key of these tests, of 32 bytes")

@@ -10,9 +10,9 @@ import pytest
 
 import flowetl
 import flowsynth
-from flowdb import cells, geography
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.reference import cells, geography
 
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs" / "library.md"
@@ -38,7 +38,7 @@ def deployment(tmp_path_factory):
     (root / "demo").mkdir()
     lake = Lake.create(root / "demo" / "lake", "UTC")
     geography.load(lake, made.boundaries, unit="admin2", code="admin2pcod", name="admin2name")
-    cells.load_cells(lake, made.cells_file)
+    cells.load(lake, made.cells_file)
     books = Catalogue.open(f"sqlite:///{root / 'catalogue.db'}")
     for event_type in ("calls", "sms"):
         flowetl.ingest(lake, books, event_type, list(made.events[event_type]), key=b"these people are invented")

@@ -5,9 +5,9 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from flowdb.cells import SETTLED_FROM
 from flowdb.lake import LakeError
 from flowdb.postgres import PostgresError, available_days, create, timezone, upgrade
+from flowdb.reference.settling import SETTLED_FROM
 from flowdb.tables import CELLS, EVENTS, REFERENCE, SITES, TACS
 
 pytestmark = pytest.mark.postgres

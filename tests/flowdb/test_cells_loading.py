@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from flowdb import cells, geography
-from flowdb.cells import SINCE_EVER, STILL
 from flowdb.lake import LakeError
+from flowdb.reference import cells, geography, settling, sites, tacs
+from flowdb.reference.checks import SINCE_EVER, STILL
 from flowdb.tables import CELLS, POINTS
 
 HEADER = "id,version,site_id,longitude,latitude,date_of_first_service,date_of_last_service\n"
@@ -29,7 +29,7 @@ def _units(lake):
 
 def test_positions_hold_for_the_days_of_service(lake, write):
     """Each placed version has its position from its first to its last day; open ends are since ever and still."""
-    loaded = cells.load_cells(
+    loaded = cells.load(
         lake, write("cells.csv", HEADER + "b,0,s,85.5,27.5,,2016-01-05\nb,1,s,85.6,27.5,2016-01-06,\na,0,,,,,\n")
     )
     assert loaded.rows == 3
@@ -57,7 +57,7 @@ def test_places_are_numbered_in_order(lake, write, squares):
     """Units are numbered by code and points by longitude and latitude, from 0; a shared point is one place."""
     geography.load(lake, squares("u.geojson", ("b", 1, 0), ("a", 0, 0), ("B", 2, 0)), unit="admin3", code="pcode")
     content = "x,0,,1.5,0.5,,\ny,0,,0.5,0.5,,\nz,0,,0.5,0.5,,\nw,0,,0.5,0.25,,\n"
-    cells.load_cells(lake, write("cells.csv", HEADER + content))
+    cells.load(lake, write("cells.csv", HEADER + content))
     places = lake.reference("places").to_pylist()
     assert [(p["unit"], p["place"], p["pcod"], p["lon"], p["lat"]) for p in places] == [
         ("lon-lat", 0, None, 0.5, 0.25),
@@ -79,14 +79,14 @@ def test_places_are_numbered_in_order(lake, write, squares):
 def test_only_strictly_inside_counts(lake, write, squares):
     """A cell on a border, or outside, is in no unit, and the count is told."""
     geography.load(lake, squares("u.geojson", ("A", 0, 0)), unit="admin3", code="pcode")
-    loaded = cells.load_cells(lake, write("cells.csv", HEADER + "i,0,,0.5,0.5,,\nedge,0,,1,0.5,,\nout,0,,9,9,,\n"))
+    loaded = cells.load(lake, write("cells.csv", HEADER + "i,0,,0.5,0.5,,\nedge,0,,1,0.5,,\nout,0,,9,9,,\n"))
     assert [u[1] for u in _units(lake)] == ["i"]
     assert loaded.warnings == ("2 of 3 cell versions lie in no unit of admin3.",)
 
 
 def test_where_units_overlap_the_smallest_code_wins(lake, write, squares):
     """Overlapping units give one unit a cell, and a warning that names an example."""
-    cells.load_cells(lake, write("cells.csv", HEADER + "c,0,,0.75,0.5,,\nd,0,,0.25,0.5,,\n"))
+    cells.load(lake, write("cells.csv", HEADER + "c,0,,0.75,0.5,,\nd,0,,0.25,0.5,,\n"))
     loaded = geography.load(lake, squares("u.geojson", ("B", 0, 0), ("A", 0.5, 0)), unit="admin3", code="pcode")
     assert _units(lake) == [("admin3", "c", 0, "A"), ("admin3", "d", 0, "B")]
     (told,) = loaded.warnings
@@ -97,10 +97,10 @@ def test_exchanged_coordinates_are_noticed_and_mended(lake, write, squares):
     """When no cell lies anywhere, the loader sees whether exchanging the columns would help; a mapping does it."""
     geography.load(lake, squares("u.geojson", ("A", 85, 27)), unit="admin3", code="pcode")
     path = write("cells.csv", HEADER + "c,0,,27.5,85.5,,\n")
-    loaded = cells.load_cells(lake, path)
+    loaded = cells.load(lake, path)
     assert loaded.warnings[0] == "1 of 1 cell versions lie in no unit of admin3."
     assert loaded.warnings[1].startswith("With longitude and latitude exchanged, 1 would: ")
-    assert cells.load_cells(lake, path, {"longitude": "latitude", "latitude": "longitude"}).warnings == ()
+    assert cells.load(lake, path, {"longitude": "latitude", "latitude": "longitude"}).warnings == ()
     assert _units(lake) == [("admin3", "c", 0, "A")]
 
 
@@ -125,7 +125,7 @@ def test_exchanged_coordinates_are_noticed_and_mended(lake, write, squares):
 def test_a_wrong_line_is_named_with_its_field(lake, write, lines, said):
     """What is wrong with a cell is one sentence with file, line and field, and nothing is loaded."""
     with pytest.raises(LakeError) as refused:
-        cells.load_cells(lake, write("cells.csv", HEADER + lines + "\n"))
+        cells.load(lake, write("cells.csv", HEADER + lines + "\n"))
     assert str(refused.value).startswith(f"cells.csv, {said}")
     assert lake.reference("cells").num_rows == 0
 
@@ -136,77 +136,77 @@ def test_wrong_headers_are_named(lake, write, tmp_path):
     with pytest.raises(
         LakeError, match=r"cells.csv has no column longitude; it has: id, version, lon, latitude\. Name"
     ):
-        cells.load_cells(lake, path)
-    assert cells.load_cells(lake, path, {"longitude": "lon"}).rows == 1
+        cells.load(lake, path)
+    assert cells.load(lake, path, {"longitude": "lon"}).rows == 1
     with pytest.raises(LakeError, match=r"cells.csv has no column 'x'"):
-        cells.load_cells(lake, path, {"longitude": "x"})
+        cells.load(lake, path, {"longitude": "x"})
     with pytest.raises(LakeError, match="cells has no column 'lon'"):
-        cells.load_cells(lake, path, {"lon": "longitude"})
+        cells.load(lake, path, {"lon": "longitude"})
     with pytest.raises(LakeError, match="names a column twice: id"):
-        cells.load_cells(lake, write("twice.csv", "id,id,version,longitude,latitude\n"))
+        cells.load(lake, write("twice.csv", "id,id,version,longitude,latitude\n"))
     with pytest.raises(LakeError, match="has a header but no row"):
-        cells.load_cells(lake, write("empty.csv", HEADER))
+        cells.load(lake, write("empty.csv", HEADER))
     with pytest.raises(LakeError, match="No such file"):
-        cells.load_cells(lake, tmp_path / "no.csv")
+        cells.load(lake, tmp_path / "no.csv")
 
 
 def test_overlapping_versions_are_refused_or_cut(lake, write):
     """Two versions of a cell in service on one day are refused naming the cell; told so, the earlier is cut short."""
     path = write("cells.csv", HEADER + "a,0,,85,27,2016-01-01,\na,1,,86,27,2016-01-06,\nb,0,,85,27,,\n")
     with pytest.raises(LakeError, match=r"line 3: versions 0 and 1 of cell a are both in service on 2016-01-06"):
-        cells.load_cells(lake, path)
-    loaded = cells.load_cells(lake, path, overlaps="cut")
+        cells.load(lake, path)
+    loaded = cells.load(lake, path, overlaps="cut")
     assert loaded.warnings == ("cells.csv: 1 versions of cells were cut short where the next begins.",)
     days = [(p["location_id"], p["version"], p["last_day"]) for p in lake.reference("cell_positions").to_pylist()]
     assert days == [("a", 0, dt.date(2016, 1, 5)), ("a", 1, STILL), ("b", 0, STILL)]
     same = write("same.csv", HEADER + "a,0,,85,27,2016-01-01,\na,1,,86,27,2016-01-01,\n")
     with pytest.raises(LakeError, match="versions 0 and 1 of cell a both begin on 2016-01-01"):
-        cells.load_cells(lake, same, overlaps="cut")
+        cells.load(lake, same, overlaps="cut")
 
 
 def test_a_whole_load_replaces_the_table(lake, write):
     """Cells that are not in the new file are gone, from the settled tables too."""
-    cells.load_cells(lake, write("a.csv", HEADER + "a,0,,85,27,,\n"))
-    cells.load_cells(lake, write("b.csv", HEADER + "b,0,,85,27,,\n"))
+    cells.load(lake, write("a.csv", HEADER + "a,0,,85,27,,\n"))
+    cells.load(lake, write("b.csv", HEADER + "b,0,,85,27,,\n"))
     assert lake.reference("cells")["id"].to_pylist() == ["b"]
     assert lake.reference("cell_positions")["location_id"].to_pylist() == ["b"]
 
 
 def test_sites_and_handsets_load(lake, write):
     """Sites keep their versions, truths and dates; handsets their numbers; columns of no use are told."""
-    sites = write(
+    file = write(
         "sites.csv", "id,version,longitude,latitude,is_cow,date_of_first_service\ns,1.0, 85 ,27,True,2016-01-01\n"
     )
-    cells.load_sites(lake, sites)
+    sites.load(lake, file)
     (site,) = lake.reference("sites").to_pylist()
     assert (site["version"], site["longitude"], site["is_cow"]) == (1, 85.0, True)
-    loaded = cells.load_tacs(lake, write("tacs.csv", "id,brand,hnd_type,wap_2_0\n92380772.0,Oppo,Smart,1\n"))
+    loaded = tacs.load(lake, write("tacs.csv", "id,brand,hnd_type,wap_2_0\n92380772.0,Oppo,Smart,1\n"))
     assert loaded.warnings == ("tacs.csv: columns left out: wap_2_0.",)
     (tac,) = lake.reference("tacs").to_pylist()
     assert (tac["id"], tac["brand"], tac["hnd_type"]) == (92380772, "Oppo", "Smart")
     with pytest.raises(LakeError, match=r"tacs.csv, line 3: id 1 stands in line 2 already"):
-        cells.load_tacs(lake, write("tacs.csv", "id\n1\n1.0\n"))
+        tacs.load(lake, write("tacs.csv", "id\n1\n1.0\n"))
 
 
 def test_settling_mends_what_a_kill_left_behind(lake, write, squares):
     """Cells that came in without being settled are noticed and settled once; then there is nothing to do."""
     geography.load(lake, squares("u.geojson", ("A", 85, 27)), unit="admin3", code="pcode")
-    cells.load_cells(lake, write("cells.csv", HEADER + "a,0,,85.5,27.5,,\n"))
+    cells.load(lake, write("cells.csv", HEADER + "a,0,,85.5,27.5,,\n"))
     rows = lake.reference("cells").to_pylist()
     lake.replace_reference(
         "cells", pa.Table.from_pylist([r | {"id": "z"} for r in rows], lake.reference("cells").schema)
     )
     assert _units(lake) == [("admin3", "a", 0, "A")]
-    cells.settle(lake)
+    settling.settle(lake)
     assert _units(lake) == [("admin3", "z", 0, "A")]
     before = lake.snapshot().reference_versions()
-    cells.settle(lake)
+    settling.settle(lake)
     assert lake.snapshot().reference_versions() == before
 
 
 def test_settling_an_empty_lake_does_nothing(lake):
     """Where nothing was loaded there is nothing to settle."""
-    assert cells.settle(lake) == []
+    assert settling.settle(lake) == []
     assert lake.snapshot().reference == {}
 
 
@@ -224,7 +224,7 @@ def test_containment_agrees_with_asking_each_polygon(lake):
     rows = [{"gid": n, "unit": "admin2", "pcod": f"{n:02}", "geom": shapely.to_wkb(s)} for n, s in enumerate(shapes, 1)]
     lake.replace_reference("geography", pa.Table.from_pylist(rows, schema))
     _put_cells(lake, [p[0] for p in points], [p[1] for p in points])
-    cells.settle(lake)
+    settling.settle(lake)
     expected = []
     for n, point in enumerate(points):
         inside = [r["pcod"] for r, s in zip(rows, shapes, strict=True) if shapely.Point(point).within(s)]
@@ -249,7 +249,7 @@ def test_a_large_country_settles_in_seconds(lake):
     draw = np.random.default_rng(1)
     _put_cells(lake, draw.random(50_000) * side, draw.random(50_000) * side)
     began = time.process_time()
-    cells.settle(lake)
+    settling.settle(lake)
     assert time.process_time() - began < 10
     assert lake.reference("cell_units").num_rows > 80_000
 
@@ -270,10 +270,10 @@ def test_the_cells_of_nepal_settle(lake, nepal):
     for n in range(4):
         geography.load(lake, folder / "districts.geojson", unit=f"admin{n}", code=f"admin{n}Pcod")
     exchanged = {"longitude": "latitude", "latitude": "longitude"}
-    loaded = cells.load_cells(lake, folder / "cells.csv", exchanged)
+    loaded = cells.load(lake, folder / "cells.csv", exchanged)
     assert (loaded.rows, loaded.warnings) == (62, ())
-    assert cells.load_sites(lake, folder / "sites.csv").rows == 35
-    assert cells.load_tacs(lake, folder / "tacs.csv").rows == 20
+    assert sites.load(lake, folder / "sites.csv").rows == 35
+    assert tacs.load(lake, folder / "tacs.csv").rows == 20
     found = _units(lake)
     assert [sum(u[0] == f"admin{n}" for u in found) for n in range(4)] == [62] * 4
     positions = lake.reference("cell_positions").to_pylist()

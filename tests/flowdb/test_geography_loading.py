@@ -4,8 +4,8 @@ import geopandas
 import pytest
 import shapely
 
-from flowdb import geography
 from flowdb.lake import LakeError
+from flowdb.reference import geography
 
 
 def _units(lake, unit):

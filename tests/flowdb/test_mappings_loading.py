@@ -10,8 +10,8 @@ import pytest
 import shapely
 from pyproj import Geod
 
-from flowdb import cells, geography, mappings
 from flowdb.lake import Lake, LakeError
+from flowdb.reference import cells, geography, mappings, settling
 
 CELLS = "id,version,longitude,latitude\na,0,0.5,0.5\nb,0,1.5,0.5\nc,0,1.5,0.5\n"
 
@@ -20,7 +20,7 @@ CELLS = "id,version,longitude,latitude\na,0,0.5,0.5\nb,0,1.5,0.5\nc,0,1.5,0.5\n"
 def country(lake, write, squares):
     """A lake with three cells in two units."""
     geography.load(lake, squares("u.geojson", ("A", 0, 0), ("B", 1, 0)), unit="admin3", code="pcode")
-    cells.load_cells(lake, write("cells.csv", CELLS))
+    cells.load(lake, write("cells.csv", CELLS))
     return lake
 
 
@@ -56,7 +56,7 @@ def test_a_mapping_follows_cells_and_boundaries(country, write, squares):
     """New cells and boundaries are settled through the tables that are there; a unit that went is told."""
     mappings.load_mapping(country, write("m.csv", "id,admin3pcod\na,B\nb,A\n"), table="geography.m")
     geography.load(country, squares("v.geojson", ("B", 0, 0), ("C", 1, 0)), unit="admin3", code="pcode")
-    loaded = cells.load_cells(country, write("cells.csv", "id,version,longitude,latitude\na,0,,\nb,0,0.5,0.5\n"))
+    loaded = cells.load(country, write("cells.csv", "id,version,longitude,latitude\na,0,,\nb,0,0.5,0.5\n"))
 
     assert placed(country) == {None: {"b": "B"}, "geography.m": {"a": "B"}}
     assert loaded.warnings == ("geography.m has no unit of admin3 for 1 of 2 cells: what they carry is left out.",)
@@ -172,7 +172,7 @@ def test_a_name_stands_for_one_thing(country, write, squares):
 KILLED = """
 import sys
 from pathlib import Path
-from flowdb import mappings
+from flowdb.reference import mappings
 from flowdb.lake import Lake
 lake, directory = Lake.open(Path(sys.argv[1])), Path(sys.argv[2])
 while True:
@@ -193,8 +193,8 @@ def test_a_killed_load_is_wholly_in_or_not(country, write, tmp_path):
             assert process.stdout.readline() == b"loaded\n"
             time.sleep(draw.uniform(0, 0.4))
             process.send_signal(signal.SIGKILL)
-        cells.settle(country)
-        assert cells.settle(country) == []
+        settling.settle(country)
+        assert settling.settle(country) == []
         assert Lake.open(country.path).snapshot().reference["cell_units"]
         told = {(r["location_id"], r["value"]) for r in country.reference("cell_mappings").to_pylist()}
         found = placed(country).get("geography.m", {})
@@ -215,7 +215,7 @@ def test_squares_hold_each_point_once(lake, write):
     points = [(84 + draw.uniform(-1, 1), 28 + draw.uniform(-1, 1)) for _ in range(300)]
     points += [(x, y) for x, y in corners if country.contains(shapely.Point(x, y))]
     lines = [f"c{n},0,{x!r},{y!r}" for n, (x, y) in enumerate(points)]
-    loaded = cells.load_cells(lake, write("cells.csv", "\n".join(["id,version,longitude,latitude", *lines])))
+    loaded = cells.load(lake, write("cells.csv", "\n".join(["id,version,longitude,latitude", *lines])))
 
     assert loaded.warnings == ()
     assert sorted(placed(lake, "grid-20km")[None]) == sorted(f"c{n}" for n in range(len(points)))

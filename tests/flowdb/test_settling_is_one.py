@@ -5,9 +5,9 @@ import threading
 import pyarrow as pa
 import pytest
 
-from flowdb import cells
 from flowdb import lake as lakes
 from flowdb.lake import TOGETHER, Lake, LakeError, arrow_schema
+from flowdb.reference import cells, settling
 from flowdb.tables import REFERENCE
 
 EMPTY = {name: arrow_schema(REFERENCE[name].columns).empty_table() for name in TOGETHER}
@@ -56,9 +56,9 @@ def test_a_replacement_that_was_cut_off_is_told(lake, monkeypatch):
 
 def test_more_places_than_questions_can_number_are_refused(lake, tmp_path, monkeypatch):
     """A level with more places than fit beside a time in one integer is refused, not miscounted."""
-    monkeypatch.setattr(cells, "MOST_PLACES", 1)
+    monkeypatch.setattr(settling, "MOST_PLACES", 1)
     file = tmp_path / "cells.csv"
     file.write_text("id,version,longitude,latitude\na,0,80,26\nb,0,81,26\n")
 
     with pytest.raises(LakeError, match="lon-lat would have 2 places"):
-        cells.load_cells(lake, file)
+        cells.load(lake, file)

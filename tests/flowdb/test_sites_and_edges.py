@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import shapely
 
-from flowdb.cells import load_cells, load_sites
-from flowdb.edges import unit_edges
-from flowdb.geography import load
 from flowdb.lake import Lake
+from flowdb.reference import cells, sites
+from flowdb.reference.edges import unit_edges
+from flowdb.reference.geography import load
 from flowdb.tables import BANDS_PER_DEGREE
 
 
@@ -22,11 +22,11 @@ def lake(tmp_path):
         "id,version,site_id,longitude,latitude\n"
         "b,0,mast,80.2,26.2\na,0,mast,80.1,26.1\nmast,0,,80.3,26.3\nc,1,mast,80.4,26.4\n"
     )
-    load_cells(made, file)
+    cells.load(made, file)
     return made
 
 
-def sites(lake):
+def of_sites(lake):
     return {
         (p["location_id"], p["version"]): (p["site"], p["site_lon"], p["site_lat"])
         for p in lake.reference("cell_positions").to_pylist()
@@ -35,7 +35,7 @@ def sites(lake):
 
 def test_a_site_stands_where_its_first_cell_stands(lake):
     """Where no site is loaded, a site is where its first cell is; a cell without a site is one by itself."""
-    assert sites(lake) == {
+    assert of_sites(lake) == {
         ("a", 0): (0, 80.1, 26.1),
         ("b", 0): (0, 80.1, 26.1),
         ("c", 1): (1, 80.4, 26.4),
@@ -48,11 +48,11 @@ def test_loading_sites_moves_them(lake, tmp_path):
     file = tmp_path / "sites.csv"
     file.write_text("id,version,longitude,latitude\nmast,0,85,27\nmast,7,86,28\n")
 
-    load_sites(lake, file)
+    sites.load(lake, file)
 
-    assert sites(lake)["a", 0] == sites(lake)["b", 0] == (0, 85.0, 27.0)
-    assert sites(lake)["c", 1] == (1, 80.4, 26.4)
-    assert sites(lake)["mast", 0] == (2, 80.3, 26.3)
+    assert of_sites(lake)["a", 0] == of_sites(lake)["b", 0] == (0, 85.0, 27.0)
+    assert of_sites(lake)["c", 1] == (1, 80.4, 26.4)
+    assert of_sites(lake)["mast", 0] == (2, 80.3, 26.3)
 
 
 def test_edges_hold_every_side_in_each_band_that_it_touches(lake, tmp_path):

@@ -5,8 +5,8 @@ import datetime as dt
 import duckdb
 import pytest
 
-from flowdb import cells, geography
 from flowdb.catalogue import available_dates, get_checks
+from flowdb.reference import cells, geography
 
 pytestmark = pytest.mark.shared
 
@@ -26,7 +26,7 @@ def loaded(deployment, nepal):
     folder = nepal / "data" / "nepal"
     exchanged = {"longitude": "latitude", "latitude": "longitude"}
     geography.load(deployment.lake, folder / "districts.geojson", unit="admin3", code="admin3Pcod", name="admin3Name")
-    cells.load_cells(deployment.lake, folder / "cells.csv", exchanged)
+    cells.load(deployment.lake, folder / "cells.csv", exchanged)
     reports = {
         event_type: deployment.load(
             *sorted((folder / "records" / event_type).glob("*.csv")),

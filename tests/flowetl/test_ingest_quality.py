@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from flowdb import cells
 from flowdb.catalogue import get_checks
+from flowdb.reference import cells
 from flowetl import IngestError, quality
 
 DAY = dt.date(2016, 1, 1)
@@ -46,7 +46,7 @@ def events():
 
 def test_checks_agree_with_plain_counting(deployment, events):
     """Every check has the value that counting the delivered rows one by one gives."""
-    cells.load_cells(deployment.lake, deployment.file(CELLS, "cells.csv"))
+    cells.load(deployment.lake, deployment.file(CELLS, "cells.csv"))
     lines = [",".join(e.values()) for e in events]
     (report,) = deployment.load(deployment.calls(*lines, header=",".join(events[0])))
     found = {c.name: c.outcome for c in get_checks(deployment.catalogue, "calls")}

@@ -34,9 +34,9 @@ from tests.flowmachine.conftest import postgres_worlds
 from tests.flowmachine.test_expected_rows import as_rows
 from tests.flowmachine.test_kinds_on_engines import COUNTED, same, worlds_and_questions
 
-from flowdb import cells, geography
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.reference import cells, geography, sites, tacs
 from flowetl import ingest
 from flowmachine.query import kinds, parse
 from flowmachine.session import connect
@@ -88,9 +88,9 @@ def load_delivery(data: Path, home: Path) -> Lake:
         geography.load(
             made, data / "districts.geojson", unit=f"admin{level}", code=f"admin{level}Pcod", name=f"admin{level}Name"
         )
-    cells.load_cells(made, data / "cells.csv", {"longitude": "latitude", "latitude": "longitude"})
-    cells.load_sites(made, data / "sites.csv")
-    cells.load_tacs(made, data / "tacs.csv")
+    cells.load(made, data / "cells.csv", {"longitude": "latitude", "latitude": "longitude"})
+    sites.load(made, data / "sites.csv")
+    tacs.load(made, data / "tacs.csv")
     catalogue = Catalogue.open(f"sqlite:///{home / 'catalogue.db'}")
     for event_type in ("calls", "sms", "mds", "topups"):
         files = sorted((data / "records" / event_type).glob("*.csv"))

@@ -11,8 +11,8 @@ from tests.flowmachine.test_kinds_on_engines import ENGINES
 
 import flowmachine
 from flowapi.authorisation import query_kinds, query_scopes, scopes_of_schemas, subset_kinds
-from flowdb import cells, geography, mappings
 from flowdb.lake import Lake
+from flowdb.reference import cells, geography, mappings, sites
 from flowdb.tables import UNITS
 from flowmachine import geojson
 from flowmachine.catalogue import schemas
@@ -54,8 +54,8 @@ class Country(World):
             (files / name).write_text(content)
             return files / name
 
-        cells.load_cells(lake, file("cells.csv", CELLS))
-        cells.load_sites(lake, file("sites.csv", SITES))
+        cells.load(lake, file("cells.csv", CELLS))
+        sites.load(lake, file("sites.csv", SITES))
         for unit, areas in LEVELS.items():
             lines = [f'{code},"{shapely.box(west, 26, east, 27).wkt}"' for code, (west, east) in areas.items()]
             geography.load(lake, file("areas.csv", "\n".join(["code,wkt", *lines])), unit=unit, code="code")

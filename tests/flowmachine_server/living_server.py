@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import shapely
 import zmq
 
-from flowdb.cells import settle
 from flowdb.lake import Lake, arrow_schema
+from flowdb.reference.settling import settle
 from flowdb.tables import CELLS, DAILY, GEOGRAPHY, MINUTE
 
 ZONE = "Asia/Kathmandu"

@@ -135,7 +135,7 @@ def _session(settings: Settings) -> Session:
 
 def _bring_up_to_date(settings: Settings, catalogue: Any, faults: Any) -> None:
     """Settle cells and boundaries, and records of loads, where a killed load left them behind."""
-    from flowdb.cells import settle  # noqa: PLC0415 - needs shapely's tree only where something is to be settled
+    from flowdb.reference.settling import settle  # noqa: PLC0415 - loads shapely only if something is to be settled
 
     lake = Lake.open(Path(settings.store))
     try:

@@ -14,8 +14,10 @@ import shapely
 from pyproj import CRS, Transformer
 from shapely import MultiPolygon, Polygon
 
-from flowdb.cells import Loaded, changing, settle_held, without_traps
 from flowdb.lake import Lake, LakeError
+from flowdb.reference.delivered_csv import without_traps
+from flowdb.reference.replacement import Loaded, changing
+from flowdb.reference.settling import settle_held
 from flowdb.tables import GRID, LEVELS, MOST_PLACES, RESERVED, is_unit_name
 
 WGS84 = CRS.from_epsg(4326)

@@ -1,105 +1,23 @@
-"""Loading of cells, sites and handset models, and settling of what events join: positions and units."""
+"""Settling of what events join: the places of each level, where cells and sites stand, and in which unit."""
 
-import csv
-import datetime as dt
-import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import shapely
 
-from flowdb.edges import unit_edges
-from flowdb.lake import ARROW, TOGETHER, Lake, LakeError, arrow_schema, held
-from flowdb.tables import CELL_UNITS, CELLS, GRID, MOST_PLACES, PLACES, SITES, TACS, Table, mapping_key
-
-"""The tables that `settle` makes from cells and geography."""
-SINCE_EVER = dt.date(1, 1, 1)
-STILL = dt.date(9999, 12, 31)
+from flowdb.lake import TOGETHER, Lake, LakeError, arrow_schema
+from flowdb.reference.checks import SINCE_EVER, STILL
+from flowdb.reference.edges import unit_edges
+from flowdb.reference.replacement import changing
+from flowdb.tables import CELL_UNITS, GRID, MOST_PLACES, PLACES, Table, mapping_key
 
 SETTLED_FROM = ("cells", "geography", "sites", "cell_mappings", "geom_points")
 """The tables that places, and the cells that lie in them, are settled from."""
 
-_REFUSAL = "Cells or boundaries are being loaded by another process: wait for it to end."
-_WAIT = 60.0
 # Arrow makes its functions when it is imported, which type checkers do not see.
 pc: Any = pyarrow.compute
-
-_BLANKS = " \t\r\n\u00a0\ufeff"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What a load of a reference table did: rows stored, and sentences that someone should read."""
-
-    rows: int
-    warnings: tuple[str, ...] = ()
-
-
-@contextmanager
-def changing(lake: Lake) -> Iterator[None]:
-    """Hold the lake's reference tables against other processes; waits a minute for them to be free."""
-    with held(lake, "reference", _REFUSAL, _WAIT):
-        yield
-
-
-def load_cells(
-    lake: Lake,
-    file: Path,
-    columns: Mapping[str, str] | None = None,
-    *,
-    overlaps: Literal["refuse", "cut"] = "refuse",
-) -> Loaded:
-    """Load the cells from a CSV, in place of all former ones, and settle their positions and units.
-
-    `columns` gives a source column for a target one where the names differ. Service dates of versions of one cell
-    that overlap are refused, or, with `overlaps="cut"`, the earlier version ends the day before the later begins.
-    Raises LakeError naming file, line and field.
-    """
-    rows, warnings = read_rows(file, CELLS, columns or {}, ("id", "version", "longitude", "latitude"))
-    check_places(rows)
-    _check_dates(rows)
-    check_once(rows, ("id", "version"))
-    warnings += _part_versions(file, rows, overlaps)
-    with changing(lake):
-        lake.replace_reference("cells", _table(rows, CELLS), {"source": file.name})
-        warnings += settle_held(lake)
-    return Loaded(len(rows), tuple(warnings))
-
-
-def load_sites(lake: Lake, file: Path, columns: Mapping[str, str] | None = None) -> Loaded:
-    """Load the sites from a CSV, in place of all former ones, and settle where the sites of cells stand.
-
-    `columns` gives a source column for a target one where the names differ. Raises LakeError naming file, line and
-    field.
-    """
-    rows, warnings = read_rows(file, SITES, columns or {}, ("id", "version", "longitude", "latitude"))
-    check_places(rows)
-    _check_dates(rows)
-    check_once(rows, ("id", "version"))
-    with changing(lake):
-        lake.replace_reference("sites", _table(rows, SITES), {"source": file.name})
-        warnings += settle_held(lake)
-    return Loaded(len(rows), tuple(warnings))
-
-
-def load_tacs(lake: Lake, file: Path, columns: Mapping[str, str] | None = None) -> Loaded:
-    """Load the handset models from a CSV, in place of all former ones.
-
-    `columns` gives a source column for a target one where the names differ. Raises LakeError naming file, line and
-    field.
-    """
-    rows, warnings = read_rows(file, TACS, columns or {}, ("id",))
-    check_once(rows, ("id",))
-    with changing(lake):
-        lake.replace_reference("tacs", _table(rows, TACS), {"source": file.name})
-    return Loaded(len(rows), tuple(warnings))
 
 
 def settle(lake: Lake) -> list[str]:
@@ -142,11 +60,6 @@ def settle_held(lake: Lake) -> list[str]:
     }
     lake.replace_together(rows, {"made_from": made_from})
     return warnings
-
-
-def without_traps(text: str) -> str:
-    """A delivered text without the blanks around it, no-break spaces and byte order marks included."""
-    return text.strip(_BLANKS)
 
 
 def _versions(lake: Lake) -> dict[str, list[str]]:
@@ -394,163 +307,3 @@ def _outside(unit: str, positions: pa.Table, polygons: Any, inside: int) -> list
                 "the wrong way round, load it with longitude=latitude and latitude=longitude."
             )
     return told
-
-
-def read_rows(
-    file: Path, table: Table, columns: Mapping[str, str], needed: tuple[str, ...]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of a CSV as the table's types, each with its line number under `line`."""
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as text:
-            reader = csv.reader(text)
-            header = [h.strip(_BLANKS) for h in next(reader, [])]
-            sources = _sources(file, table, header, columns, needed)
-            rows = [
-                _row(f"{file.name}, line {reader.line_num}", values, len(header), table, sources)
-                for values in reader
-                if any(map(str.strip, values))
-            ]
-    except OSError as error:
-        raise LakeError(f"{file} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise LakeError(f"{file.name} is not UTF-8 text: save it as CSV in UTF-8.") from None
-    except csv.Error as error:
-        raise LakeError(f"{file.name} is not CSV: {error}.") from None
-    if not rows:
-        raise LakeError(f"{file.name} has a header but no row.")
-    left = [h for i, h in enumerate(header) if i not in sources.values() and h]
-    return rows, [f"{file.name}: columns left out: {', '.join(left)}."] if left else []
-
-
-def _sources(
-    file: Path, table: Table, header: list[str], columns: Mapping[str, str], needed: tuple[str, ...]
-) -> dict[str, int]:
-    twice = sorted({h for h in header if h and header.count(h) > 1})
-    if twice:
-        raise LakeError(f"{file.name} names a column twice: {', '.join(twice)}.")
-    for target, source in columns.items():
-        if target not in table:
-            raise LakeError(f"{table.name} has no column {target!r}; it has: {', '.join(table.names)}.")
-        if source not in header:
-            raise LakeError(f"{file.name} has no column {source!r}; it has: {', '.join(header)}.")
-    taken = set(columns.values())
-    sources = {n: header.index(n) for n in table.names if n in header and n not in taken}
-    sources |= {target: header.index(source) for target, source in columns.items()}
-    missing = [n for n in needed if n not in sources]
-    if missing:
-        raise LakeError(
-            f"{file.name} has no column {', '.join(missing)}; it has: {', '.join(header)}. "
-            f"Name its column with --map {missing[0]}=COLUMN."
-        )
-    return sources
-
-
-def _row(where: str, values: list[str], width: int, table: Table, sources: Mapping[str, int]) -> dict[str, Any]:
-    if len(values) != width:
-        raise LakeError(f"{where}: {len(values)} fields where the header has {width}.")
-    row: dict[str, Any] = {"where": where, "line": int(where.rsplit(" ", 1)[1])}
-    for name, at in sources.items():
-        text, column = values[at].strip(_BLANKS), table[name]
-        try:
-            row[name] = _PARSED[column.type](text) if text else None
-        except (ValueError, KeyError):
-            raise LakeError(f"{where}: {name} {text!r} is not {_NOUN[column.type]}.") from None
-        if column.required and row[name] is None:
-            raise LakeError(f"{where}: {name} is empty.")
-    return row
-
-
-def _whole(text: str) -> int:
-    number = _number(text)
-    if not number.is_integer() or abs(number) >= 2**31:
-        raise ValueError(text)
-    return int(number)
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-def _truth(text: str) -> bool:
-    return _TRUTHS[text.lower()]
-
-
-_TRUTHS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
-_PARSED: dict[str, Callable[[str], Any]] = {
-    "string": str,
-    "int32": _whole,
-    "float64": _number,
-    "bool": _truth,
-    "date": dt.date.fromisoformat,
-}
-_NOUN = {
-    "int32": "a whole number",
-    "float64": "a number",
-    "bool": "true or false",
-    "date": "a date such as 2016-01-31",
-}
-
-
-def check_places(rows: list[dict[str, Any]]) -> None:
-    """Raise LakeError where longitude and latitude are not on earth, or only one of them is given."""
-    for row in rows:
-        for name, limit in (("longitude", 180), ("latitude", 90)):
-            value = row[name]
-            if value is not None and abs(value) > limit:
-                raise LakeError(
-                    f"{row['where']}: {name} {value:g} is not between -{limit} and {limit}; "
-                    "if longitude and latitude are exchanged, load with longitude=latitude and latitude=longitude."
-                )
-        if (row["longitude"] is None) != (row["latitude"] is None):
-            given, empty = sorted(("longitude", "latitude"), key=lambda n: row[n] is None)
-            raise LakeError(f"{row['where']}: {given} is given but {empty} is empty.")
-
-
-def _check_dates(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        first, last = row.get("date_of_first_service"), row.get("date_of_last_service")
-        if first and last and last < first:
-            raise LakeError(f"{row['where']}: date_of_last_service {last} is before date_of_first_service {first}.")
-
-
-def check_once(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
-    """Raise LakeError where two rows have the same values of these columns."""
-    seen: dict[tuple[Any, ...], int] = {}
-    for row in rows:
-        values = tuple(row[n] for n in names)
-        if values in seen:
-            what = ", ".join(f"{n} {v}" for n, v in zip(names, values, strict=True))
-            raise LakeError(f"{row['where']}: {what} stands in line {seen[values]} already.")
-        seen[values] = row["line"]
-
-
-def _part_versions(file: Path, rows: list[dict[str, Any]], overlaps: Literal["refuse", "cut"]) -> list[str]:
-    """See that no two versions of a cell serve on one day; cut the earlier ones where told so."""
-
-    def start(row: dict[str, Any]) -> dt.date:
-        return row.get("date_of_first_service") or SINCE_EVER
-
-    cut = 0
-    ordered = sorted(rows, key=lambda r: (r["id"], start(r), r["version"]))
-    for earlier, later in itertools.pairwise(ordered):
-        if earlier["id"] != later["id"] or (earlier.get("date_of_last_service") or STILL) < start(later):
-            continue
-        what = f"{later['where']}: versions {earlier['version']} and {later['version']}"
-        if start(earlier) == start(later):
-            since = later.get("date_of_first_service") or "no first day of service"
-            raise LakeError(f"{what} of cell {later['id']} both begin on {since}: give each version its own days.")
-        if overlaps == "refuse":
-            raise LakeError(
-                f"{what} of cell {later['id']} are both in service on {start(later)}: mend the dates, or let the "
-                "earlier version end where the later begins (overlaps: cut)."
-            )
-        earlier["date_of_last_service"] = start(later) - dt.timedelta(days=1)
-        cut += 1
-    return [f"{file.name}: {cut} versions of cells were cut short where the next begins."] if cut else []
-
-
-def _table(rows: list[dict[str, Any]], table: Table) -> pa.Table:
-    return pa.table({c.name: pa.array([r.get(c.name) for r in rows], ARROW[c.type]) for c in table})

@@ -9,9 +9,12 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from flowdb.cells import Loaded, changing, check_once, check_places, read_rows, settle_held, without_traps
-from flowdb.geography import as_text, in_wgs84, read_features
 from flowdb.lake import Lake, LakeError, arrow_schema
+from flowdb.reference.checks import check_once, check_places
+from flowdb.reference.delivered_csv import read_rows, without_traps
+from flowdb.reference.geography import as_text, in_wgs84, read_features
+from flowdb.reference.replacement import Loaded, changing
+from flowdb.reference.settling import settle_held
 from flowdb.tables import CELL_MAPPINGS, GEOM_POINTS, Column, Table, is_column_name, is_table_name
 
 _OURS = ("events", "dfs", "cache", "etl", "flowdb", "pg_catalog", "information_schema")

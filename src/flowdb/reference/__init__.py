@@ -1,0 +1,1 @@
+"""Reference tables: cells, sites, handset models, boundaries and mappings, and the places settled from them."""
