@@ -1,4 +1,4 @@
-"""The catalogue: states of days, results of quality checks, and stored queries, in SQLite or PostgreSQL.
+"""The catalogue: states of days and results of quality checks, in SQLite or PostgreSQL.
 
 The lake is the truth about which days are in; `mend` brings the catalogue back to it after a kill between the two.
 """
@@ -78,31 +78,6 @@ post_etl_queries = sa.Table(
     sa.Index("post_etl_queries_day", "cdr_type", "cdr_date", "type_of_query_or_check", "id"),
 )
 """Results of quality checks, as text; the newest of a day, type and check is the one that holds."""
-
-queries = sa.Table(
-    "queries",
-    metadata,
-    sa.Column("query_id", sa.Text, primary_key=True),
-    sa.Column("query_kind", sa.Text, nullable=False),
-    sa.Column("params", sa.JSON, nullable=False),
-    sa.Column("versions", sa.Text),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("submitted", Instant),
-    sa.Column("started", Instant),
-    sa.Column("finished", Instant),
-    sa.Column("last_accessed", Instant),
-    sa.Column("access_count", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("compute_time", sa.Float),
-    sa.Column("cache_score_multiplier", sa.Float, nullable=False, server_default="1"),
-    sa.Column("rows", sa.BigInteger),
-    sa.Column("bytes", sa.BigInteger),
-    sa.Column("error", sa.Text),
-    sa.Column("request_id", sa.Text),
-    sa.Column("depends_on", sa.JSON),
-    sa.Index("queries_state", "state"),
-)
-"""Questions asked, their states, and what storing their results cost; compute_time is in milliseconds."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from flowkit_base.errors import UserError
 
-class FlowMachineError(Exception):
+
+class FlowMachineError(UserError):
     """Says what is wrong and what to do."""
 
 

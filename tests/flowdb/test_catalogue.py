@@ -1,10 +1,9 @@
-"""The catalogue of states, checks and queries."""
+"""The catalogue of states and checks."""
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
@@ -15,7 +14,6 @@ from flowdb.catalogue import (
     latest_states,
     list_checks,
     metadata,
-    queries,
     record_qa,
     record_state,
 )
@@ -87,22 +85,6 @@ def test_checks_are_the_newest_of_days_that_are_in(catalogue):
     assert [(c.day, c.outcome) for c in get_checks(catalogue)] == [(DAY, "2"), (later, "2")]
     assert [c.day for c in get_checks(catalogue, "calls", "count_added_rows", DAY, later)] == [DAY]
     assert get_checks(catalogue, "calls", "count_imeis") == []
-
-
-def test_instants_keep_their_zone(catalogue):
-    """An instant comes back as the same instant, in UTC; one without a zone is refused."""
-    local = dt.datetime(2016, 1, 1, 5, 45, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=45)))
-    row = {"query_id": "q", "query_kind": "k", "params": {"a": [1]}, "state": "queued", "submitted": local}
-    with catalogue.engine.begin() as connection:
-        connection.execute(sa.insert(queries), [row])
-        found = connection.execute(sa.select(queries)).one()
-    assert (found.submitted, found.params, found.access_count) == (
-        dt.datetime(2016, 1, 1, tzinfo=dt.UTC),
-        {"a": [1]},
-        0,
-    )
-    with pytest.raises(sa.exc.StatementError, match="has no time zone"), catalogue.engine.begin() as connection:
-        connection.execute(sa.insert(queries), [row | {"query_id": "r", "submitted": local.replace(tzinfo=None)}])
 
 
 def test_writers_wait_for_each_other(catalogue):

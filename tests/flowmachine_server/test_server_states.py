@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowdb.catalogue import Catalogue, queries
+from flowmachine.server.records import open_records, queries
 from flowmachine.server.states import EVENTS, STATES, TRANSITIONS, fire
 
 ENDS = {"completed", "errored", "cancelled"}
@@ -15,13 +15,13 @@ QUESTION = "0" * 32
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory):
-    """A catalogue with one question in it."""
-    opened = Catalogue.open(f"sqlite:///{tmp_path_factory.mktemp('states') / 'catalogue.db'}")
-    with opened.engine.begin() as connection:
+def records(tmp_path_factory):
+    """Records of one query."""
+    opened = open_records(f"sqlite:///{tmp_path_factory.mktemp('states') / 'catalogue.db'}")
+    with opened.begin() as connection:
         connection.execute(sa.insert(queries).values(query_id=QUESTION, query_kind="flows", params={}, state="known"))
     yield opened
-    opened.close()
+    opened.dispose()
 
 
 def test_an_event_leads_from_a_state_to_one_state_and_by_one_name():
@@ -46,10 +46,10 @@ def test_every_state_can_be_reached_and_can_end(state):
 
 @settings(max_examples=60, deadline=None)
 @given(events=st.lists(st.sampled_from(sorted(EVENTS)), max_size=12))
-def test_the_catalogue_follows_the_table(catalogue, events):
+def test_the_records_follow_the_table(records, events):
     """Whatever happens in whatever order, a question changes as the table says, and otherwise stays."""
     steps = {(start, event): stop for start, event, stop in TRANSITIONS}
-    with catalogue.engine.begin() as connection:
+    with records.begin() as connection:
         connection.execute(sa.update(queries).values(state="known"))
         expected = "known"
         for event in events:
@@ -59,15 +59,15 @@ def test_the_catalogue_follows_the_table(catalogue, events):
             assert connection.execute(sa.select(queries.c.state)).scalar() == expected
 
 
-def test_of_two_who_try_one_succeeds(catalogue):
+def test_of_two_who_try_one_succeeds(records):
     """A question that waits is executed by one worker only, and remembers when that began."""
-    with catalogue.engine.begin() as connection:
+    with records.begin() as connection:
         connection.execute(sa.update(queries).values(state="queued"))
     began = [dt.datetime(2026, 1, 1, hour, tzinfo=dt.UTC) for hour in (1, 2)]
     won = []
     for at in began:
-        with catalogue.engine.begin() as connection:
+        with records.begin() as connection:
             won.append(fire(connection, QUESTION, "execute", started=at))
-    with catalogue.engine.connect() as connection:
+    with records.connect() as connection:
         assert won == [True, False]
         assert connection.execute(sa.select(queries.c.started)).scalar() == began[0]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import sqlite3
 import stat
 import threading
 
@@ -12,11 +13,13 @@ import sqlalchemy as sa
 from tests.flowmachine_server.living_server import moves, people
 
 import flowmachine
-from flowdb.catalogue import queries
+from flowkit_base.errors import UserError
+from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.errors import FlowMachineError
 from flowmachine.geojson import Atlas
 from flowmachine.server.questions import ask
-from flowmachine.server.store import ROWS_AT_ONCE, Limits, batch_count, open_store, read_rows
+from flowmachine.server.records import open_records, queries
+from flowmachine.server.store import Limits, batch_count, open_store, read_rows
 from flowmachine.server.workers import Workers
 
 ALL = Limits(size=10**12)
@@ -156,9 +159,7 @@ def test_progress_is_the_tables_that_are_missing(bench):
     from flowmachine.server.actions import Drawings, Machine, poll_query
 
     b = bench()
-    machine = Machine(
-        b.session, Atlas(b.session.engine, b.session.timezone), b.store, b.workers, b.store.catalogue, Drawings()
-    )
+    machine = Machine(b.session, Atlas(b.session.engine, b.session.timezone), b.store, b.workers, None, Drawings())
     b.engine.go.clear()
     query_id = b.submit(moves())
     b.engine.began.wait(10)
@@ -174,9 +175,7 @@ def test_a_file_that_went_bad_is_computed_again(bench, tmp_path):
     from flowmachine.server.actions import Drawings, Machine, get_result
 
     b = bench()
-    machine = Machine(
-        b.session, Atlas(b.session.engine, b.session.timezone), b.store, b.workers, b.store.catalogue, Drawings()
-    )
+    machine = Machine(b.session, Atlas(b.session.engine, b.session.timezone), b.store, b.workers, None, Drawings())
     query_id = b.run(people()).query_id
     (tmp_path / "cache" / "results" / f"{query_id}.parquet").write_bytes(b"PAR1 and then nothing")
     reply = get_result(machine, query_id)
@@ -303,6 +302,27 @@ def test_known_failures_say_what_to_do(bench, error, told):
     assert told in b.run(people()).error
 
 
+def test_a_database_of_an_older_release_keeps_its_results(tmp_path):
+    """The records of an older release are taken over: what they lack is added, and what they tell is still told."""
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    with sqlite3.connect(tmp_path / "catalogue.db") as old:
+        old.execute("CREATE TABLE queries (query_id TEXT PRIMARY KEY, query_kind TEXT, params JSON, state TEXT)")
+        old.execute("INSERT INTO queries VALUES ('q', 'flows', '{}', 'known')")
+    for _ in range(2):
+        records = open_records(url)
+        with records.connect() as connection:
+            row = connection.execute(sa.select(queries)).one()
+        records.dispose()
+        assert (row.query_id, row.state, row.access_count, row.finished) == ("q", "known", 0, None)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "oracle12://x", "sqlite:////proc/no/such/folder/c.db"])
+def test_records_that_cannot_be_opened_name_the_setting(url):
+    """A wrong address, or a folder that cannot be made, is told in a sentence that names FLOWMACHINE_CATALOGUE."""
+    with pytest.raises(UserError, match="FLOWMACHINE_CATALOGUE"):
+        open_records(url)
+
+
 def test_what_is_worth_least_goes_first(bench, tmp_path):
     """Over the limit, the result that took least time for its size and is wanted least goes; wanted ones stay."""
     b = bench(limits=NONE, start=False)
@@ -312,7 +332,7 @@ def test_what_is_worth_least_goes_first(bench, tmp_path):
     ids = [b.run(spec).query_id for spec in specs]
     for part in [r.query_id for r in b.store.every() if r.query_kind == "daily_location"]:
         assert b.store.forget(part)
-    with b.store.catalogue.engine.begin() as connection:
+    with b.store.records.begin() as connection:
         connection.execute(sa.update(queries).values(compute_time=100.0, bytes=1000))
         connection.execute(sa.update(queries).where(queries.c.query_id == ids[1]).values(compute_time=50.0))
     for _ in range(20):
@@ -356,7 +376,7 @@ def test_a_kill_is_mended_at_the_next_start(bench, tmp_path):
     (results / f"{'e' * 32}.parquet").write_bytes(b"no record")
     (tmp_path / "cache" / "parts" / f"{'f' * 32}.part").write_bytes(b"half")
     again = bench(start=False)
-    with again.store.catalogue.engine.begin() as connection:
+    with again.store.records.begin() as connection:
         connection.execute(sa.update(queries).where(queries.c.query_id == waiting).values(state="executing"))
         part = connection.execute(sa.select(queries).where(queries.c.query_kind == "daily_location")).first()
         connection.execute(sa.update(queries).where(queries.c.query_id == part.query_id).values(state="executing"))

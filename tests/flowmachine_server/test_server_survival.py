@@ -53,16 +53,16 @@ def starting(monkeypatch, tmp_path, lake, capsys):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"FLOWDB_STORE": None}, "FLOWDB_STORE is not set."),
+        ({"FLOWDB_STORE": None}, "FLOWDB_STORE is not set ("),
         ({"FLOWDB_STORE": "/nowhere"}, "/nowhere is not a lake"),
-        ({"FLOWMACHINE_SMALLEST": 5}, "FLOWMACHINE_SMALLEST is not right"),
-        ({"FLOWMACHINE_PORT": "http"}, "FLOWMACHINE_PORT is not right"),
-        ({"FLOWMACHINE_ENGINE": "oracle"}, "FLOWMACHINE_ENGINE is not right"),
+        ({"FLOWMACHINE_SMALLEST": 5}, "FLOWMACHINE_SMALLEST: "),
+        ({"FLOWMACHINE_PORT": "http"}, "FLOWMACHINE_PORT: "),
+        ({"FLOWMACHINE_ENGINE": "oracle"}, "FLOWMACHINE_ENGINE: "),
         ({"FLOWMACHINE_ENGINE": "postgres"}, "postgres reads a postgresql:// URL"),
-        ({"FLOWMACHINE_MEMORY": "much"}, "FLOWMACHINE_MEMORY is not right"),
+        ({"FLOWMACHINE_MEMORY": "much"}, "FLOWMACHINE_MEMORY: "),
         ({"FLOWMACHINE_HOST": "192.0.2.1"}, "FLOWMACHINE_HOST"),
-        ({"FLOWMACHINE_CATALOGUE": "catalogue"}, "not a database URL"),
-        ({"FLOWMACHINE_CURVE_SECRET_KEY": "short"}, "FLOWMACHINE_CURVE_SECRET_KEY is not right"),
+        ({"FLOWMACHINE_CATALOGUE": "catalogue"}, "FLOWMACHINE_CATALOGUE is not a database URI"),
+        ({"FLOWMACHINE_CURVE_SECRET_KEY": "short"}, "FLOWMACHINE_CURVE_SECRET_KEY: "),
     ],
 )
 def test_wrong_settings_are_one_sentence(starting, settings, told):

@@ -12,6 +12,9 @@ from flowmachine.errors import FlowMachineError
 from flowmachine.parts import Storage
 from flowmachine.plan import Plan
 
+ROWS_AT_ONCE = 49_152
+"""Rows of a row group of stored rows, and of a batch that the server sends."""
+
 
 class Engine(Protocol):
     """Runs plans over one store."""

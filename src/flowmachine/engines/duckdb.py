@@ -19,14 +19,12 @@ from flowdb.lake import ARROW, Lake, Snapshot
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
 from flowdb.visits import one_each
 from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
+from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.engines.clustering import duckdb_macro
 from flowmachine.engines.lake import LakeDialect, held_days
 from flowmachine.engines.sql import rendered
 from flowmachine.parts import StoredFiles, parquet_files
 from flowmachine.plan import PERIODS, REMEMBERED, Plan
-
-ROWS_AT_ONCE = 49_152
-"""Rows of a row group of stored rows: what is read of them at once."""
 
 
 @ibis.udf.scalar.builtin(name="epoch_us")

@@ -13,15 +13,18 @@ from typing import Any
 import zmq.asyncio
 from pydantic import ValidationError
 
-from flowdb.catalogue import mend
+from flowdb.catalogue import Catalogue, mend
 from flowdb.lake import Lake, LakeError
+from flowkit_base.addresses import is_loopback
+from flowkit_base.errors import UserError
+from flowkit_base.settings import complaints, settings_help
 from flowmachine.errors import FlowMachineError
 from flowmachine.geojson import Atlas
 from flowmachine.query import kinds
 from flowmachine.release import Rule
 from flowmachine.server.actions import Drawings, Machine
 from flowmachine.server.logs import debug_log, fault, run_log
-from flowmachine.server.protocol import Server, admit, bound, is_loopback
+from flowmachine.server.protocol import Server, admit, bound
 from flowmachine.server.settings import Settings
 from flowmachine.server.store import Limits, open_store
 from flowmachine.server.workers import Workers
@@ -33,18 +36,16 @@ _SHRINK_SECONDS = 60
 def main() -> None:
     """Run the server until it is told to stop; what is wrong with its settings is one sentence and exit code 1."""
     if sys.argv[1:]:
-        print("usage: flowmachine\n\nRuns the FlowMachine server; settings are environment variables:\n")
-        for name, info in Settings.model_fields.items():
-            print(f"  {name.upper():32}{info.description}")
+        print(f"usage: flowmachine\n\nRuns the FlowMachine server.\n\n{settings_help(Settings)}")
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
     # Results and what spills beside them are of people until they are released.
     os.umask(0o077)
     try:
         asyncio.run(_run(Settings()))  # type: ignore[call-arg]
     except ValidationError as problem:
-        print(_sentence(problem), file=sys.stderr)
+        print(*complaints(problem, Settings), file=sys.stderr)
         sys.exit(1)
-    except (FlowMachineError, LakeError) as problem:
+    except (UserError, LakeError) as problem:
         print(problem, file=sys.stderr)
         sys.exit(1)
 
@@ -68,6 +69,8 @@ async def _run(settings: Settings) -> None:
         )
         store = open_store(settings.cache_dir, settings.catalogue_url, limits, smallest)
         held.callback(store.close)
+        catalogue = Catalogue.open(settings.catalogue_url)
+        held.callback(catalogue.close)
         context = zmq.asyncio.Context()
         held.callback(context.destroy, linger=1000)
         secret = settings.flowmachine_curve_secret_key
@@ -80,7 +83,7 @@ async def _run(settings: Settings) -> None:
             faults.warning("other machines reach this socket unencrypted: set FLOWMACHINE_CURVE_SECRET_KEY")
         mended = store.mend()
         if settings.in_lake:
-            _bring_up_to_date(settings, store.catalogue, faults)
+            _bring_up_to_date(settings, catalogue, faults)
         if settings.flowmachine_engine == "spark":
             # Its first answer waits for executors to start, which should not be a user's to wait for.
             session.offered(session.engine.snapshot())
@@ -90,7 +93,7 @@ async def _run(settings: Settings) -> None:
         held.callback(workers.close)
         runs.info("ready", host=settings.flowmachine_host, port=settings.flowmachine_port, **mended)
         server = Server(
-            Machine(session, atlas, store, workers, store.catalogue, Drawings()), wire, run_log=runs, debug_log=faults
+            Machine(session, atlas, store, workers, catalogue, Drawings()), wire, run_log=runs, debug_log=faults
         )
         await _until_stopped(server, store, faults)
         runs.info("stopped")
@@ -133,7 +136,7 @@ def _session(settings: Settings) -> Session:
     )
 
 
-def _bring_up_to_date(settings: Settings, catalogue: Any, faults: Any) -> None:
+def _bring_up_to_date(settings: Settings, catalogue: Catalogue, faults: Any) -> None:
     """Settle cells and boundaries, and records of loads, where a killed load left them behind."""
     from flowdb.reference.settling import settle  # noqa: PLC0415 - loads shapely only if something is to be settled
 
@@ -145,15 +148,6 @@ def _bring_up_to_date(settings: Settings, catalogue: Any, faults: Any) -> None:
     except LakeError as problem:
         # A load that runs at this moment holds them, and leaves them right.
         faults.warning(str(problem))
-
-
-def _sentence(problem: ValidationError) -> str:
-    told = []
-    for detail in problem.errors(include_url=False, include_input=False, include_context=False):
-        name = str(detail["loc"][0]).upper() if detail["loc"] else "The settings"
-        what = "is not set" if detail["type"] == "missing" else f"is not right: {detail['msg'].lower()}"
-        told.append(f"{name} {what}.")
-    return " ".join(told)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,13 @@ import flowmachine.catalogue
 from flowdb.catalogue import Catalogue
 from flowdb.tables import EVENT_TYPES
 from flowmachine import geojson
+from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.errors import FlowMachineError, InvalidQuery
 from flowmachine.geojson import Atlas, Places
 from flowmachine.query import Query, parse
 from flowmachine.server.questions import ask, is_published, kinds_in, published, understand
 from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED
-from flowmachine.server.store import ROWS_AT_ONCE, Store, batch_count, read_rows
+from flowmachine.server.store import Store, batch_count, read_rows
 from flowmachine.server.workers import Workers
 from flowmachine.session import Session
 from flowmachine.units import require_offered

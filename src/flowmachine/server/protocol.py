@@ -1,7 +1,6 @@
 """The wire: envelopes over a ZeroMQ ROUTER socket, answered one by one while others are worked on."""
 
 import asyncio
-import ipaddress
 import json
 import socket
 import time
@@ -171,11 +170,3 @@ def admit(context: zmq.asyncio.Context, public_keys: Sequence[str]) -> AsyncioAu
     guard.start()
     guard.configure_curve_callback("*", Listed())
     return guard
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -5,17 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
+from flowkit_base import settings
+from flowkit_base.settings import LogLevel
 from flowmachine.release import SMALLEST
 
-SECRETS = Path("/run/secrets")
 
-
-class Settings(BaseSettings):
+class Settings(settings.Settings):
     """What an administrator sets for one FlowMachine server."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
 
     flowdb_store: SecretStr = Field(
         min_length=1, description="The data: the directory of a lake, or the postgresql:// URL of a FlowDB."
@@ -53,20 +50,13 @@ class Settings(BaseSettings):
     flowmachine_smallest: int = Field(
         SMALLEST, ge=SMALLEST, description="The fewest people that a published row stands for."
     )
-    flowmachine_log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        "error", description="Least level of the debug log on standard error."
-    )
+    flowmachine_log_level: LogLevel = Field("error", description="Least level of the debug log on standard error.")
     flowmachine_curve_secret_key: SecretStr | None = Field(
         None, description="CURVE secret key (Z85): the socket is then encrypted and clients are checked."
     )
     flowmachine_curve_client_keys: str = Field(
         "", description="CURVE public keys (Z85) of the clients that may connect, separated by blanks."
     )
-
-    @field_validator("flowmachine_log_level", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
 
     @field_validator("flowmachine_curve_secret_key")
     @classmethod
@@ -107,16 +97,3 @@ class Settings(BaseSettings):
     def client_keys(self) -> list[str]:
         """The clients' public keys."""
         return self.flowmachine_curve_client_keys.split()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments first, then secret files, then the environment."""
-        secrets = (SecretsSettingsSource(settings_cls, secrets_dir=SECRETS),) if SECRETS.is_dir() else ()
-        return (init_settings, *secrets, env_settings)

@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flowdb.catalogue import queries
+from flowmachine.server.records import queries
 
 KNOWN, QUEUED, EXECUTING, COMPLETED, ERRORED, CANCELLED, RESETTING = (
     "known",

@@ -1,4 +1,4 @@
-"""Stored results and shared parts: Parquet files in the cache directory, with their records in the catalogue.
+"""Stored results and shared parts: Parquet files in the cache directory, with their records in a database.
 
 A file is written under another name, synced and renamed, then recorded; where a killed server left one without the
 other, `mend` puts it right. Results are what release let through, and all that is ever served; parts hold rows of
@@ -21,10 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from flowdb.catalogue import Catalogue, queries
+from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.errors import FlowMachineError
 from flowmachine.parts import Question, measured, publish, remove, size
 from flowmachine.server.questions import is_published
+from flowmachine.server.records import open_records, queries
 from flowmachine.server.states import (
     CANCELLED,
     COMPLETED,
@@ -35,9 +36,6 @@ from flowmachine.server.states import (
     RESETTING,
     fire,
 )
-
-ROWS_AT_ONCE = 49_152
-"""Rows of a batch that is served."""
 
 _FRESH: dict[str, Any] = {"started": None, "finished": None, "error": None}
 
@@ -57,26 +55,27 @@ class Limits:
 class Store:
     """The cache directory of one server and the records of what lies in it."""
 
-    def __init__(self, directory: Path, catalogue: Catalogue, limits: Limits, smallest: int, lock: IO[str]) -> None:
+    def __init__(self, directory: Path, records: sa.Engine, limits: Limits, smallest: int, lock: IO[str]) -> None:
         self._directory = directory
-        self.catalogue = catalogue
+        self.records = records
         self._limits = limits
         self._made_by = json.dumps({"smallest": smallest})
         self._file_lock = lock
         self._lock = threading.RLock()
         self._in_use: Counter[str] = Counter()
-        with catalogue.engine.connect() as connection:
+        with self._reading() as connection:
             self._touches = connection.execute(sa.select(sa.func.sum(queries.c.access_count))).scalar() or 0
 
     def close(self) -> None:
         """Let the next server have the directory."""
+        self.records.dispose()
         self._file_lock.close()
 
     # Records
 
     def find(self, query_id: str) -> Any | None:
         """The record of a question or part; None where nobody asked."""
-        with self.catalogue.engine.connect() as connection:
+        with self._reading() as connection:
             return connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
 
     def enter(self, question: Question, request_id: str) -> bool:
@@ -128,7 +127,7 @@ class Store:
     def states(self, query_ids: Sequence[str]) -> dict[str, str]:
         """The states of these questions."""
         chosen = sa.select(queries.c.query_id, queries.c.state).where(queries.c.query_id.in_(query_ids))
-        with self.catalogue.engine.connect() as connection:
+        with self._reading() as connection:
             return {row.query_id: row.state for row in connection.execute(chosen)}
 
     def counts(self) -> dict[str, int]:
@@ -136,7 +135,7 @@ class Store:
         c = queries.c
         chosen = sa.select(c.query_kind, c.state, sa.func.count().label("n")).group_by(c.query_kind, c.state)
         counted: Counter[str] = Counter()
-        with self.catalogue.engine.connect() as connection:
+        with self._reading() as connection:
             for row in connection.execute(chosen):
                 if is_published(row.query_kind):
                     counted[row.state] += row.n
@@ -144,7 +143,7 @@ class Store:
 
     def every(self) -> list[Any]:
         """The records of every question and part, the latest asked first."""
-        with self.catalogue.engine.connect() as connection:
+        with self._reading() as connection:
             newest = sa.select(queries).order_by(queries.c.submitted.desc(), queries.c.query_id)
             return list(connection.execute(newest).all())
 
@@ -232,7 +231,7 @@ class Store:
         it was wanted. What is in use, or younger than the protected period, stays.
         """
         now, gone = datetime.now(UTC), 0
-        with self.catalogue.engine.connect() as connection:
+        with self._reading() as connection:
             held = connection.execute(sa.select(queries).where(queries.c.state == COMPLETED)).all()
         total = sum(row.bytes for row in held)
         for row in sorted(held, key=_log_score):
@@ -303,12 +302,17 @@ class Store:
         return max(held, added) + math.log1p(math.exp(-abs(held - added)))
 
     @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self.records.execution_options(reads=True).connect() as connection:
+            yield connection
+
+    @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self.catalogue.engine.execution_options(immediate=True).begin() as connection:
+        with self.records.begin() as connection:
             yield connection
 
 
-def open_store(directory: Path, catalogue_url: str, limits: Limits, smallest: int) -> Store:
+def open_store(directory: Path, records_url: str, limits: Limits, smallest: int) -> Store:
     """Take a cache directory, made where it is not there; raises FlowMachineError where another server has it."""
     try:
         for folder in (directory, directory / "results", directory / "parts"):
@@ -324,7 +328,7 @@ def open_store(directory: Path, catalogue_url: str, limits: Limits, smallest: in
         raise FlowMachineError(
             f"Another FlowMachine server uses the cache {directory}: stop it, or name another FLOWMACHINE_CACHE_DIR."
         ) from None
-    return Store(directory, Catalogue.open(catalogue_url), limits, smallest, lock)
+    return Store(directory, open_records(records_url), limits, smallest, lock)
 
 
 def batch_count(path: Path) -> tuple[int, int]:
