@@ -7,7 +7,7 @@ import urllib.request
 from contextlib import suppress
 
 from flowdb.tables import POINTS
-from flowkit.deployment import Deployment
+from flowkit.deployment import Deployment, flowauth
 from flowkit.errors import DeploymentError
 
 _ENOUGH_DISK = 2 * 10**9
@@ -37,7 +37,7 @@ def secrets_are_kept(deployment: Deployment) -> str | None:
         for name in ("PRIVATE_JWT_SIGNING_KEY", "PUBLIC_JWT_SIGNING_KEY", "PSEUDONYM_KEY"):
             deployment.secret(name)
         if deployment.has_flowauth:
-            deployment.flowauth_environment()
+            flowauth.environment(deployment)
     except DeploymentError as problem:
         return str(problem)
     for file in (deployment.path / "secrets").iterdir():

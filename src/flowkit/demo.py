@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.text import Text
 
 from flowdb.tables import LEVELS
-from flowkit.deployment import SETTINGS, Deployment, running
+from flowkit.deployment import SETTINGS, Deployment, creation, flowauth, tokens
+from flowkit.deployment.lock import running
 from flowkit.errors import DeploymentError
 from flowkit.services import autoflow_environment, is_free, services
 from flowkit.terminal import counted, out, progress
@@ -33,7 +34,7 @@ def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
         reports, commuting = sorted(folder.glob("flows_report*.pdf")), sorted(folder.glob("commuting_report*.pdf"))
         token = deployment.path / "secrets" / "demo-token.txt"
         token.touch(mode=0o600)
-        token.write_text(deployment.token("demo", days=7))
+        token.write_text(tokens.token(deployment, "demo", days=7))
         out.print(f"FlowKit, from delivery to report in {time.monotonic() - began:.0f} s", style="bold")
         for what, where in (
             ("Report", reports[-1]),
@@ -61,9 +62,9 @@ def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
 def _prepared(directory: Path, subscribers: int, days: int) -> Deployment:
     if (directory / SETTINGS).exists():
         deployment = Deployment.open(directory)
-        deployment.add_flowauth()
+        flowauth.add_secrets(deployment)
     else:
-        deployment = Deployment.create(directory, TIMEZONE, name="demo")
+        deployment = creation.create(directory, TIMEZONE, name="demo")
         _free_ports(deployment)
         deployment = Deployment.open(directory)
     if not (deployment.path / "autoflow" / "inputs" / "workflows.yml").exists():
@@ -126,7 +127,7 @@ def _people(deployment: Deployment) -> None:
     from flowauth.services import passwords, people
     from flowauth.tables import Role, Server
 
-    with deployment.flowauth() as database, database.write() as session:
+    with flowauth.database(deployment) as database, database.write() as session:
         named = sa.select(Role.id).join(Role.server).where(Server.name == deployment.name)
         roles = frozenset(session.scalars(named.where(Role.name.in_(("viewer", "runner")))))
         for name, is_admin in PEOPLE.items():

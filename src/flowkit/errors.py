@@ -1,5 +1,7 @@
-"""What the command line can meet."""
+"""Errors of the command line."""
+
+from flowkit_base.errors import UserError
 
 
-class DeploymentError(Exception):
-    """Says what is wrong with a deployment and what to do."""
+class DeploymentError(UserError):
+    """What is wrong with a deployment, and the way out."""

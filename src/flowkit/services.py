@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flowkit.deployment import SETTINGS, Deployment
+from flowkit.deployment import SETTINGS, Deployment, flowauth, tokens
 from flowkit.errors import DeploymentError
 
 _QUICK, _MOST_RESTARTS, _PATIENCE = 60.0, 5, 30.0
@@ -189,7 +189,7 @@ def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
     started = [Service("FlowMachine", ("flowmachine.server",), flowmachine, logs / "flowmachine.log")]
     if deployment.has_flowauth:
         # FlowAPI asks FlowAuth for its keys and revocations as soon as it starts.
-        auth = deployment.flowauth_environment()
+        auth = flowauth.environment(deployment)
         health = f"{deployment.auth_url}/health"
         started.append(Service("FlowAuth", ("flowauth",), auth, logs / "flowauth.log", health))
         published = {
@@ -209,7 +209,7 @@ def autoflow_environment(deployment: Deployment) -> dict[str, str]:
     """The environment that AutoFlow runs in: where the API is, a token of its own, and its directories."""
     return deployment.environment(
         FLOWAPI_URL=deployment.api_url,
-        FLOWAPI_TOKEN=deployment.token("autoflow", days=365),
+        FLOWAPI_TOKEN=tokens.token(deployment, "autoflow", days=365),
         AUTOFLOW_INPUTS_DIR=str(deployment.path / "autoflow" / "inputs"),
         AUTOFLOW_OUTPUTS_DIR=str(deployment.path / "autoflow" / "outputs"),
         AUTOFLOW_DB_URI=f"sqlite:///{deployment.path / 'autoflow' / 'runs.db'}",
@@ -229,11 +229,11 @@ def register(deployment: Deployment) -> None:
     from flowauth.tables import Server
 
     try:
-        with deployment.flowauth() as database, database.write() as session:
+        with flowauth.database(deployment) as database, database.write() as session:
             server = session.scalar(sa.select(Server).where(Server.name == deployment.name))
             if server is None:
                 limits = Limits(None, _LONGEST_LIFE_MINUTES)
-                document = servers.described(deployment.name, deployment.scopes())
+                document = servers.described(deployment.name, tokens.scopes(deployment))
                 server = servers.create(session, _ACTOR, document, limits, deployment.api_url)
                 session.flush()
                 for name, patterns in deployment.roles.items():
@@ -256,7 +256,7 @@ def read_document(deployment: Deployment) -> None:
     from flowauth.services.following import Due, ask
     from flowauth.tables import Server
 
-    with deployment.flowauth() as database:
+    with flowauth.database(deployment) as database:
         own = sa.select(Server.id).where(Server.name == deployment.name, Server.document_url == deployment.api_url)
         with database.read() as session:
             number = session.scalar(own)

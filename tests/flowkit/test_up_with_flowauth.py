@@ -14,7 +14,7 @@ from tests.flowkit.living_deployment import free_ports, refused
 from flowauth.errors import Refused
 from flowauth.services import people
 from flowauth.tables import AuditRecord, Server
-from flowkit.deployment import Deployment
+from flowkit.deployment import Deployment, flowauth
 from flowkit.services import register
 
 SECRETS = ["FLOWAUTH_FERNET_KEY", "SECRET_KEY", "FLOWAUTH_ADMIN_PASSWORD"]
@@ -171,7 +171,7 @@ def test_a_deployment_of_before_is_given_flowauth_once(of_before, start_up):
     listed = of_before.done("auth", "servers", "list").splitlines()
     assert len(listed) == 2
     assert f"http://127.0.0.1:{port}" in listed[1]
-    with Deployment.open(of_before.path).flowauth() as database, database.read() as session:
+    with flowauth.database(Deployment.open(of_before.path)) as database, database.read() as session:
         assert session.scalars(sa.select(Server.document_problem)).all() == [None]
         assert session.scalars(sa.select(Server.document_read)).one() > stopped
         change = sa.select(AuditRecord.actor).where(AuditRecord.action == "server.change")
@@ -185,7 +185,7 @@ def test_an_address_of_another_machine_stays(copy_of_model):
     deployment = Deployment.open(copy_of_model().path)
 
     def followed():
-        with deployment.flowauth() as database, database.read() as session:
+        with flowauth.database(deployment) as database, database.read() as session:
             return session.scalars(sa.select(Server.document_url)).all()
 
     register(deployment)
@@ -196,7 +196,7 @@ def test_an_address_of_another_machine_stays(copy_of_model):
         (None, None),
         ("http://localhost:8000", "http://127.0.0.1:9090"),
     ):
-        with deployment.flowauth() as database, database.write() as session:
+        with flowauth.database(deployment) as database, database.write() as session:
             session.scalars(sa.select(Server)).one().document_url = told
         register(deployment)
         assert followed() == [then]
@@ -217,10 +217,10 @@ def test_the_first_password_may_be_thrown_away(copy_of_model):
     """Once there is an administrator, nothing needs the first password any more, and no other is made in its place."""
     place = copy_of_model()
     place.done("auth", "users", "list")
-    with Deployment.open(place.path).flowauth() as database, database.read() as session:
+    with flowauth.database(Deployment.open(place.path)) as database, database.read() as session:
         assert people.named(session, "admin").password_expires == people.UNTIL_CHANGED
     (place.path / "secrets" / "FLOWAUTH_ADMIN_PASSWORD").unlink()
-    assert Deployment.open(place.path).add_flowauth() == []
+    assert flowauth.add_secrets(Deployment.open(place.path)) == []
     assert "admin" in place.done("auth", "users", "list")
 
 
@@ -228,9 +228,9 @@ def test_a_password_that_the_operator_gives_stays(copy_of_model, monkeypatch):
     """The password that lies in the deployment is to be changed first; one that the machine's settings give is not."""
     deployment = Deployment.open(copy_of_model().path)
     name = "FLOWAUTH_ADMIN_PASSWORD"
-    assert deployment.flowauth_environment()[f"{name}_GENERATED"] == "true"
+    assert flowauth.environment(deployment)[f"{name}_GENERATED"] == "true"
     monkeypatch.setenv(name, OWN)
-    told = deployment.flowauth_environment()
+    told = flowauth.environment(deployment)
     assert told[name] == OWN
     assert f"{name}_GENERATED" not in told
 
@@ -245,7 +245,7 @@ def test_passwords_are_judged_alike_everywhere(copy_of_model):
     said = refused(place.flowkit("auth", "users", "add", "ann", "--password-file", "-", text=secret + "\n"))
     assert "known from breaches" in said
     with (
-        Deployment.open(place.path).flowauth() as database,
+        flowauth.database(Deployment.open(place.path)) as database,
         database.write() as session,
         pytest.raises(Refused, match="known from breaches"),
     ):

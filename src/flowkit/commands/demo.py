@@ -1,0 +1,25 @@
+"""`flowkit demo`: a whole FlowKit with a synthetic country."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowkit.signals import stop_on_sigterm
+
+SECTION = "Set up"
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to make it.")] = Path("demo"),
+    once: Annotated[bool, typer.Option("--once", help="Stop when the report is there.")] = False,
+    subscribers: Annotated[int, typer.Option(help="How many people.")] = 20_000,
+    days: Annotated[int, typer.Option(min=9, help="How many days; the flood comes on the eighth.")] = 14,
+) -> None:
+    """Make a whole FlowKit with a synthetic country, from delivery to PDF report, and leave it running."""
+    from flowkit.demo import run
+
+    stop_on_sigterm()
+    run(directory, subscribers=subscribers, days=days, once=once)

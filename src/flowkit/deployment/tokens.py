@@ -1,0 +1,76 @@
+"""Tokens for a deployment's API."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from flowkit.deployment import flowauth
+from flowkit.deployment.directory import Deployment
+from flowkit.deployment.settings import SETTINGS
+from flowkit.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+
+def scopes(deployment: Deployment) -> list[str]:
+    """What a token for the deployment's API can permit, as the API's document says it."""
+    from flowapi.authorisation import scopes_of_schemas
+    from flowmachine.catalogue import schemas
+
+    return scopes_of_schemas(schemas(deployment.units()))
+
+
+def token(deployment: Deployment, user: str, roles: Sequence[str] = (), days: float = 1) -> str:
+    """A token for the deployment's API; without roles, one that allows everything.
+
+    Raises DeploymentError for a role that the settings do not name.
+    """
+    from flowkit_jwt_generator import generate_token
+
+    if unknown := [role for role in roles if role not in deployment.roles]:
+        names = ", ".join(deployment.roles) or "none"
+        raise DeploymentError(f"There is no role {unknown[0]!r} in {SETTINGS}; it names: {names}.")
+    # What is wrong with the key is told before what is wrong with the lake.
+    key = deployment.signing_key
+    every = scopes(deployment)
+    granted = {
+        role: [scope for scope in every if any(fnmatchcase(scope, pattern) for pattern in deployment.roles[role])]
+        for role in roles
+    }
+
+    def sign(key: "RSAPrivateKey") -> str:
+        return generate_token(
+            flowapi_identifier=deployment.name,
+            username=user,
+            private_key=key,
+            lifetime=dt.timedelta(days=days),
+            roles=granted or {"universal_role": every},
+        )
+
+    listed = deployment.has_flowauth and flowauth.is_started(deployment)
+    return _listed(deployment, user, sign) if listed else sign(key)
+
+
+def _listed(deployment: Deployment, user: str, sign: Callable[["RSAPrivateKey"], str]) -> str:
+    """A token that FlowAuth signs and lists, so that its key stays published while the token lives."""
+    import sqlalchemy as sa
+
+    from flowauth.errors import Refused
+    from flowauth.services import keys, tokens
+    from flowauth.tables import Server
+
+    environment = flowauth.environment(deployment)
+    try:
+        with flowauth.database(deployment) as database, database.write() as session:
+            vault = keys.Vault(environment["FLOWAUTH_FERNET_KEY"])
+            keys.admit(session, vault, environment["PRIVATE_JWT_SIGNING_KEY"])
+            kid, key = keys.signing(session, vault)
+            text = sign(key)
+            server = session.scalar(sa.select(Server).where(Server.name == deployment.name))
+            if server is not None:
+                tokens.note(session, "flowkit token", server, user, text, kid)
+    except Refused as refused:
+        raise DeploymentError(refused.message) from None
+    return text
