@@ -13,6 +13,7 @@ from autoflow.runs import json_safe, parameters_hash
 from autoflow.settings import Settings
 from autoflow.stencil import Days, InvalidDateIntervalError, days_of, missing_of
 from autoflow.workflows import Definition, Entry, Workflow
+from flowkit_base.errors import UserError
 
 EVERY: Mapping[str, Callable[[dt.date], bool]] = {
     "day": lambda _: True,
@@ -22,7 +23,7 @@ EVERY: Mapping[str, Callable[[dt.date], bool]] = {
 """Which days are reference dates."""
 
 
-class FlowApiError(RuntimeError):
+class FlowApiError(UserError, RuntimeError):
     """FlowAPI did not tell which days are available; the message says why and what to do."""
 
 

@@ -13,6 +13,7 @@ from croniter.croniter import CroniterBadDateError
 
 from autoflow.grammar import AUTOMATIC, CRON, GRAMMAR, RESERVED, UNSOUND, listed
 from autoflow.stencil import DateStencil
+from flowkit_base.errors import UserError
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -99,7 +100,7 @@ class Problem:
         return f"{place}: {self.where}: {self.message}" if self.where else f"{place}: {self.message}"
 
 
-class WorkflowsError(ValueError):
+class WorkflowsError(UserError, ValueError):
     """workflows.yml cannot be used; `problems` holds every mistake that was found."""
 
     def __init__(self, problems: list[Problem]) -> None:

@@ -1,7 +1,9 @@
 """What FlowAuth says no with: one family of errors, each a sentence for the person who asked."""
 
+from flowkit_base.errors import UserError
 
-class Refused(Exception):
+
+class Refused(UserError):
     """What was asked cannot be done as it stands.
 
     Attributes

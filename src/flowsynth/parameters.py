@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from flowkit_base.errors import UserError
+
 EVENT_TYPES = ("calls", "sms", "mds", "topups")
 MONEY = "transactions"
 """Mobile money, which is made only when it is asked for."""
 
 
-class SynthesisError(ValueError):
+class SynthesisError(UserError, ValueError):
     """A parameter or a directory that no delivery can be made from."""
 
 
