@@ -11,8 +11,10 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
+from flowdb.bounded_duckdb import SQL_TYPES
 from flowdb.tables import DAILY, Column, stored_columns
 from flowetl import pseudonyms, zones
+from flowkit_base.sql_text import literal
 
 _NO_VALUE = "('NULL', 'null', 'None', 'none', 'NaN', 'nan', '\\N')"
 _TIME = r"\d{4}[-/]\d{2}[-/]\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
@@ -35,12 +37,12 @@ def tidied(line: str, delimiter: str) -> str:
 
 def fields_of_line(delimiter: str) -> str:
     """The SQL expression of the fields of the text column `line`; NULL where its quotes are not balanced."""
-    d = _literal(delimiter)
+    d = literal(delimiter)
     split = f"string_split(line, {d})"
     escaped = re.escape(delimiter)
     token = f'(?:\\s*"(?:[^"]|"")*"\\s*|[^{escaped}"]*){escaped}'
     # Each token carries its delimiter, so that together they must make up the line again.
-    tokens = f"regexp_extract_all(line || {d}, {_literal(token)})"
+    tokens = f"regexp_extract_all(line || {d}, {literal(token)})"
     bare = "trim(left(x, length(x) - 1))"
     unquoted = f"CASE WHEN {bare} LIKE '\"%' THEN replace({bare}[2:-2], '\"\"', '\"') ELSE {bare} END"
     whole = f"CASE WHEN array_to_string({tokens}, '') = line || {d} THEN {tokens} END"
@@ -116,7 +118,7 @@ def _naive(text: str) -> str:
     # The first pattern is cheap and fits nearly all; the casts alone would take zones and words such as epoch.
     return f"""CASE
       WHEN {text} LIKE '____-__-_____:__:__' THEN TRY_CAST({text} AS TIMESTAMP)
-      WHEN regexp_full_match({text}, {_literal(_TIME)}) THEN TRY_CAST(replace({text}, '/', '-') AS TIMESTAMP)
+      WHEN regexp_full_match({text}, {literal(_TIME)}) THEN TRY_CAST(replace({text}, '/', '-') AS TIMESTAMP)
       WHEN regexp_full_match({text}, '\\d{{14}}') THEN try_strptime({text}, '%Y%m%d%H%M%S')
     END"""
 
@@ -125,7 +127,7 @@ def _absolute(text: str) -> str:
     plain = f"replace(replace(regexp_replace({text}, ' (Z|[+-])', '\\1'), '/', '-'), 'T', ' ')"
     return f"""CASE
       WHEN {text} LIKE '____-__-_____:__:__' THEN NULL
-      WHEN regexp_full_match({text}, {_literal(_TIME + _OFFSET)}) THEN epoch_us(TRY_CAST({plain} AS TIMESTAMPTZ))
+      WHEN regexp_full_match({text}, {literal(_TIME + _OFFSET)}) THEN epoch_us(TRY_CAST({plain} AS TIMESTAMPTZ))
     END"""
 
 
@@ -158,7 +160,7 @@ def _misread(column: Column) -> str:
 
 def _reason(event_type: str, values: Mapping[str, str], earliest: int, latest: int) -> str:
     shown = (
-        f"CASE WHEN regexp_full_match(datetime_text, {_literal(_TIME + '(' + _OFFSET + ')?')}) THEN datetime_text END"
+        f"CASE WHEN regexp_full_match(datetime_text, {literal(_TIME + '(' + _OFFSET + ')?')}) THEN datetime_text END"
     )
     cases = [
         ("structure IS NOT NULL", "structure"),
@@ -197,20 +199,3 @@ def _stored(column: Column, values: Mapping[str, str]) -> str:
         "string": f"CASE WHEN reason IS NULL THEN {name} END",
     }
     return f"{stored.get(column.type, name)} AS {name}"
-
-
-SQL_TYPES = {
-    "bool": "BOOLEAN",
-    "int16": "SMALLINT",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "float64": "DOUBLE",
-    "string": "VARCHAR",
-    "date": "DATE",
-    "timestamp": "TIMESTAMPTZ",
-}
-"""The SQL type of each declared type."""
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -24,14 +24,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flowdb import catalogue as books
 from flowdb.catalogue import Catalogue
-from flowdb.lake import Lake, day_lock
+from flowdb.lake import Lake, day_lock, sweep
 from flowdb.reference import settling
 from flowdb.tables import DAILY, stored_columns
 from flowetl import deliveries, pseudonyms, quality
 from flowetl.deliveries import Delivery, Encoding
 from flowetl.errors import IngestError
 from flowetl.staging import Progress, Run, Staged, quarantine, stage
-from flowetl.workspace import connected, directory_of_run, literal, literals, sentence, sentences
+from flowetl.workspace import connected, directory_of_run, sentence, sentences
+from flowkit_base.sql_text import literal, literals
 
 _ROW_GROUP = 122_880
 
@@ -153,7 +154,7 @@ def _load(run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rul
     other_key = sorted(d for d, facts in former.items() if d not in to_load and facts.get("key") != run.fingerprint)
     added = _refuse_losses(run, staged, to_load, former, rules)
     books.record_states(catalogue, run.event_type, to_load, "found")
-    run.lake.sweep(event_type=run.event_type)
+    sweep(run.lake, event_type=run.event_type)
     for number, day in enumerate(to_load):
         run.progress("loading days", number, len(to_load))
         with day_lock(run.lake, run.event_type, day):
@@ -267,10 +268,11 @@ def _load_day(
     file = run.lake.stage(run.event_type, day)
     try:
         report, facts = _write_day(run, staged, day, added_to, file=file, folders=rules.checks)
-        told = run.lake.commit_day(run.event_type, day, file, facts, run.connection)
+        told = run.lake.commit_day(run.event_type, day, [file], facts, run.connection)
     except BaseException as error:
         # Not if the commit did go through: then the file is the day.
-        if file not in {s.file for s in run.lake.snapshot().days.get(run.event_type, {}).values()}:
+        published = run.lake.snapshot().days.get(run.event_type, {}).get(day)
+        if published is None or file not in published.files:
             run.lake.discard(file)
         with suppress(SQLAlchemyError):
             books.record_state(catalogue, run.event_type, day, "failed", sentence(run.lake, error))
@@ -295,8 +297,8 @@ def _write_day(
     rows = f"SELECT {columns} FROM read_parquet({literals(parts)}, hive_partitioning = false)"
     delivered = sum(staged.rows[day].values())
     if added_to is not None:
-        held = run.lake.snapshot().days[run.event_type][day].file
-        rows += f" UNION ALL SELECT {columns} FROM read_parquet({literal(held)}, hive_partitioning = false)"
+        published = run.lake.snapshot().days[run.event_type][day].files
+        rows += f" UNION ALL SELECT {columns} FROM read_parquet({literals(published)}, hive_partitioning = false)"
     order = ", ".join(["msisdn", "datetime", *(n for n in names if n in ("id", "outgoing", "location_id"))])
     run.connection.execute(
         f"COPY (SELECT DISTINCT * FROM ({rows}) ORDER BY {order}) TO {literal(file)} "

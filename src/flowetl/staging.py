@@ -17,7 +17,7 @@ from flowdb.tables import DAILY
 from flowetl import cleaning, deliveries
 from flowetl.deliveries import Delivery
 from flowetl.errors import IngestError
-from flowetl.workspace import literal, literals
+from flowkit_base.sql_text import literal, literals
 
 REVISION = 1
 """Raised when the same file would be cleaned to other rows than before."""

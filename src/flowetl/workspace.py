@@ -3,15 +3,15 @@
 import fcntl
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from deltalake.exceptions import DeltaError
 from sqlalchemy.exc import SQLAlchemyError
 
+from flowdb.bounded_duckdb import open_duckdb
 from flowdb.lake import Lake, LakeError
 from flowetl import pseudonyms
 from flowetl.errors import IngestError
@@ -52,21 +52,13 @@ def connected(
     directory: Path, key: bytes, memory_limit: str, threads: int | None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """An engine within its memory limit that spills into the directory, keeps UTC and knows the key."""
-    config: dict[str, Any] = {
-        "memory_limit": memory_limit,
-        "temp_directory": str(directory / "spill"),
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "preserve_insertion_order": False,
-    }
-    if threads:
-        config["threads"] = threads
     try:
-        connection = duckdb.connect(config=config)
+        connection = open_duckdb(
+            directory / "spill", memory_limit=memory_limit, threads=threads, preserve_insertion_order=False
+        )
     except duckdb.Error as error:
         raise IngestError(f"The memory limit {memory_limit!r} is not taken: {_first_line(error)}.") from None
     with connection:
-        connection.execute("SET TimeZone = 'UTC'")
         pseudonyms.give_key(connection, key)
         yield connection
 
@@ -98,16 +90,6 @@ def sentence(lake: Lake, error: BaseException) -> str:
             )
         case _:
             return "The load was stopped: run it again."
-
-
-def literal(path: Path) -> str:
-    """A path as SQL text."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def literals(paths: Iterable[Path]) -> str:
-    """Paths as an SQL list."""
-    return "[" + ", ".join(literal(p) for p in paths) + "]"
 
 
 def _first_line(error: BaseException) -> str:

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
-from flowdb.lake import Snapshot, sync
+from flowdb.lake import Snapshot
+from flowkit_base.files import sync
 from flowmachine.cdr import Dialect
 from flowmachine.errors import FlowMachineError
 from flowmachine.plan import Plan, plan_part

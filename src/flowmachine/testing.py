@@ -106,7 +106,7 @@ class World:
                 rows = [self._row(e) for e in sorted(events, key=lambda e: (e.subscriber, self._instant(e)))]
                 schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
                 pq.write_table(pa.Table.from_pylist(rows, schema=schema), staged)
-                lake.commit_day(event_type, day, staged, {"rows": len(rows)}, settling)
+                lake.commit_day(event_type, day, [staged], {"rows": len(rows)}, settling)
         for name, rows in self._reference().items():
             schema = arrow_schema(REFERENCE[name].columns)
             lake.replace_reference(name, pa.Table.from_pylist(rows, schema=schema))

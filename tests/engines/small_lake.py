@@ -45,7 +45,7 @@ def store_day(lake: Lake, event_type: str, day: dt.date, rows: int, salt: int = 
     table = pa.Table.from_pylist([{c.name: e.get(c.name) for c in columns} for e in events], schema)
     staged = lake.stage(event_type, day)
     pq.write_table(table.sort_by([("msisdn", "ascending"), ("datetime", "ascending")]), staged)
-    lake.commit_day(event_type, day, staged, {"rows": rows})
+    lake.commit_day(event_type, day, [staged], {"rows": rows})
 
 
 def store_reference(lake: Lake) -> None:

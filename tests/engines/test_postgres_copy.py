@@ -83,7 +83,7 @@ def test_every_day_arrives_and_is_announced(copied):
 def test_values_arrive_as_they_were(copied, event_type):
     """Numbers, text with quotes and line ends, empty and missing text, instants: all arrive exactly."""
     lake, url, _, _ = copied
-    stored = pq.read_table(lake.snapshot().days[event_type][FIRST].file).to_pylist()
+    stored = pq.read_table(lake.snapshot().days[event_type][FIRST].files[0]).to_pylist()
     names = EVENTS[event_type].names
     expected = [[as_text(row[n], EVENTS[event_type][n]) for n in names] for row in stored]
     with psycopg.connect(url) as connection:
@@ -289,7 +289,7 @@ def test_a_damaged_day_stops_the_copy_and_is_named(flowdb, tmp_path):
     lake = Lake.create(tmp_path / "lake", "Asia/Kathmandu")
     store_day(lake, "calls", FIRST, 10)
     store_day(lake, "calls", SECOND, 10)
-    file = lake.snapshot().days["calls"][SECOND].file
+    file = lake.snapshot().days["calls"][SECOND].files[0]
     os.truncate(file, file.stat().st_size // 2)
     with pytest.raises(PostgresError) as error:
         copy_from_lake(lake, flowdb)
@@ -302,8 +302,8 @@ def test_rows_of_another_day_are_refused(flowdb, tmp_path):
     lake = Lake.create(tmp_path / "lake", "Asia/Kathmandu")
     store_day(lake, "calls", FIRST, 10)
     strayed = lake.stage("calls", SECOND)
-    strayed.write_bytes(lake.snapshot().days["calls"][FIRST].file.read_bytes())
-    lake.commit_day("calls", SECOND, strayed, {})
+    strayed.write_bytes(lake.snapshot().days["calls"][FIRST].files[0].read_bytes())
+    lake.commit_day("calls", SECOND, [strayed], {})
     with pytest.raises(PostgresError) as error:
         copy_from_lake(lake, flowdb)
     assert "calls of 2016-01-02" in sentence(error)

@@ -60,8 +60,8 @@ def ask(url, query):
 
 def replace(lake: Lake, day: dt.date, other: Lake) -> None:
     staged = lake.stage("transactions", day)
-    staged.write_bytes(other.snapshot().days["transactions"][day].file.read_bytes())
-    lake.commit_day("transactions", day, staged, {})
+    staged.write_bytes(other.snapshot().days["transactions"][day].files[0].read_bytes())
+    lake.commit_day("transactions", day, [staged], {})
 
 
 def test_a_lakes_money_lies_in_flowkits_tables(flowdb, tmp_path):

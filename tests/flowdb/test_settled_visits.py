@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowdb import visits
-from flowdb.lake import Lake, arrow_schema
+from flowdb.lake import Lake, arrow_schema, sweep, visits
 from flowdb.tables import VISITS, stored_columns
 
 DAY = dt.date(2016, 1, 1)
@@ -28,13 +27,13 @@ def put(lake, *events, event_type="calls", day=DAY):
     ]
     staged = lake.stage(event_type, day)
     pq.write_table(pa.Table.from_pylist(told, schema=arrow_schema(columns)), staged)
-    lake.commit_day(event_type, day, staged, {})
+    lake.commit_day(event_type, day, [staged], {})
     return lake.snapshot().days[event_type][day]
 
 
 def held(stored):
     """The visits of a day as (subscriber, cell, events, outgoing, incoming, first, last), times in minutes."""
-    table = pq.read_table(stored.visits, partitioning=None)
+    table = pq.read_table(*stored.visits, partitioning=None)
     assert table.schema.names == [c for c in VISITS.names if c != "day"]
     minutes = [[int((t - AT).total_seconds() // 60) for t in table[c].to_pylist()] for c in ("first", "last")]
     return list(zip(*(table[c].to_pylist() for c in table.schema.names[:5]), *minutes, strict=True))
@@ -72,8 +71,8 @@ def test_a_day_without_events_has_visits_without_rows(lake):
 def test_visits_belong_to_one_version_of_a_day(lake):
     """A corrected day has visits of its own, by its own name; those of the former version stay with that."""
     former, now = put(lake, (1, 0, "a", True)), put(lake, (1, 0, "b", True))
-    assert former.visits.name == former.version
-    assert now.visits.name == now.version
+    assert former.visits[0].name == former.version
+    assert now.visits[0].name == now.version
     assert [row[1] for row in held(now)] == ["b"]
     assert [row[1] for row in held(former)] == ["a"]
 
@@ -81,8 +80,9 @@ def test_visits_belong_to_one_version_of_a_day(lake):
 def test_an_older_lake_is_settled_afterwards(lake):
     """A day whose visits are missing has none, until they are settled once more."""
     stored = put(lake, (1, 0, "a", True))
-    stored.visits.unlink()
-    assert stored.visits is None
+    stored.visits[0].unlink()
+    assert stored.visits == ()
+    assert stored.unsettled == stored.files
     assert lake.settle_visits() == 1
     assert held(stored) == [(1, "a", 1, 1, 0, 0, 0)]
     assert lake.settle_visits() == 0
@@ -92,16 +92,17 @@ def test_a_file_that_is_not_whole_is_not_trusted(lake):
     """Visits that end too early, are empty, are of other events or of another FlowKit's making are as if missing."""
     stored = put(lake, (1, 0, "a", True))
     other = put(lake, (1, 0, "a", True), (1, 1, "b", True), day=dt.date(2016, 1, 2))
-    file, whole = stored.visits, stored.visits.read_bytes()
+    (file,) = stored.visits
+    whole = file.read_bytes()
     foreign = pq.read_table(file, partitioning=None)
-    for content in (whole[:-1], whole[: len(whole) // 2], b"", other.visits.read_bytes()):
+    for content in (whole[:-1], whole[: len(whole) // 2], b"", other.visits[0].read_bytes()):
         file.write_bytes(content)
-        assert stored.visits is None
+        assert stored.visits == ()
     for marks in ({}, {"flowdb_visits": "0", "flowdb_events": "1"}):
         pq.write_table(foreign.replace_schema_metadata(marks), file)
-        assert stored.visits is None
+        assert stored.visits == ()
     file.write_bytes(whole)
-    assert stored.visits == file
+    assert stored.visits == (file,)
 
 
 def test_a_day_is_not_in_where_its_visits_cannot_be_written(lake, monkeypatch):
@@ -124,23 +125,23 @@ def test_visits_that_nobody_reads_are_swept_up(lake):
     gone = put(lake, (1, 0, "a", True), day=dt.date(2016, 1, 2))
     lake.withdraw_day("calls", gone.day, "wrong file")
     killed = lake.stage("calls", DAY)
-    killed.write_bytes(now.file.read_bytes())
+    killed.write_bytes(now.files[0].read_bytes())
     orphan = visits.settle("calls", killed)
-    half = now.visits.with_name(now.visits.name + ".part")
+    half = now.visits[0].with_name(now.visits[0].name + ".part")
     half.write_bytes(b"half")
-    unread = {former.visits, gone.visits, orphan, half}
+    unread = {*former.visits, *gone.visits, orphan, half}
     # Now, a question may still be reading them.
-    assert lake.sweep() == 0
-    for file in (*unread, now.visits, now.file, killed):
+    assert sweep(lake) == 0
+    for file in (*unread, *now.visits, *now.files, killed):
         make_old(file)
     # Those of days that were in just now are read a little longer.
-    assert lake.sweep() == 3
+    assert sweep(lake) == 3
     assert not any(file.exists() for file in (orphan, half, killed))
     assert former.visits
     assert gone.visits
-    assert lake.sweep(dt.timedelta(0)) == 2
-    assert list((lake.path / "visits").rglob("*.parquet*")) == [now.visits]
-    assert now.visits is not None
+    assert sweep(lake, dt.timedelta(0)) == 2
+    assert list((lake.path / "visits").rglob("*.parquet*")) == [*now.visits]
+    assert now.visits
 
 
 def test_settling_keeps_within_a_memory_limit(lake):
@@ -148,7 +149,7 @@ def test_settling_keeps_within_a_memory_limit(lake):
     with duckdb.connect(config={"memory_limit": "200MB", "threads": 1}) as small:
         stored = put(lake, *((n % 997, n % 300, f"c{n % 13}", n % 2 == 0) for n in range(20_000)))
         before = held(stored)
-        assert visits.settle("calls", stored.file, small) == stored.visits
+        assert (visits.settle("calls", stored.files[0], small),) == stored.visits
     assert held(stored) == before
     assert sum(row[2] for row in before) == 20_000
 

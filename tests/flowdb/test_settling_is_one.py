@@ -5,8 +5,7 @@ import threading
 import pyarrow as pa
 import pytest
 
-from flowdb import lake as lakes
-from flowdb.lake import TOGETHER, Lake, LakeError, arrow_schema
+from flowdb.lake import TOGETHER, Lake, LakeError, arrow_schema, directory
 from flowdb.reference import cells, settling
 from flowdb.tables import REFERENCE
 
@@ -29,7 +28,7 @@ def test_a_reader_never_sees_half_of_what_is_replaced(lake):
     def read():
         while not ended.is_set():
             files = lake.snapshot().reference
-            mixed.extend([files] if len({files[name][0].name for name in TOGETHER}) > 1 else [])
+            mixed.extend([files] if len({files[name].version for name in TOGETHER}) > 1 else [])
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -43,7 +42,7 @@ def test_a_reader_never_sees_half_of_what_is_replaced(lake):
 
 def test_a_replacement_that_was_cut_off_is_told(lake, monkeypatch):
     """Where a load was killed between the tables, a reader gets a sentence instead of a wrong answer."""
-    monkeypatch.setattr(lakes, "_PATIENCE", 0.2)
+    monkeypatch.setattr(directory, "_PATIENCE", 0.2)
     lake.replace_reference("places", EMPTY["places"], None, "set-other")
 
     with pytest.raises(LakeError, match="half replaced"):

@@ -44,7 +44,7 @@ class Deployment:
     ) -> list[tuple[Any, ...]]:
         """Rows of all days that are in, in order of time, subscriber and id."""
         days = self.lake.snapshot().days.get(event_type, {})
-        files = [str(s.file) for s in days.values()]
+        files = [str(f) for s in days.values() for f in s.files]
         if not files:
             return []
         with duckdb.connect() as connection:

@@ -62,13 +62,13 @@ def test_the_stored_day_is_as_declared(deployment):
     ]
     deployment.load(deployment.calls(*lines))
     stored = deployment.lake.snapshot().days["calls"][dt.date(2016, 1, 1)]
-    table = pq.read_table(stored.file, partitioning=None)
+    table = pq.read_table(stored.files[0], partitioning=None)
     assert table.schema.names == [c.name for c in stored_columns("calls") if c.name != "day"]
     declared = arrow_schema(tuple(c for c in stored_columns("calls") if c.name != "day"))
     assert table.schema.types == declared.types
     keys = list(zip(table["msisdn"].to_pylist(), table["datetime"].to_pylist(), strict=True))
     assert keys == sorted(keys)
-    column = pq.read_metadata(stored.file).row_group(0).column(table.schema.names.index("location_id"))
+    column = pq.read_metadata(stored.files[0]).row_group(0).column(table.schema.names.index("location_id"))
     assert column.compression == "ZSTD"
     assert "RLE_DICTIONARY" in column.encodings or "PLAIN_DICTIONARY" in column.encodings
 

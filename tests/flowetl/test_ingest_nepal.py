@@ -48,7 +48,7 @@ def test_the_whole_delivery_loads_with_its_known_counts(loaded):
         assert sum(r.quarantined + r.duplicates + r.unknown_cells for r in reports[event_type]) == 0
         (found,) = duckdb.sql(
             "SELECT count(DISTINCT msisdn), count(DISTINCT tac), min(tac) > 9999999, "
-            f"bool_and(minute BETWEEN 0 AND 1439) FROM read_parquet({[str(s.file) for s in days.values()]})"
+            f"bool_and(minute BETWEEN 0 AND 1439) FROM read_parquet({[str(f) for s in days.values() for f in s.files]})"
         ).fetchall()
         assert found == (499, 20, True, True)
     assert available_dates(deployment.catalogue) == dict.fromkeys(sorted(ROWS), DAYS)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowdb.catalogue import available_dates, latest_states, mend
+from flowdb.lake import sweep
 
 PROGRAM = Path(__file__).with_name("ingest_process.py")
 DAYS = [dt.date(2016, 1, d) for d in range(1, 9)]
@@ -46,7 +47,7 @@ def _whole(deployment, rows):
     days = deployment.lake.snapshot().days.get("calls", {})
     for day, stored in days.items():
         assert stored.rows == rows[day]
-        assert pq.read_table(stored.file, partitioning=None).num_rows == rows[day]
+        assert pq.read_table(stored.files[0], partitioning=None).num_rows == rows[day]
         assert sum(pq.read_table(stored.visits, partitioning=None)["events"].to_pylist()) == rows[day]
     return set(days)
 
@@ -79,7 +80,7 @@ def test_a_killed_load_leaves_nothing_half_done(deployment, delivered):
     assert {s.state for s in latest_states(deployment.catalogue)} == {"ingested"}
     assert not list((deployment.lake.path / "tmp").iterdir())
     # What the kills left is swept up, and nothing of the days that are in.
-    deployment.lake.sweep(dt.timedelta(0))
+    sweep(deployment.lake, dt.timedelta(0))
     days = deployment.lake.snapshot().days["calls"].values()
     assert set((deployment.lake.path / "visits").rglob("*.parquet*")) == {stored.visits for stored in days}
     assert mend(deployment.catalogue, deployment.lake) == 0

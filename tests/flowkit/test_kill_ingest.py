@@ -45,5 +45,5 @@ def _held(place):
     """The rows of each day that is in; each day's file is read."""
     days = place.lake.snapshot().days.get("calls", {})
     for stored in days.values():
-        assert pq.read_table(stored.file, partitioning=None).num_rows == stored.rows
+        assert pq.read_table(stored.files[0], partitioning=None).num_rows == stored.rows
     return {str(day): stored.rows for day, stored in days.items()}

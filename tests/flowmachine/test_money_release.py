@@ -158,9 +158,9 @@ def test_a_corrected_day_of_money_makes_another_result(ask_duckdb):
     before = [session.result_id(q) for q in (first, second)]
     lake = session.engine.lake
     staged = lake.stage("transactions", dt.date(2016, 1, 1))
-    staged.write_bytes(lake.snapshot().days["transactions"][dt.date(2016, 1, 1)].file.read_bytes())
+    staged.write_bytes(lake.snapshot().days["transactions"][dt.date(2016, 1, 1)].files[0].read_bytes())
 
-    lake.commit_day("transactions", dt.date(2016, 1, 1), staged, {"rows": 1})
+    lake.commit_day("transactions", dt.date(2016, 1, 1), [staged], {"rows": 1})
 
     after = [session.result_id(q) for q in (first, second)]
     assert after[0] != before[0]

@@ -57,8 +57,8 @@ def test_a_corrected_day_changes_the_ids_of_the_results_that_read_it_alone(tmp_p
 
     other = World([Event("calls", 7, "2016-01-02T08:00", "a")], cells).lake(tmp_path / "other")
     staged = session.engine.lake.stage("calls", events[1].local.date())
-    staged.write_bytes(next(iter(other.snapshot().days["calls"].values())).file.read_bytes())
-    session.engine.lake.commit_day("calls", events[1].local.date(), staged, {})
+    staged.write_bytes(next(iter(other.snapshot().days["calls"].values())).files[0].read_bytes())
+    session.engine.lake.commit_day("calls", events[1].local.date(), [staged], {})
 
     assert session.result_id(first) == before[0]
     assert session.result_id(second) != before[1]

@@ -62,8 +62,8 @@ def correct(session, day, cell):
     other = World([Event("calls", n, f"{day}T09:00", cell) for n in range(20)], CELLS)
     source = other.lake(lake.path.with_name(f"{lake.path.name}-corrected-{day}"))
     staged = lake.stage("calls", when)
-    staged.write_bytes(source.snapshot().days["calls"][when].file.read_bytes())
-    lake.commit_day("calls", when, staged, {})
+    staged.write_bytes(source.snapshot().days["calls"][when].files[0].read_bytes())
+    lake.commit_day("calls", when, [staged], {})
 
 
 def test_stored_rows_are_read_and_are_the_same(session):

@@ -56,7 +56,7 @@ def store_day(lake: Lake, day: dt.date, rows: list[tuple[int, int, str]], event_
     staged = lake.stage(event_type, day)
     pq.write_table(table.sort_by([("msisdn", "ascending"), ("datetime", "ascending")]), staged)
     checks = {f"count_added_rows.{event_type}": str(len(rows))}
-    lake.commit_day(event_type, day, staged, {"checks": checks})
+    lake.commit_day(event_type, day, [staged], {"checks": checks})
 
 
 def usual_day(day: int) -> list[tuple[int, int, str]]:

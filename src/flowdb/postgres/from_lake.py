@@ -14,6 +14,7 @@ import duckdb
 import psycopg
 from psycopg import sql
 
+from flowdb.bounded_duckdb import open_duckdb
 from flowdb.lake import Lake, Snapshot, StoredDay
 from flowdb.postgres.database import Connection, PostgresError, connected, day_bounds, require_flowdb, timezone_of
 from flowdb.tables import (
@@ -30,6 +31,7 @@ from flowdb.tables import (
     UNIT_EDGES,
     Table,
 )
+from flowkit_base.sql_text import literals
 
 INDEXED = ("msisdn", "msisdn_counterpart", "location_id", "datetime", "tac")
 """Each day has an index on each of these columns that it has."""
@@ -141,13 +143,7 @@ def _copy_type(
 @contextmanager
 def _reader(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB of bounded memory that spills inside the lake, where only its owner reads, and downloads nothing."""
-    settings = {
-        "memory_limit": "2GB",
-        "temp_directory": str(lake.path / f".spill-{os.getpid()}"),
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    reader = duckdb.connect(config=settings)
+    reader = open_duckdb(lake.path / f".spill-{os.getpid()}", memory_limit="2GB")
     try:
         yield reader
     finally:
@@ -201,13 +197,12 @@ def _copy_day(connection: Connection, reader: duckdb.DuckDBPyConnection, lake: L
     # FREEZE: rows of a table made in this transaction need no later visit by VACUUM.
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FREEZE)").format(staged, columns)
     try:
-        rows = _pour(connection, reader, _events_select(EVENTS[event_type], stored.file), statement)
+        rows = _pour(connection, reader, _events_select(EVENTS[event_type], stored.files), statement)
     except psycopg.errors.CheckViolation:
         raise PostgresError(
             f"The lake's {event_type} of {day} hold events of another day: ingest that day again, then copy."
         ) from None
-    if rows != stored.rows:
-        raise PostgresError(f"{stored.file} holds {rows} rows where the lake says {stored.rows}: the lake is damaged.")
+    _check_rows(stored, rows)
     for column in INDEXED:
         if column in EVENTS[event_type]:
             connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(staged, sql.Identifier(column)))
@@ -219,6 +214,14 @@ def _copy_day(connection: Connection, reader: duckdb.DuckDBPyConnection, lake: L
     connection.execute(sql.SQL(attach).format(parent=parent, final=final, **bounds))
     connection.execute(sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(final, within))
     _record_day(connection, final, stored)
+
+
+def _check_rows(stored: StoredDay, rows: int) -> None:
+    if rows != stored.rows:
+        raise PostgresError(
+            f"The lake's {stored.event_type} of {stored.day} have {rows} rows, and {stored.rows} by its log: "
+            "the lake is damaged."
+        )
 
 
 def _record_day(connection: Connection, final: sql.Identifier, stored: StoredDay) -> None:
@@ -303,10 +306,9 @@ def _copy_money(connection: Connection, reader: duckdb.DuckDBPyConnection, lake:
     columns = [
         f'make_timestamp(epoch_us("{c.name}"))' if c.type == "timestamp" else f'"{c.name}"' for c in TRANSACTIONS
     ]
-    select = _select(", ".join([number, *columns]), (stored.file,))
+    select = _select(", ".join([number, *columns]), stored.files)
     rows = _pour(connection, reader, select, sql.SQL("COPY staged_money FROM STDIN (FORMAT csv)"))
-    if rows != stored.rows:
-        raise PostgresError(f"{stored.file} holds {rows} rows where the lake says {stored.rows}: the lake is damaged.")
+    _check_rows(stored, rows)
     connection.execute("ANALYZE staged_money")
     _drop_money(connection, stored.day)
     for statement in _INTO_DFS:
@@ -357,15 +359,14 @@ def _copy_reference(connection: Connection, reader: duckdb.DuckDBPyConnection, s
     """Copy the reference tables that have changed, all in one transaction; those never loaded are left alone."""
     held = dict(connection.execute("SELECT name, version FROM flowdb.copied_reference").fetchall())
     for name, copy in _REFERENCE_COPIES.items():
-        files = snapshot.reference.get(name)
-        version = ",".join(f.name for f in files or ())
-        if not files or held.get(name) == version:
+        stored = snapshot.reference.get(name)
+        if stored is None or held.get(name) == stored.version:
             continue
-        copy(connection, reader, files)
+        copy(connection, reader, stored.files)
         connection.execute(
             "INSERT INTO flowdb.copied_reference (name, version) VALUES (%s, %s) "
             "ON CONFLICT (name) DO UPDATE SET version = excluded.version, copied = now()",
-            [name, version],
+            [name, stored.version],
         )
 
 
@@ -477,11 +478,11 @@ def _stage(
     return name
 
 
-def _events_select(table: Table, file: Path) -> str:
+def _events_select(table: Table, files: tuple[Path, ...]) -> str:
     """DuckDB's question for a day in the order in which PostgreSQL shall keep it."""
     # The connection's zone is UTC, so an instant goes over without an offset.
     columns = [f'make_timestamp(epoch_us("{c.name}"))' if c.type == "timestamp" else f'"{c.name}"' for c in table]
-    return _select(", ".join(columns), (file,)) + " ORDER BY CAST(msisdn AS VARCHAR), datetime"
+    return _select(", ".join(columns), files) + " ORDER BY CAST(msisdn AS VARCHAR), datetime"
 
 
 def _pour(connection: Connection, reader: duckdb.DuckDBPyConnection, select: str, into: sql.Composed | sql.SQL) -> int:
@@ -525,6 +526,5 @@ def _quoted(names: Sequence[str]) -> str:
 
 def _select(columns: str, files: tuple[Path, ...]) -> str:
     """DuckDB's question for columns of Parquet files."""
-    listed = ", ".join("'" + str(f).replace("'", "''") + "'" for f in files)
     # The path names a Hive partition, day=...; the file itself has all that is copied.
-    return f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608 - quoted above
+    return f"SELECT {columns} FROM read_parquet({literals(files)}, hive_partitioning = false)"  # noqa: S608 - quoted above

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import ibis
@@ -15,9 +14,11 @@ import pyarrow as pa
 from ibis.backends.sql.compilers import DuckDBCompiler
 from sqlglot import exp
 
+from flowdb.bounded_duckdb import SQL_TYPES, open_duckdb
 from flowdb.lake import ARROW, Lake, Snapshot
+from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
-from flowdb.visits import one_each
+from flowkit_base.sql_text import literal, literals
 from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.engines.clustering import duckdb_macro
@@ -59,17 +60,7 @@ class DuckDB:
 
     def __init__(self, lake: Lake, *, memory_limit: str | None = None, threads: int | None = None) -> None:
         self.lake = lake
-        settings: dict[str, Any] = {
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "temp_directory": str(lake.path / "spill"),
-        }
-        if memory_limit:
-            settings["memory_limit"] = memory_limit
-        if threads:
-            settings["threads"] = threads
-        self._database = duckdb.connect(config=settings)
-        self._database.execute("SET GLOBAL TimeZone = 'UTC'")
+        self._database = open_duckdb(lake.path / "spill", memory_limit=memory_limit, threads=threads)
         # A day's file is its version, so what is known of it stays true.
         self._database.execute("SET GLOBAL parquet_metadata_cache = true")
         self._database.execute(duckdb_macro())
@@ -101,11 +92,10 @@ class DuckDB:
         with self._interrupting:
             self._writing[path] = cursor
         try:
-            target = str(path).replace("'", "''")
             options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_AT_ONCE}"
             # DuckDB's own types of sums are wider than those that are declared.
             columns = ", ".join(f'CAST("{f.name}" AS {_DECLARED[f.type]}) AS "{f.name}"' for f in plan.schema)
-            cursor.execute(f"COPY (SELECT {columns} FROM ({self.sql(plan)})) TO '{target}' ({options})")
+            cursor.execute(f"COPY (SELECT {columns} FROM ({self.sql(plan)})) TO {literal(path)} ({options})")
         finally:
             with self._interrupting:
                 del self._writing[path]
@@ -130,12 +120,13 @@ class DuckDB:
     def _relation(self, source: Source, snapshot: Snapshot, parts: Mapping[str, Path]) -> str:
         match source:
             case EventDays(event_type, spans):
-                files = [stored.file for stored in held_days(snapshot, event_type, spans)]
+                days = held_days(snapshot, event_type, spans)
+                files = [file for stored in days for file in stored.files]
                 return f"SELECT * FROM {_read(files)}" if files else _no_rows(stored_columns(event_type))
             case VisitDays(event_type, spans):
-                days = [(stored.visits, stored.file) for stored in held_days(snapshot, event_type, spans)]
-                settled = [visits for visits, _ in days if visits]
-                others = [events for visits, events in days if not visits]
+                days = held_days(snapshot, event_type, spans)
+                settled = [file for stored in days for file in stored.visits]
+                others = [file for stored in days for file in stored.unsettled]
                 each = ", ".join(f"{sql} AS {name}" for name, sql in one_each(event_type).items())
                 told = ", ".join(c.name for c in VISITS)
                 selected = [f"SELECT {told} FROM {_read(settled)}"] if settled else []
@@ -144,19 +135,19 @@ class DuckDB:
             case Reference(name):
                 return f'SELECT * FROM "{self._reference(name, snapshot)}"'
             case Stored(query):
-                return f"SELECT * FROM read_parquet({[str(file) for file in parquet_files(parts[query.id])]})"
+                return f"SELECT * FROM read_parquet({literals(parquet_files(parts[query.id]))})"
 
     def _reference(self, name: str, snapshot: Snapshot) -> str:
         """A reference table in memory, named by its version; it is small, and every query joins it."""
-        files = snapshot.reference.get(name, ())
-        table = f"{name}_{'_'.join(f.stem for f in files) or 'empty'}"
+        stored = snapshot.reference.get(name)
+        table = f"{name}_{stored.version if stored else 'empty'}"
         with self._loading:
             if table not in self._loaded:
                 # By name, for a file that was written before a column was declared holds nothing of it.
-                columns = ", ".join(f"{c.name} {_SQL[c.type]}" for c in REFERENCE[name])
+                columns = ", ".join(f"{c.name} {SQL_TYPES[c.type]}" for c in REFERENCE[name])
                 self._database.execute(f'CREATE TABLE "{table}" ({columns})')
-                if files:
-                    source = f"SELECT * FROM read_parquet({[str(f) for f in files]})"
+                if stored:
+                    source = f"SELECT * FROM read_parquet({literals(stored.files)})"
                     self._database.execute(f'INSERT INTO "{table}" BY NAME {source}')
                 self._loaded.add(table)
         return table
@@ -164,11 +155,11 @@ class DuckDB:
 
 def _read(files: Sequence[Path]) -> str:
     """The files of days as a relation, with `day`."""
-    return f"read_parquet({[str(file) for file in files]}, hive_partitioning=true, hive_types={{'day': DATE}})"
+    return f"read_parquet({literals(files)}, hive_partitioning=true, hive_types={{'day': DATE}})"
 
 
 def _no_rows(columns: Sequence[Column]) -> str:
-    return f"SELECT {', '.join(f'CAST(NULL AS {_SQL[c.type]}) AS {c.name}' for c in columns)} WHERE false"
+    return f"SELECT {', '.join(f'CAST(NULL AS {SQL_TYPES[c.type]}) AS {c.name}' for c in columns)} WHERE false"
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -180,15 +171,4 @@ def _sql(plan: Plan) -> str:
     return tree.sql("duckdb", pretty=True, copy=False)
 
 
-_SQL = {
-    "bool": "BOOLEAN",
-    "int16": "SMALLINT",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "float64": "DOUBLE",
-    "string": "VARCHAR",
-    "date": "DATE",
-    "timestamp": "TIMESTAMPTZ",
-    "binary": "BLOB",
-}
-_DECLARED = {**{ARROW[kind]: sql for kind, sql in _SQL.items()}, PERIODS: "TIMESTAMP[]"}
+_DECLARED = {**{ARROW[kind]: sql for kind, sql in SQL_TYPES.items()}, PERIODS: "TIMESTAMP[]"}

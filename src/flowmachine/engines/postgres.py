@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ibis.backends.sql.compilers import PostgresCompiler
 from sqlglot import exp
 
-from flowdb.lake import Snapshot, StoredDay
+from flowdb.lake import Snapshot, StoredDay, StoredTable
 from flowdb.tables import EVENTS, REFERENCE, TACS, TRANSACTIONS, VISITS, Table
 from flowmachine.cdr import Cdr, Span, Stored
 from flowmachine.engines.lake import ibis_schema
@@ -222,8 +222,8 @@ class Postgres:
         days: dict[str, dict[dt.date, StoredDay]] = {}
         for event_type, day, state, record in records:
             if state == "ingested":
-                days.setdefault(event_type, {})[day] = StoredDay(event_type, day, Path(str(record)), 0)
-        return Snapshot(days, {"cell_units": (Path("_".join(str(v) for v in settled or ())),)})
+                days.setdefault(event_type, {})[day] = StoredDay(event_type, day, str(record))
+        return Snapshot(days, {"cell_units": StoredTable("_".join(str(v) for v in settled or ()))})
 
     def sql(self, plan: Plan) -> str:
         """The SQL of a plan."""

@@ -17,8 +17,8 @@ from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
 
 from flowdb.lake import ARROW, Lake, Snapshot
+from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
-from flowdb.visits import one_each
 from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines.clustering import spark_function
 from flowmachine.engines.lake import LakeDialect, held_days
@@ -127,12 +127,13 @@ class Spark:
     def _frame(self, session: SparkSession, source: Source, snapshot: Snapshot, parts: Mapping[str, Path]) -> DataFrame:
         match source:
             case EventDays(event_type, spans):
-                files = [str(stored.file) for stored in held_days(snapshot, event_type, spans)]
+                days = held_days(snapshot, event_type, spans)
+                files = [str(file) for stored in days for file in stored.files]
                 return self._read(session, files, stored_columns(event_type), self.lake.events_path(event_type))
             case VisitDays(event_type, spans):
-                days = [(stored.visits, str(stored.file)) for stored in held_days(snapshot, event_type, spans)]
-                settled = [str(visits) for visits, _ in days if visits]
-                rest = [events for visits, events in days if not visits]
+                days = held_days(snapshot, event_type, spans)
+                settled = [str(file) for stored in days for file in stored.visits]
+                rest = [str(file) for stored in days for file in stored.unsettled]
                 found = self._read(session, settled, VISITS.columns, self.lake.visits_path(event_type))
                 if not rest:
                     return found
@@ -140,7 +141,8 @@ class Spark:
                 each = [f"{sql} AS {name}" for name, sql in one_each(event_type).items()]
                 return found.union(others.selectExpr(*each))
             case Reference(name):
-                files = [str(f) for f in snapshot.reference.get(name, ())]
+                table = snapshot.reference.get(name)
+                files = [str(file) for file in table.files] if table else []
                 return self._read(session, files, REFERENCE[name].columns, self.lake.reference_path(name))
             case Stored(query):
                 return session.read.parquet(str(parts[query.id]))

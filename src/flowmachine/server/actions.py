@@ -257,8 +257,11 @@ def get_available_dates(machine: Machine) -> Reply:
 def get_day_versions(machine: Machine) -> Reply:
     """The version of each stored day of every event type: another one once the day is corrected."""
     snapshot = machine.session.engine.snapshot()
-    held = {event_type: snapshot.days.get(event_type, {}) for event_type in EVENT_TYPES}
-    versions = {name: {str(day): days[day].file.stem for day in sorted(days)} for name, days in held.items() if days}
+    days = {event_type: snapshot.days[event_type] for event_type in EVENT_TYPES if event_type in snapshot.days}
+    versions = {
+        event_type: {str(day): stored[day].version.removesuffix(".parquet") for day in sorted(stored)}
+        for event_type, stored in days.items()
+    }
     return Reply(ok=True, payload=versions)
 
 

@@ -7,7 +7,6 @@ anything: where it is missing or not whole, readers take each event for a visit 
 
 # ruff: noqa: S608 - SQL is made of declared names and own paths
 
-import os
 from contextlib import nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowdb.tables import DAY, EVENTS, VISITS
+from flowkit_base.files import put
+from flowkit_base.sql_text import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -87,13 +88,11 @@ def settle(event_type: str, events: Path, connection: "duckdb.DuckDBPyConnection
     with nullcontext(connection) if connection is not None else _bounded(file.parent) as settling:
         try:
             settling.execute(
-                f"COPY (SELECT {by}, {counted} FROM read_parquet({_literal(events)}, hive_partitioning = false) "
+                f"COPY (SELECT {by}, {counted} FROM read_parquet({literal(events)}, hive_partitioning = false) "
                 f"GROUP BY {by} ORDER BY msisdn, first, location_id) "
-                f"TO {_literal(part)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {marks})"
+                f"TO {literal(part)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {marks})"
             )
-            with part.open("rb") as written:
-                os.fsync(written.fileno())
-            part.replace(file)
+            put(part, file)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -125,19 +124,7 @@ def _is_whole(file: Path, rows: int, *_state: int) -> bool:
 
 
 def _bounded(directory: Path) -> "duckdb.DuckDBPyConnection":
-    # Whoever only makes questions needs no engine.
-    import duckdb  # noqa: PLC0415
+    # A process that only builds queries needs no engine.
+    from flowdb.bounded_duckdb import open_duckdb  # noqa: PLC0415
 
-    settings = {
-        "memory_limit": MEMORY,
-        "temp_directory": str(directory / "spill"),
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    connection = duckdb.connect(config=settings)
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    return open_duckdb(directory / "spill", memory_limit=MEMORY)
