@@ -31,7 +31,8 @@ from tests.engines import postgres_cluster
 
 from flowdb.lake import Lake
 from flowdb.postgres import copy_from_lake, create
-from flowmachine.query import SLOTS, kinds
+from flowmachine.questions.registry import kinds
+from flowmachine.questions.roles import SLOTS
 from flowmachine.session import Session, connect
 
 LEAST_IN_THE_MEDIAN = 50

@@ -51,9 +51,13 @@ from flowdb.reference import cells, geography, sites, tacs
 from flowdb.tables import EVENTS, REFERENCE, SETTLED, TRANSACTIONS, VISITS
 from flowkit.__main__ import app
 from flowmachine.catalogue import catalogue, has_location, schemas
-from flowmachine.query import SLOTS, Query, kinds, parse, slot_members
+from flowmachine.questions.messages import parse
+from flowmachine.questions.query import Query
+from flowmachine.questions.registry import kinds
+from flowmachine.questions.roles import SLOTS
+from flowmachine.questions.sampling import BernoulliRandomSample, RandomIDsRandomSample, SystemRandomSample
+from flowmachine.questions.slots import slot_members
 from flowmachine.release import PERCENT, SMALLEST
-from flowmachine.sampling import BernoulliRandomSample, RandomIDsRandomSample, SystemRandomSample
 from flowmachine.server.settings import Settings as FlowMachine
 
 if TYPE_CHECKING:

@@ -5,9 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, InUnit, OfEvents, Window
-from flowmachine.query import L
+from flowmachine.kind import AtHours, Cdr, InUnit, L, OfEvents, Window
 
 
 class RegularVisitors(Window, InUnit, OfEvents, AtHours):

@@ -8,7 +8,9 @@
 
 from typing import Any
 
-from flowmachine.query import Query, kinds, parse
+from flowmachine.questions.messages import parse
+from flowmachine.questions.query import Query
+from flowmachine.questions.registry import kinds
 from flowmachine.session import Session, connect
 
 __all__ = ["Query", "Session", "connect", "kinds", "parse"]

@@ -8,7 +8,11 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from flowdb.tables import UNITS
-from flowmachine.query import SLOTS, L, Query, kinds, slot_members
+from flowmachine.questions.columns import L
+from flowmachine.questions.query import Query
+from flowmachine.questions.registry import kinds
+from flowmachine.questions.roles import SLOTS
+from flowmachine.questions.slots import slot_members
 
 REF = "#/components/schemas/{model}"
 

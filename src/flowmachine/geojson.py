@@ -18,11 +18,12 @@ import shapely
 
 from flowdb.lake import Snapshot
 from flowdb.tables import POINTS
-from flowmachine.cdr import Cdr
+from flowmachine.building.places import cells_in
+from flowmachine.building.plan import Statement
+from flowmachine.building.tables import Tables
 from flowmachine.engines import Engine
-from flowmachine.plan import Plan
-from flowmachine.queries.geography import Geography
-from flowmachine.query import L, Query, location_columns
+from flowmachine.questions.columns import L, location_columns
+from flowmachine.questions.query import Query
 
 BATCH_BYTES = 4_000_000
 """About how much text of features is made at once."""
@@ -68,19 +69,19 @@ class Atlas:
             return self._places[wanted][1]
 
     def _read(self, unit: str, own: bool, snapshot: Snapshot) -> Places:
-        cdr = Cdr(self._engine.dialect, self._timezone)
-        places = self._engine.dialect.reference(cdr, "places")
+        tables = Tables(self._engine.dialect, self._timezone)
+        places = tables.reference("places")
         places = places.filter(places.unit == unit)
         if own:
-            places = places.semi_join(cdr.cells(None, unit=unit), "place")
+            places = places.semi_join(cells_in(tables, unit), "place")
         if unit in POINTS:
             types = {"place": pa.int32(), "pcod": pa.string(), "lon": pa.float64(), "lat": pa.float64()}
-            rows = self._rows(cdr, places.select(*types), types, snapshot).sort_by("place")
+            rows = self._rows(tables, places.select(*types), types, snapshot).sort_by("place")
             points = _points(rows, "lon", "lat")
             (code, *_), name = location_columns(unit), pa.nulls(rows.num_rows, pa.string())
             told = rows.select(["lon", "lat"]) if unit == "lon-lat" else rows.select(["pcod"]).rename_columns([code])
             return Places(told.append_column("name", name), _keys(told, unit), points, points)
-        units = self._engine.dialect.boundaries(cdr, unit)
+        units = tables.boundaries(unit)
         types = {
             "pcod": pa.string(),
             "name": pa.string(),
@@ -90,7 +91,7 @@ class Atlas:
         }
         # Every place of the level, with a boundary or without one.
         joined = places.select("pcod").left_join(units, "pcod").select(*types)
-        rows = self._rows(cdr, joined, types, snapshot).sort_by("pcod")
+        rows = self._rows(tables, joined, types, snapshot).sort_by("pcod")
         shapes = shapely.from_wkb(rows["geom"].to_numpy(zero_copy_only=False))
         geometry = _texts([None if s is None else shapely.to_geojson(_rounded(s)) for s in shapes])
         return Places(
@@ -100,12 +101,9 @@ class Atlas:
             _points(rows, "longitude", "latitude"),
         )
 
-    def _rows(self, cdr: Cdr, rows: ir.Table, types: dict[str, pa.DataType], snapshot: Snapshot) -> pa.Table:
-        made = Plan(_ANY, rows, pa.schema(list(types.items())), cdr.sources, ())
+    def _rows(self, tables: Tables, rows: ir.Table, types: dict[str, pa.DataType], snapshot: Snapshot) -> pa.Table:
+        made = Statement(expression=rows, schema=pa.schema(list(types.items())), sources=tables.sources)
         return self._engine.run(made, snapshot).combine_chunks()
-
-
-_ANY = Geography.model_construct(aggregation_unit="admin0")
 
 
 def has_geometry(query: Query) -> bool:

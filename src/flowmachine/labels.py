@@ -16,7 +16,7 @@ from pydantic import (
 )
 from shapely.geometry.base import BaseGeometry
 
-from flowmachine.polygons import Edge, contains, edges
+from flowmachine.building.polygons import Edge, contains, edges
 
 UNKNOWN = "unknown"
 """The label of what no polygon contains."""

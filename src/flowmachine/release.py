@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from flowmachine.query import Query
+from flowmachine.questions.query import Query
 
 SMALLEST = 16
 """The fewest people that a published row stands for, unless a deployment asks for more: more than 15."""

@@ -17,13 +17,16 @@ import pyarrow as pa
 
 from flowdb.lake import Snapshot
 from flowdb.tables import EVENT_TYPES
+from flowmachine.building.plan import Plan, plan, plan_part
 from flowmachine.engines import Engine, engine_for
+from flowmachine.engines.offered import Offered, offered, require_offered
 from flowmachine.errors import MissingDates
-from flowmachine.parts import StoredQuery, nested, record, result_id
-from flowmachine.plan import Plan, plan, plan_part
-from flowmachine.query import Query, parse
+from flowmachine.questions.messages import parse
+from flowmachine.questions.query import Query
 from flowmachine.release import Rule
-from flowmachine.units import Offered, offered, require_offered
+from flowmachine.stored.entries import StoredQuery, record
+from flowmachine.stored.identity import result_id
+from flowmachine.stored.parts import nested
 
 log = logging.getLogger("flowmachine")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.flowmachine import agreement
 
-from flowmachine.query import kinds
+from flowmachine.questions.registry import kinds
 
 PAGE = Path(__file__).parents[2] / "docs" / "agreement.md"
 

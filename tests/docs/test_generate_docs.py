@@ -11,7 +11,8 @@ import shapely
 from matplotlib.figure import Figure
 
 from flowmachine.catalogue import catalogue
-from flowmachine.query import kinds, parse
+from flowmachine.questions.messages import parse
+from flowmachine.questions.registry import kinds
 
 TOOLS = Path(__file__).parents[2] / "tools"
 

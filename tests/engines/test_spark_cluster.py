@@ -177,13 +177,19 @@ def test_spark_stops_in_the_middle_of_a_query(spark, tmp_path):
     import ibis
     import pyarrow as pa
 
-    from flowmachine.plan import Plan
+    from flowmachine.building.plan import Plan
 
     lake = make_lake(tmp_path / "lake")
     session = flowmachine.connect(lake.path, engine="spark", session=spark)
     numbers = ibis.range(0, 200_000).unnest().name("n").as_table()
     pairs = numbers.cross_join(numbers.select(m=numbers.n)).filter(lambda t: (t.n * t.m) % 7 == 3)
-    long = Plan(flowmachine.parse(people()), pairs.agg(value=pairs.count()), pa.schema([("value", pa.int64())]), {}, ())
+    long = Plan(
+        query=flowmachine.parse(people()),
+        expression=pairs.agg(value=pairs.count()),
+        schema=pa.schema([("value", pa.int64())]),
+        sources={},
+        reads=(),
+    )
     path, raised = tmp_path / "long.parquet", []
 
     def work():

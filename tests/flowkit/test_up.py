@@ -20,7 +20,7 @@ import flowclient
 import flowmachine
 from flowkit_jwt_generator import generate_token, load_private_key
 from flowmachine.catalogue import catalogue
-from flowmachine.query import kinds
+from flowmachine.questions.registry import kinds
 
 SMALLEST = 16
 WINDOW = {"start_date": DAYS[0], "end_date": DAYS[2]}

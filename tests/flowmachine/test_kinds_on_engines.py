@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.flowmachine import reference
 from tests.flowmachine.worlds import questions, worlds
 
-from flowmachine.query import kinds
+from flowmachine.questions.registry import kinds
 from flowmachine.testing import rows
 
 ENGINES = [

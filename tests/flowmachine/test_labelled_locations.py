@@ -4,16 +4,16 @@ import datetime as dt
 
 import pytest
 
-from flowmachine.cdr import Reference
+from flowmachine.building.plan import plan
+from flowmachine.building.tables import Reference
 from flowmachine.engines.duckdb import DuckDB, DuckDBDialect
 from flowmachine.errors import InvalidQuery
-from flowmachine.plan import plan
 from flowmachine.queries.coalesced_location import coalesced_of
 from flowmachine.queries.labelled_flows import LabelledFlows
 from flowmachine.queries.labelled_spatial_aggregate import LabelledSpatialAggregate
 from flowmachine.queries.majority_location import majority_of
 from flowmachine.queries.mobility_classification import mobility_of
-from flowmachine.query import parse
+from flowmachine.questions.messages import parse
 from flowmachine.testing import Cell, Event, World, rows
 
 CELLS = [

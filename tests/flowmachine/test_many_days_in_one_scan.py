@@ -9,9 +9,9 @@ from tests.flowmachine.test_kinds_on_engines import ENGINES, assert_same
 from tests.flowmachine.world import WORLD
 from tests.flowmachine.worlds import questions, worlds
 
+from flowmachine.building.plan import plan
 from flowmachine.engines.duckdb import DuckDBDialect
-from flowmachine.plan import plan
-from flowmachine.query import parse
+from flowmachine.questions.messages import parse
 from flowmachine.testing import rows
 
 KINDS = ["modal_location", "location_visits"]

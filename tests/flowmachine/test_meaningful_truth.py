@@ -8,7 +8,7 @@ import pyogrio.raw
 import pytest
 import shapely
 
-from flowmachine.query import kinds
+from flowmachine.questions.registry import kinds
 from flowmachine.testing import Cell, Event, World, rows
 from flowsynth import synthesise
 

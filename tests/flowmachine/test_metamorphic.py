@@ -17,8 +17,9 @@ from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
 from flowdb.tables import EVENTS
 from flowetl import ingest
-from flowmachine.parameters import OfEvents
-from flowmachine.query import kinds, parse
+from flowmachine.questions.events import OfEvents
+from flowmachine.questions.messages import parse
+from flowmachine.questions.registry import kinds
 from flowmachine.session import connect
 from flowmachine.testing import Event, rows
 

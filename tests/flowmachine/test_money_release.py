@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.flowmachine.test_kinds_on_engines import ENGINES
 
 from flowmachine.errors import FlowMachineError, MissingDates
-from flowmachine.query import REGISTRY, Query
+from flowmachine.questions.query import REGISTRY, Query
 from flowmachine.release import PERCENT, SMALLEST, Rule, contributed, released
 from flowmachine.testing import Cell, Event, World, rows
 

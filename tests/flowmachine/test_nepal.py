@@ -7,7 +7,7 @@ import pytest
 from tests.flowmachine.agreement import DIFFERENT, EXPECTED, copied_to_postgres, difference, kinds_in, load_delivery
 from tests.flowmachine.test_kinds_on_engines import ENGINES
 
-from flowmachine.query import kinds
+from flowmachine.questions.registry import kinds
 from flowmachine.session import connect
 from flowmachine.testing import rows
 

@@ -136,8 +136,10 @@ def test_a_server_answers_the_examples_question(installed, tmp_path):
 KIND = '''
 from typing import Annotated, Any, Callable, ClassVar, Literal
 from pydantic import Field
-from flowmachine.parameters import InUnit, OfEvents, Window
-from flowmachine.query import L
+from flowmachine.questions.places import InUnit
+from flowmachine.questions.events import OfEvents
+from flowmachine.questions.windows import Window
+from flowmachine.questions.columns import L
 
 class {cls}(Window, InUnit, OfEvents):
     """How many subscribers were seen at each location."""

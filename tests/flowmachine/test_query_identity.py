@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.flowmachine.worlds import questions
 
+from flowmachine.building.plan import plan
 from flowmachine.engines.duckdb import DuckDBDialect
-from flowmachine.plan import plan
-from flowmachine.query import kinds, parse
+from flowmachine.questions.messages import parse
+from flowmachine.questions.registry import kinds
 from flowmachine.testing import Cell, Event, World
 
 

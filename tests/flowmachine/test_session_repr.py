@@ -6,7 +6,8 @@ import pytest
 from tests.flowmachine.test_session_store import DAYS, crowd, daily, flows
 
 import flowmachine
-from flowmachine.query import kinds, parse
+from flowmachine.questions.messages import parse
+from flowmachine.questions.registry import kinds
 
 
 @pytest.fixture

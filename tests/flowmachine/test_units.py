@@ -18,7 +18,9 @@ from flowmachine import geojson
 from flowmachine.catalogue import schemas
 from flowmachine.errors import InvalidQuery
 from flowmachine.geojson import Atlas
-from flowmachine.query import kinds, parse, slot_members
+from flowmachine.questions.messages import parse
+from flowmachine.questions.registry import kinds
+from flowmachine.questions.slots import slot_members
 from flowmachine.testing import Event, World, rows
 
 CELLS = """id,version,site_id,longitude,latitude,date_of_first_service,date_of_last_service

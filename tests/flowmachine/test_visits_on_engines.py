@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tests.flowmachine.test_kinds_on_engines import assert_same
 from tests.flowmachine.worlds import questions, worlds
 
+from flowmachine.building.plan import plan
 from flowmachine.engines.duckdb import DuckDBDialect
-from flowmachine.plan import plan
-from flowmachine.query import parse
+from flowmachine.questions.messages import parse
 from flowmachine.session import connect
 from flowmachine.testing import Cell, Event, World, rows
 

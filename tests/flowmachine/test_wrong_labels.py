@@ -5,7 +5,8 @@ import math
 import pytest
 
 from flowmachine.errors import InvalidQuery
-from flowmachine.query import kinds, parse
+from flowmachine.questions.messages import parse
+from flowmachine.questions.registry import kinds
 
 AGGREGATE = dict(kinds()["meaningful_locations_aggregate"].example)
 BETWEEN_DATES = dict(kinds()["meaningful_locations_between_dates_od_matrix"].example)

@@ -3,7 +3,7 @@
 import pytest
 
 from flowmachine.errors import InvalidQuery, MissingDates
-from flowmachine.query import parse
+from flowmachine.questions.messages import parse
 from flowmachine.testing import Cell, Event, World
 
 DAILY = {"query_kind": "daily_location", "date": "2016-01-01", "aggregation_unit": "admin3", "method": "last"}

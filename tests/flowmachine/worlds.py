@@ -6,13 +6,16 @@ import typing
 
 from hypothesis import strategies as st
 
-from flowmachine.clusters import OfClusters
+from flowmachine.building.localtime import TimeUnit
+from flowmachine.building.statistic import STATISTICS
 from flowmachine.labels import WEEKDAYS
-from flowmachine.localtime import TimeUnit
-from flowmachine.parameters import Contacts
 from flowmachine.queries.joined_spatial_aggregate import OF_CATEGORIES
-from flowmachine.query import Query, kinds, parse, slot_members
-from flowmachine.statistic import STATISTICS
+from flowmachine.questions.clusters import OfClusters
+from flowmachine.questions.events import Contacts
+from flowmachine.questions.messages import parse
+from flowmachine.questions.query import Query
+from flowmachine.questions.registry import kinds
+from flowmachine.questions.slots import slot_members
 from flowmachine.testing import Cell, Event, World
 
 START = dt.date(2016, 3, 25)

@@ -245,12 +245,18 @@ def test_duckdb_stops_in_the_middle_of_a_query(lake, tmp_path):
     """An interrupted query ends at once, and the engine goes on working."""
     import ibis
 
-    from flowmachine.plan import Plan
+    from flowmachine.building.plan import Plan
 
     session = flowmachine.connect(lake.path)
     numbers = ibis.range(0, 300_000).unnest().name("n").as_table()
     pairs = numbers.cross_join(numbers.select(m=numbers.n)).filter(lambda t: (t.n * t.m) % 7 == 3)
-    long = Plan(flowmachine.parse(people()), pairs.agg(value=pairs.count()), pa.schema([("value", pa.int64())]), {}, ())
+    long = Plan(
+        query=flowmachine.parse(people()),
+        expression=pairs.agg(value=pairs.count()),
+        schema=pa.schema([("value", pa.int64())]),
+        sources={},
+        reads=(),
+    )
     path, raised = tmp_path / "long.parquet", []
 
     def work():

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from flowdb.lake import Lake, Snapshot
-from flowmachine.cdr import Dialect
+from flowmachine.building.plan import Plan, Statement
+from flowmachine.building.tables import Dialect
 from flowmachine.errors import FlowMachineError
-from flowmachine.parts import Storage
-from flowmachine.plan import Plan
+from flowmachine.stored.entries import Storage
 
 ROWS_AT_ONCE = 49_152
 """Rows of a row group of stored rows, and of a batch that the server sends."""
@@ -38,11 +38,11 @@ class Engine(Protocol):
         """What the store holds now."""
         ...
 
-    def sql(self, plan: Plan) -> str:
+    def sql(self, plan: Statement) -> str:
         """The SQL of a plan."""
         ...
 
-    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Any] | None = None) -> pa.Table:
+    def run(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Any] | None = None) -> pa.Table:
         """The rows of a plan; `parts` are the stored rows that it reads, by the query's id."""
         ...
 

@@ -6,7 +6,7 @@ The fold's state is the list of clusters so far. PostgreSQL has a form of its ow
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from flowmachine.geodesy import A, F
+from flowmachine.building.geodesy import A, F
 
 SITE = {
     "lighter": "int64",

@@ -19,13 +19,15 @@ from flowdb.lake import ARROW, Lake, Snapshot
 from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
 from flowkit_base.sql_text import literal, literals
-from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines import ROWS_AT_ONCE
+from flowmachine.building.plan import REMEMBERED, Plan, Statement
+from flowmachine.building.schemas import PERIODS
+from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines.clustering import duckdb_macro
 from flowmachine.engines.lake import LakeDialect, held_days
 from flowmachine.engines.sql import rendered
-from flowmachine.parts import StoredFiles, parquet_files
-from flowmachine.plan import PERIODS, REMEMBERED, Plan
+from flowmachine.stored.directory import StoredFiles
+from flowmachine.stored.files import parquet_files
 
 
 @ibis.udf.scalar.builtin(name="epoch_us")
@@ -74,11 +76,11 @@ class DuckDB:
         """What the lake holds now."""
         return self.lake.snapshot()
 
-    def sql(self, plan: Plan) -> str:
+    def sql(self, plan: Statement) -> str:
         """The SQL of a plan."""
         return _sql(plan)
 
-    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
+    def run(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
         """The rows of a plan."""
         cursor = self._bound(plan, snapshot, parts or {})
         try:
@@ -111,7 +113,7 @@ class DuckDB:
         """Let go of the database."""
         self._database.close()
 
-    def _bound(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
+    def _bound(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
         cursor = self._database.cursor()
         for name, source in plan.sources.items():
             cursor.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {self._relation(source, snapshot, parts)}')
@@ -134,8 +136,8 @@ class DuckDB:
                 return " UNION ALL ".join(selected) or _no_rows(VISITS.columns)
             case Reference(name):
                 return f'SELECT * FROM "{self._reference(name, snapshot)}"'
-            case Stored(query):
-                return f"SELECT * FROM read_parquet({literals(parquet_files(parts[query.id]))})"
+            case Stored(query_id):
+                return f"SELECT * FROM read_parquet({literals(parquet_files(parts[query_id]))})"
 
     def _reference(self, name: str, snapshot: Snapshot) -> str:
         """A reference table in memory, named by its version; it is small, and every query joins it."""
@@ -163,7 +165,7 @@ def _no_rows(columns: Sequence[Column]) -> str:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _sql(plan: Plan) -> str:
+def _sql(plan: Statement) -> str:
     tree = rendered(plan, DuckDBCompiler())
     for function in tree.find_all(exp.Lambda):
         # Ibis writes x -> y, which DuckDB 2 takes for JSON; it wants lambda x: y.

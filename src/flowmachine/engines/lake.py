@@ -9,9 +9,9 @@ import ibis.expr.types as ir
 
 from flowdb.lake import Snapshot, StoredDay
 from flowdb.tables import GEOGRAPHY, REFERENCE, VISITS, Column, stored_columns
-from flowmachine.cdr import Cdr, EventDays, Reference, Span, Stored, VisitDays
+from flowmachine.building.tables import EventDays, Reference, Stored, Tables, VisitDays
+from flowmachine.building.windows import Span
 from flowmachine.engines.clustering import CLUSTER, SITE, list_of
-from flowmachine.query import Query
 
 _MOST_TOLD = 3
 """The most stretches of days that a table's name tells one by one."""
@@ -43,32 +43,32 @@ class LakeDialect:
     name = "lake"
     subscriber = "int64"
 
-    def events(self, cdr: Cdr, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
+    def events(self, tables: Tables, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
         """The files of these days alone: a day that is not asked for is never opened."""
         name = f"{event_type}_{_days(spans)}"
-        cdr.sources[name] = EventDays(event_type, spans)
+        tables.sources[name] = EventDays(event_type, spans)
         return ibis.table(ibis_schema(stored_columns(event_type)), name=name)
 
-    def visits(self, cdr: Cdr, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
+    def visits(self, tables: Tables, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
         """The settled visits of these days, and the events of those that have none, each a visit of its own."""
         name = f"visits_{event_type}_{_days(spans)}"
-        cdr.sources[name] = VisitDays(event_type, spans)
+        tables.sources[name] = VisitDays(event_type, spans)
         return ibis.table(ibis_schema(VISITS.columns), name=name)
 
-    def reference(self, cdr: Cdr, name: str) -> ir.Table:
+    def reference(self, tables: Tables, name: str) -> ir.Table:
         """A reference table."""
-        cdr.sources[name] = Reference(name)
+        tables.sources[name] = Reference(name)
         return ibis.table(ibis_schema(REFERENCE[name].columns), name=name)
 
-    def boundaries(self, cdr: Cdr, unit: str) -> ir.Table:
+    def boundaries(self, tables: Tables, unit: str) -> ir.Table:
         """The boundaries of a level."""
-        geography = self.reference(cdr, GEOGRAPHY.name)
+        geography = self.reference(tables, GEOGRAPHY.name)
         return geography.filter(geography.unit == unit).select("pcod", "name", "geom", "longitude", "latitude")
 
-    def stored(self, cdr: Cdr, query: Query, schema: Mapping[str, str]) -> ir.Table:
+    def stored(self, tables: Tables, query_id: str, schema: Mapping[str, str]) -> ir.Table:
         """The stored rows of a query."""
-        name = f"part_{query.id}"
-        cdr.sources[name] = Stored(query)
+        name = f"part_{query_id}"
+        tables.sources[name] = Stored(query_id)
         return ibis.table(schema, name=name)
 
     def set_bits(self, bits: ir.IntegerValue) -> ir.IntegerValue:

@@ -20,13 +20,13 @@ from sqlglot import exp
 
 from flowdb.lake import Snapshot, StoredDay, StoredTable
 from flowdb.tables import EVENTS, REFERENCE, TACS, TRANSACTIONS, VISITS, Table
-from flowmachine.cdr import Cdr, Span, Stored
+from flowmachine.building.plan import Plan, Statement
+from flowmachine.building.tables import Stored, Tables
+from flowmachine.building.windows import Span
 from flowmachine.engines.lake import ibis_schema
 from flowmachine.engines.sql import rendered
 from flowmachine.errors import FlowMachineError
-from flowmachine.parts import StoredQuery
-from flowmachine.plan import Plan
-from flowmachine.query import Query
+from flowmachine.stored.entries import StoredQuery
 
 
 @ibis.udf.scalar.builtin(name="date_part")
@@ -81,10 +81,10 @@ class PostgresDialect:
     # FlowKit keeps pseudonyms as text.
     subscriber = "string"
 
-    def events(self, cdr: Cdr, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
+    def events(self, tables: Tables, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
         """FlowKit's table, cut by `datetime`, which its partitions are cut by; local day and minute are computed."""
         events = _transactions() if event_type == TRANSACTIONS.name else _table_of(EVENTS[event_type], "events")
-        zone = ZoneInfo(cdr.timezone)
+        zone = ZoneInfo(tables.timezone)
         within = [
             (events.datetime >= _midnight(start, zone)) & (events.datetime < _midnight(stop, zone))
             for start, stop in spans
@@ -96,9 +96,9 @@ class PostgresDialect:
             minute=(_date_part("hour", local) * 60 + _date_part("minute", local)).cast("int32"),
         )
 
-    def visits(self, cdr: Cdr, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
+    def visits(self, tables: Tables, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
         """Each event for a visit of its own: FlowKit's schema has no table of visits."""
-        events = self.events(cdr, event_type, spans)
+        events = self.events(tables, event_type, spans)
         outgoing = events.outgoing if "outgoing" in EVENTS[event_type] else ibis.literal(None, "boolean")
         counted = events.mutate(
             events=ibis.literal(1, "int32"),
@@ -109,13 +109,13 @@ class PostgresDialect:
         )
         return counted.select(*VISITS.names)
 
-    def reference(self, cdr: Cdr, name: str) -> ir.Table:
+    def reference(self, tables: Tables, name: str) -> ir.Table:
         """A settled reference table, or FlowKit's own table of handsets."""
         if name == TACS.name:
             return _table_of(TACS, "infrastructure")
         return ibis.table(ibis_schema(REFERENCE[name].columns), name=name, database="flowdb")
 
-    def boundaries(self, cdr: Cdr, unit: str) -> ir.Table:
+    def boundaries(self, tables: Tables, unit: str) -> ir.Table:
         """The boundaries of a level, which has a table of its own."""
         types = {f"{unit}pcod": "string", f"{unit}name": "string", "geom": "binary"}
         level = ibis.table(types, name=unit, database="geography")
@@ -127,10 +127,10 @@ class PostgresDialect:
             latitude=_y(_inside(level.geom)),
         )
 
-    def stored(self, cdr: Cdr, query: Query, schema: Mapping[str, str]) -> ir.Table:
+    def stored(self, tables: Tables, query_id: str, schema: Mapping[str, str]) -> ir.Table:
         """The stored rows of a query: a table of schema `cache`, whose name is put in when the plan runs."""
-        name = f"part_{query.id}"
-        cdr.sources[name] = Stored(query)
+        name = f"part_{query_id}"
+        tables.sources[name] = Stored(query_id)
         return ibis.table(schema, name=name)
 
     def microseconds(self, instant: ir.TimestampValue) -> ir.IntegerValue:
@@ -225,11 +225,11 @@ class Postgres:
                 days.setdefault(event_type, {})[day] = StoredDay(event_type, day, str(record))
         return Snapshot(days, {"cell_units": StoredTable("_".join(str(v) for v in settled or ()))})
 
-    def sql(self, plan: Plan) -> str:
+    def sql(self, plan: Statement) -> str:
         """The SQL of a plan."""
         return _sql(plan)
 
-    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, str] | None = None) -> pa.Table:
+    def run(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, str] | None = None) -> pa.Table:
         """The rows of a plan."""
         with adbc.connect(self.url) as connection, connection.cursor() as cursor:
             cursor.execute(_sql(plan, parts))
@@ -338,7 +338,7 @@ def _quoted(text: str) -> str:
     return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def _sql(plan: Plan, parts: Mapping[str, str] | None = None) -> str:
+def _sql(plan: Statement, parts: Mapping[str, str] | None = None) -> str:
     tree = rendered(plan, PostgresCompiler())
     for query_id, table in (parts or {}).items():
         for named in tree.find_all(exp.Table):

@@ -19,12 +19,13 @@ from pyspark.sql import DataFrame, SparkSession
 from flowdb.lake import ARROW, Lake, Snapshot
 from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
-from flowmachine.cdr import EventDays, Reference, Source, Stored, VisitDays
+from flowmachine.building.plan import Plan, Statement
+from flowmachine.building.schemas import PERIODS
+from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines.clustering import spark_function
 from flowmachine.engines.lake import LakeDialect, held_days
 from flowmachine.engines.sql import rendered
-from flowmachine.parts import StoredFiles
-from flowmachine.plan import PERIODS, Plan
+from flowmachine.stored.directory import StoredFiles
 
 # Naming the backend registers its options, which the compiler reads.
 _ = ibis.pyspark
@@ -75,11 +76,11 @@ class Spark:
         """What the lake holds now."""
         return self.lake.snapshot()
 
-    def sql(self, plan: Plan) -> str:
+    def sql(self, plan: Statement) -> str:
         """The SQL of a plan."""
         return rendered(plan, PySparkCompiler()).sql("spark", pretty=True, copy=False)
 
-    def run(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
+    def run(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
         """The rows of a plan."""
         return self._bound(plan, snapshot, parts or {}).toArrow().cast(plan.schema)
 
@@ -113,7 +114,7 @@ class Spark:
             with suppress(Py4JError, OSError):
                 self._spark.stop()
 
-    def _bound(self, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Path]) -> DataFrame:
+    def _bound(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Path]) -> DataFrame:
         # Views are a session's: one a run lets several run at once, each over its own files.
         session = self._spark.newSession()
         session.conf.set("spark.sql.session.timeZone", "UTC")
@@ -144,8 +145,8 @@ class Spark:
                 table = snapshot.reference.get(name)
                 files = [str(file) for file in table.files] if table else []
                 return self._read(session, files, REFERENCE[name].columns, self.lake.reference_path(name))
-            case Stored(query):
-                return session.read.parquet(str(parts[query.id]))
+            case Stored(query_id):
+                return session.read.parquet(str(parts[query_id]))
 
     def _read(self, session: SparkSession, files: list[str], columns: tuple[Column, ...], base: Path) -> DataFrame:
         schema = ", ".join(f"{c.name} {_SQL[c.type]}" for c in columns)

@@ -6,13 +6,13 @@ import ibis
 import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.base import SQLGlotCompiler
 
-from flowmachine.plan import Plan
+from flowmachine.building.plan import Statement
 
 # Every engine merges nested SELECTs by itself; here it would be a fifth of the time that rendering takes.
 ibis.options.sql.fuse_selects = False
 
 
-def rendered(plan: Plan, compiler: SQLGlotCompiler) -> sge.Query:
+def rendered(plan: Statement, compiler: SQLGlotCompiler) -> sge.Query:
     """A plan as SQL: each of its views as a common table expression, in their order, before those of the rest."""
     whole: Any = compiler.to_sqlglot(plan.expression)
     common = []

@@ -6,14 +6,12 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import require_one_unit
+from flowmachine.kind import Cdr, L, Query, require_one_unit
 from flowmachine.queries.unique_locations import UniqueLocations
 from flowmachine.queries.unmoving_counts import seen_at
-from flowmachine.query import L, Query
 
 if TYPE_CHECKING:
-    from flowmachine.query import ReferenceLocation
+    from flowmachine.kind import ReferenceLocation
 
 EXAMPLE: dict[str, Any] = {
     "query_kind": "active_at_reference_location_counts",

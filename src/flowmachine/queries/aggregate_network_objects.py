@@ -5,12 +5,10 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.localtime import TimeUnit
-from flowmachine.parameters import Statistic
+from flowmachine.building.localtime import TimeUnit
+from flowmachine.building.statistic import summarised
+from flowmachine.kind import Cdr, L, Query, Statistic
 from flowmachine.queries.total_network_objects import TotalNetworkObjects, cells, told
-from flowmachine.query import L, Query
-from flowmachine.statistic import summarised
 
 FINEST_FIRST: tuple[TimeUnit, ...] = get_args(TimeUnit)
 

@@ -4,10 +4,9 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.activity import active, told
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, OfEvents, Periods, Sampled
-from flowmachine.sampling import sampled
+from flowmachine.building.activity import active, told
+from flowmachine.building.sampling import sampled
+from flowmachine.kind import AtHours, Cdr, OfEvents, Periods, Sampled
 
 
 class CalendarActivity(Periods, OfEvents, AtHours, Sampled):

@@ -6,13 +6,11 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import Sampled, require_one_unit
+from flowmachine.kind import Cdr, L, Role, Sampled, require_one_unit
 from flowmachine.queries.majority_location import MajorityLocation, majority_of
-from flowmachine.query import L, Role
 
 if TYPE_CHECKING:
-    from flowmachine.query import WeightedLocationQueries
+    from flowmachine.kind import WeightedLocationQueries
 
 Threshold = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """From how many on."""

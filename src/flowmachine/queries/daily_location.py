@@ -9,9 +9,8 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr, merged
-from flowmachine.parameters import AtHours, InUnit, Moment, OfEvents, Sampled
-from flowmachine.query import L, Role
+from flowmachine.building.windows import merged
+from flowmachine.kind import AtHours, Cdr, InUnit, L, Moment, OfEvents, Role, Sampled
 
 Method = Literal["last", "most-common"]
 Alike = tuple[tuple[str, Any], ...]

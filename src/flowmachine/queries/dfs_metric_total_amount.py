@@ -7,9 +7,8 @@ import ibis.expr.types as ir
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from flowdb.tables import UNITS
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import ByUnit, Moment
-from flowmachine.query import L, Unit
+from flowmachine.building.places import cells_in
+from flowmachine.kind import ByUnit, Cdr, L, Moment, Unit
 from flowmachine.release import contributed
 
 _FINEST = 10_000
@@ -81,7 +80,7 @@ class DFSTotalMetricAmount(ByUnit):
         """One row a day and place: date, place, value, and where rows are published subscribers, greatest, rest."""
         sides = cdr.events(self, "location_id", "cell_version", "day", self.metric)
         sides = sides.filter(sides[self.metric].notnull())
-        cells = cdr.cells(self)
+        cells = cells_in(cdr.tables, self.aggregation_unit)
         # A version of a cell that is named is where it was, whatever the day.
         there = ((sides.cell_version == cells.version) | sides.cell_version.isnull()) & (
             sides.cell_version.notnull() | sides.day.between(cells.first_day, cells.last_day)

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.geodesy import distance
-from flowmachine.parameters import AtHours, OfEvents, Sampled, Statistic, Window
-from flowmachine.query import Role
-from flowmachine.statistic import weighted
+from flowmachine.building.geodesy import distance
+from flowmachine.building.statistic import weighted
+from flowmachine.kind import AtHours, Cdr, OfEvents, Role, Sampled, Statistic, Window
 
 if TYPE_CHECKING:
-    from flowmachine.query import ReferenceLocation
+    from flowmachine.kind import ReferenceLocation
 
 DECIMALS = 6
 """Kilometres are told to the millimetre, so that equal distances are equal on every engine."""
@@ -60,11 +58,10 @@ class Displacement(Window, OfEvents, AtHours, Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, value."""
-        seen = cdr.visited(self, "events", unit="lon-lat")
         # A distance is computed once a subscriber and place, and weighs as many events as there were.
-        visits = seen.group_by("subscriber", "place").agg(weight=seen.events.sum().cast("int64"))
+        visits = cdr.visited_points(self).rename(weight="events")
         home = cdr.rows(self.reference_location).rename(home="place").select("subscriber", "home")
-        places = cdr.dialect.reference(cdr, "places")
+        places = cdr.tables.reference("places")
         points = places.filter(places.unit == "lon-lat").select("place", "lon", "lat")
         homes = points.rename(home="place", home_lon="lon", home_lat="lat")
         apart = visits.join(home, "subscriber").join(points, "place").left_join(homes, "home")

@@ -6,8 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import InUnit
+from flowmachine.kind import Cdr, InUnit
 
 LONGEST_DELAY = 3600
 

@@ -4,9 +4,7 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, Directed, Sampled, Window
-from flowmachine.query import Role
+from flowmachine.kind import AtHours, Cdr, Directed, Role, Sampled, Window
 
 
 class EventCount(Window, Directed, AtHours, Sampled):

@@ -6,14 +6,12 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import require_one_unit
-from flowmachine.query import L, Query
+from flowmachine.kind import Cdr, L, Query, require_one_unit
 
 JoinType = Literal["inner", "full outer", "left", "right", "left outer", "right outer"]
 
 if TYPE_CHECKING:
-    from flowmachine.query import InputToFlows
+    from flowmachine.kind import InputToFlows
 
 
 class Between(Query):

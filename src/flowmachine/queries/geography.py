@@ -4,9 +4,8 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import InUnit
-from flowmachine.query import L
+from flowmachine.building.places import boundaries
+from flowmachine.kind import Cdr, InUnit, L
 
 
 class Geography(InUnit):
@@ -24,4 +23,4 @@ class Geography(InUnit):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place: place, geom."""
-        return cdr.boundaries(self)
+        return boundaries(cdr.tables, self)

@@ -6,9 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, OfEvents, Sampled, Window
-from flowmachine.query import Role
+from flowmachine.kind import AtHours, Cdr, OfEvents, Role, Sampled, Window
 
 Characteristic = Literal["hnd_type", "brand", "model", "software_os_name", "software_os_vendor"]
 
@@ -46,7 +44,7 @@ class Handset(Window, OfEvents, AtHours, Sampled):
         last = self.method == "last"
         events = cdr.events(self, "tac", *(["datetime"] if last else []))
         events = events.filter(events.tac.notnull())
-        tacs = cdr.dialect.reference(cdr, "tacs")
+        tacs = cdr.tables.reference("tacs")
         if last:
             used = cdr.best(events, ["subscriber"], ["datetime", "tac"], keep="tac")
             return _told(used, tacs.select(tac=tacs.id, value=tacs[self.characteristic]), "tac")

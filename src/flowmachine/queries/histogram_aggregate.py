@@ -7,11 +7,10 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.query import Query
+from flowmachine.kind import Cdr, Query
 
 if TYPE_CHECKING:
-    from flowmachine.query import HistogrammableMetrics
+    from flowmachine.kind import HistogrammableMetrics
 
 
 class Bounds(BaseModel):

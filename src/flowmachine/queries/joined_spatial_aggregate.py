@@ -6,14 +6,12 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import Statistic
-from flowmachine.query import L, Query
+from flowmachine.building.statistic import STATISTICS, commonest
+from flowmachine.kind import Cdr, L, Query, Statistic
 from flowmachine.release import contributed
-from flowmachine.statistic import STATISTICS, commonest
 
 if TYPE_CHECKING:
-    from flowmachine.query import JoinableMetrics, ReferenceLocation
+    from flowmachine.kind import JoinableMetrics, ReferenceLocation
 
 OF_CATEGORIES = ("distr", "mode")
 """What can be asked of a metric that is no number."""

@@ -5,12 +5,11 @@ from typing import Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
+from flowmachine.kind import Cdr, L
 from flowmachine.queries.coalesced_location import CoalescedLocation, coalesced_of
 from flowmachine.queries.flows import Between, moved
 from flowmachine.queries.labelled_spatial_aggregate import labelled
 from flowmachine.queries.mobility_classification import DAYS_APART, MobilityClassification, mobility_of
-from flowmachine.query import L
 
 
 class LabelledFlows(Between):

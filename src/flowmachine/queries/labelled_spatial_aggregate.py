@@ -5,10 +5,9 @@ from typing import Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
+from flowmachine.kind import Cdr, L, Query
 from flowmachine.queries.coalesced_location import CoalescedLocation, coalesced_of
 from flowmachine.queries.mobility_classification import DAYS_APART, MobilityClassification, mobility_of
-from flowmachine.query import L, Query
 
 
 class LabelledSpatialAggregate(Query):

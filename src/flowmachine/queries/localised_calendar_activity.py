@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.activity import active, told
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, OfEvents, Periods, Sampled
-from flowmachine.query import L
-from flowmachine.sampling import sampled
+from flowmachine.building.activity import active, told
+from flowmachine.building.sampling import sampled
+from flowmachine.kind import AtHours, Cdr, L, OfEvents, Periods, Sampled
 
 if TYPE_CHECKING:
-    from flowmachine.query import ReferenceLocation
+    from flowmachine.kind import ReferenceLocation
 
 
 class LocalisedCalendarActivity(Periods, OfEvents, AtHours, Sampled):

@@ -7,9 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import BeforeValidator, Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, Directed, InUnit, Window
-from flowmachine.query import L
+from flowmachine.kind import AtHours, Cdr, Directed, InUnit, L, Window
 
 INTERVALS: dict[str, tuple[str, ...]] = {"day": ("date",), "hour": ("date", "hour"), "min": ("date", "hour", "min")}
 

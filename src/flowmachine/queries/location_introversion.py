@@ -6,9 +6,7 @@ from typing import ClassVar, Literal
 import ibis
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, Directed, InUnit, Window
-from flowmachine.query import L
+from flowmachine.kind import AtHours, Cdr, Directed, InUnit, L, Window
 
 
 class LocationIntroversion(Window, InUnit, Directed, AtHours):

@@ -6,12 +6,10 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import Sampled
-from flowmachine.query import L, Role
+from flowmachine.kind import Cdr, L, Role, Sampled
 
 if TYPE_CHECKING:
-    from flowmachine.query import WeightedLocationQueries
+    from flowmachine.kind import WeightedLocationQueries
 
 
 def majority_of(*dates: str, unit: str = "admin3") -> dict[str, Any]:

@@ -6,11 +6,10 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.clusters import EXAMPLE, OfClusters, clusters, placed
+from flowmachine.building.clusters import clusters, placed
+from flowmachine.kind import Cdr, L, Window
 from flowmachine.labels import Label
-from flowmachine.parameters import Window
-from flowmachine.query import L
+from flowmachine.questions.clusters import EXAMPLE, OfClusters
 
 
 class MeaningfulLocationsAggregate(Window, OfClusters):

@@ -7,10 +7,10 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.clusters import BETWEEN, EXAMPLE, OfClusters, between, clusters, placed
+from flowmachine.building.clusters import between, clusters, placed
+from flowmachine.kind import Cdr, Moment
 from flowmachine.labels import Label
-from flowmachine.parameters import Moment
+from flowmachine.questions.clusters import BETWEEN, EXAMPLE, OfClusters
 
 
 class MeaningfulLocationsBetweenDatesODMatrix(OfClusters):

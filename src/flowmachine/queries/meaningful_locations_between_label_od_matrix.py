@@ -6,10 +6,10 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.clusters import BETWEEN, EXAMPLE, OfClusters, between, clusters, placed
+from flowmachine.building.clusters import between, clusters, placed
+from flowmachine.kind import Cdr, Window
 from flowmachine.labels import Label
-from flowmachine.parameters import Window
+from flowmachine.questions.clusters import BETWEEN, EXAMPLE, OfClusters
 
 
 class MeaningfulLocationsBetweenLabelODMatrix(Window, OfClusters):

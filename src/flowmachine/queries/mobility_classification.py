@@ -9,10 +9,8 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import Sampled, require_one_unit
+from flowmachine.kind import Cdr, Query, Role, Sampled, require_one_unit
 from flowmachine.queries.coalesced_location import CoalescedLocation, Threshold, coalesced_of
-from flowmachine.query import Query, Role
 
 PERIODS = (("2016-01-01", "2016-01-02", "2016-01-03"), ("2016-01-04", "2016-01-05", "2016-01-06"))
 """The periods of the example."""

@@ -5,10 +5,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import Sampled, require_one_unit
+from flowmachine.kind import Cdr, L, Role, Sampled, require_one_unit
 from flowmachine.queries.daily_location import places_of
-from flowmachine.query import L, Role
 
 if TYPE_CHECKING:
     from flowmachine.queries.daily_location import DailyLocation as InputToModalLocation

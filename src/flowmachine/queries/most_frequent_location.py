@@ -4,10 +4,8 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, InUnit, OfEvents, Sampled, Window
+from flowmachine.kind import AtHours, Cdr, InUnit, L, OfEvents, Role, Sampled, Window
 from flowmachine.queries.daily_location import most_common
-from flowmachine.query import L, Role
 
 
 class MostFrequentLocation(Window, InUnit, OfEvents, AtHours, Sampled):

@@ -5,9 +5,7 @@ from typing import Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import Hours, OfEvents, Sampled, Window
-from flowmachine.query import Role
+from flowmachine.kind import Cdr, Hours, OfEvents, Role, Sampled, Window
 
 
 class NocturnalEvents(Window, OfEvents, Sampled):

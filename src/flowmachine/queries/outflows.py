@@ -4,9 +4,8 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
+from flowmachine.kind import Cdr, L
 from flowmachine.queries.flows import EXAMPLE, Between, marginal
-from flowmachine.query import L
 
 
 class Outflows(Between):

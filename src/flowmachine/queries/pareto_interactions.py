@@ -6,9 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, Contacts, Sampled, Window
-from flowmachine.query import Role
+from flowmachine.kind import AtHours, Cdr, Contacts, Role, Sampled, Window
 
 ROUNDING = 1e-9
 """What a product of a proportion and a number of events may be off: 0.07 of 100 events are 7, not 7.000000000000001."""

@@ -4,10 +4,9 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
-from flowmachine.geodesy import distance
-from flowmachine.parameters import AtHours, OfEvents, Sampled, Window
-from flowmachine.query import Role
+from flowmachine.building.geodesy import distance
+from flowmachine.building.places import points
+from flowmachine.kind import AtHours, Cdr, OfEvents, Role, Sampled, Window
 
 
 class RadiusOfGyration(Window, OfEvents, AtHours, Sampled):
@@ -30,10 +29,10 @@ class RadiusOfGyration(Window, OfEvents, AtHours, Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, value."""
-        seen = cdr.visited(self, "events", unit="lon-lat")
         # Few places carry many events: distances are computed once a place, weighted by its events.
-        visits = seen.group_by("subscriber", "place").agg(events=seen.events.sum().cast("float64"))
-        at = cdr.once(cdr.points(visits))
+        visits = cdr.visited_points(self)
+        visits = visits.mutate(events=visits.events.cast("float64"))
+        at = cdr.once(points(cdr.tables, visits))
         weighted = at.group_by("subscriber").agg(
             lon0=(at.lon * at.events).sum() / at.events.sum(), lat0=(at.lat * at.events).sum() / at.events.sum()
         )

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.query import L, Query
+from flowmachine.kind import Cdr, L, Query
 
 if TYPE_CHECKING:
-    from flowmachine.query import ReferenceLocation
+    from flowmachine.kind import ReferenceLocation
 
 
 class SpatialAggregate(Query):

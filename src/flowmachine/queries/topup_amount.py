@@ -5,10 +5,8 @@ from typing import Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, OfTopups, Sampled, Statistic, Window
-from flowmachine.query import Role
-from flowmachine.statistic import summarised
+from flowmachine.building.statistic import summarised
+from flowmachine.kind import AtHours, Cdr, OfTopups, Role, Sampled, Statistic, Window
 
 
 class TopUpAmount(Window, OfTopups, AtHours, Sampled):

@@ -8,10 +8,8 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, OfTopups, Sampled, Statistic, Window
-from flowmachine.query import Role
-from flowmachine.statistic import weighted
+from flowmachine.building.statistic import weighted
+from flowmachine.kind import AtHours, Cdr, OfTopups, Role, Sampled, Statistic, Window
 
 SECOND = 1_000_000
 """Microseconds of a second: time is told in the one, and weighs in the other."""

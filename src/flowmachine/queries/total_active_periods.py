@@ -4,10 +4,8 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.activity import number_of_periods
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, OfEvents, Periods
-from flowmachine.query import Role
+from flowmachine.building.activity import number_of_periods
+from flowmachine.kind import AtHours, Cdr, OfEvents, Periods, Role
 
 
 class TotalActivePeriods(Periods, OfEvents, AtHours):

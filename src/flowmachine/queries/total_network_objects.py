@@ -6,11 +6,9 @@ from typing import Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine import localtime
-from flowmachine.cdr import Cdr
-from flowmachine.localtime import SECONDS, TimeUnit
-from flowmachine.parameters import AtHours, InUnit, OfEvents, Window
-from flowmachine.query import L
+from flowmachine.building import localtime
+from flowmachine.building.localtime import SECONDS, TimeUnit
+from flowmachine.kind import AtHours, Cdr, InUnit, L, OfEvents, Window
 
 
 class TotalNetworkObjects(Window, InUnit, OfEvents, AtHours):

@@ -4,9 +4,7 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, InUnit, OfEvents, Window
-from flowmachine.query import L
+from flowmachine.kind import AtHours, Cdr, InUnit, L, OfEvents, Window
 
 
 class TripsODMatrix(Window, InUnit, OfEvents, AtHours):

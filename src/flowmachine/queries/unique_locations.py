@@ -4,9 +4,7 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, InUnit, OfEvents, Sampled, Window
-from flowmachine.query import L, Role
+from flowmachine.kind import AtHours, Cdr, InUnit, L, OfEvents, Role, Sampled, Window
 
 
 class UniqueLocations(Window, InUnit, OfEvents, AtHours, Sampled):

@@ -6,11 +6,9 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import require_one_unit
+from flowmachine.kind import Cdr, L, Query, require_one_unit
 from flowmachine.queries.active_at_reference_location_counts import EXAMPLE, ActiveAtReferenceLocationCounts
 from flowmachine.queries.unique_subscriber_counts import UniqueSubscriberCounts
-from flowmachine.query import L, Query
 
 
 class UniqueVisitorCounts(Query):

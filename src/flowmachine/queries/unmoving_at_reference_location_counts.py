@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import require_one_unit
+from flowmachine.kind import Cdr, L, Query, require_one_unit
 from flowmachine.queries.unique_locations import UniqueLocations
 from flowmachine.queries.unmoving_counts import unmoving
-from flowmachine.query import L, Query
 
 if TYPE_CHECKING:
-    from flowmachine.query import ReferenceLocation
+    from flowmachine.kind import ReferenceLocation
 
 
 class UnmovingAtReferenceLocationCounts(Query):

@@ -5,9 +5,8 @@ from typing import Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.cdr import Cdr
+from flowmachine.kind import Cdr, L, Query
 from flowmachine.queries.unique_locations import UniqueLocations
-from flowmachine.query import L, Query
 
 
 class UnmovingCounts(Query):

@@ -6,10 +6,8 @@ from typing import ClassVar, Literal
 import ibis
 import ibis.expr.types as ir
 
-from flowmachine.activity import BITS, days_since, together
-from flowmachine.cdr import Cdr
-from flowmachine.parameters import AtHours, InUnit, OfEvents, Sampled, Window
-from flowmachine.query import L, Role
+from flowmachine.building.activity import BITS, days_since, together
+from flowmachine.kind import AtHours, Cdr, InUnit, L, OfEvents, Role, Sampled, Window
 
 
 class VisitedMostDays(Window, InUnit, OfEvents, AtHours, Sampled):

@@ -20,7 +20,7 @@ from flowkit_base.errors import UserError
 from flowkit_base.settings import complaints, settings_help
 from flowmachine.errors import FlowMachineError
 from flowmachine.geojson import Atlas
-from flowmachine.query import kinds
+from flowmachine.questions.registry import kinds
 from flowmachine.release import Rule
 from flowmachine.server.actions import Drawings, Machine
 from flowmachine.server.logs import debug_log, fault, run_log

@@ -19,15 +19,16 @@ from flowdb.catalogue import Catalogue
 from flowdb.tables import EVENT_TYPES
 from flowmachine import geojson
 from flowmachine.engines import ROWS_AT_ONCE
+from flowmachine.engines.offered import require_offered
 from flowmachine.errors import FlowMachineError, InvalidQuery
 from flowmachine.geojson import Atlas, Places
-from flowmachine.query import Query, parse
+from flowmachine.questions.messages import parse
+from flowmachine.questions.query import Query
 from flowmachine.server.questions import ask, is_published, kinds_in, published, understand
 from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED
 from flowmachine.server.store import Store, batch_count, read_rows
 from flowmachine.server.workers import Workers
 from flowmachine.session import Session
-from flowmachine.units import require_offered
 
 _DRAWINGS_KEPT = 64
 _Batch = tuple[pa.Table | pa.RecordBatch | None, int, int]

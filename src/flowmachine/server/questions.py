@@ -4,12 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowdb.lake import Snapshot
+from flowmachine.building.plan import plan
+from flowmachine.engines.offered import require_offered
 from flowmachine.errors import InvalidQuery
-from flowmachine.parts import Question, asked, result_id
-from flowmachine.plan import plan
-from flowmachine.query import SLOTS, Query, kinds, parse
+from flowmachine.questions.messages import parse
+from flowmachine.questions.query import Query
+from flowmachine.questions.registry import kinds
+from flowmachine.questions.roles import SLOTS
 from flowmachine.session import Session, require_dates
-from flowmachine.units import require_offered
+from flowmachine.stored.identity import result_id
+from flowmachine.stored.parts import Question, asked
 
 DEEPEST = 40
 """How many objects and lists of a spec may stand in each other; real questions need about ten."""

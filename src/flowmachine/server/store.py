@@ -23,7 +23,6 @@ import sqlalchemy as sa
 
 from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.errors import FlowMachineError
-from flowmachine.parts import Question, measured, publish, remove, size
 from flowmachine.server.questions import is_published
 from flowmachine.server.records import open_records, queries
 from flowmachine.server.states import (
@@ -36,6 +35,8 @@ from flowmachine.server.states import (
     RESETTING,
     fire,
 )
+from flowmachine.stored.files import measured, publish, remove, size
+from flowmachine.stored.parts import Question
 
 _FRESH: dict[str, Any] = {"started": None, "finished": None, "error": None}
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from flowdb.lake import LakeError
 from flowmachine.errors import FlowMachineError, InvalidQuery
-from flowmachine.parts import Question, remove
-from flowmachine.query import parse
+from flowmachine.questions.messages import parse
 from flowmachine.server.logs import fault
 from flowmachine.server.questions import ask
 from flowmachine.server.states import CANCELLED
 from flowmachine.server.store import Store
 from flowmachine.session import Session
+from flowmachine.stored.files import remove
+from flowmachine.stored.parts import Question
 
 REASONS: Mapping[str, str] = {
     "OutOfMemoryException": "It needs more memory than the server may use: ask for fewer days or a coarser unit, "

@@ -1,11 +1,12 @@
 """How many values become one: the statistics that kinds offer, the same on every engine."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.parameters import Statistic
+Statistic = Literal["count", "sum", "avg", "max", "min", "median", "stddev", "variance", "mode"]
+"""How the values of many subscribers become one."""
 
 STATISTICS: Mapping[str, Callable[[Any], Any]] = {
     "count": lambda value: value.count(),

@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from flowdb.lake import Snapshot
 from flowdb.tables import UNITS
-from flowmachine.cdr import Cdr
+from flowmachine.building.plan import Statement
+from flowmachine.building.tables import Tables
 from flowmachine.engines import Engine
 from flowmachine.errors import InvalidQuery
-from flowmachine.parameters import ByUnit
-from flowmachine.plan import Plan
-from flowmachine.query import Query
+from flowmachine.questions.places import ByUnit
+from flowmachine.questions.query import Query
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Offered:
 
 def offered(engine: Engine, timezone: str, snapshot: Snapshot) -> Offered:
     """What a store offers at one moment."""
-    cdr = Cdr(engine.dialect, timezone)
-    levels = engine.dialect.reference(cdr, "places").select("unit").distinct()
-    mapped = engine.dialect.reference(cdr, "cell_units").select("unit", "mapping").distinct()
+    tables = Tables(engine.dialect, timezone)
+    levels = tables.reference("places").select("unit").distinct()
+    mapped = tables.reference("cell_units").select("unit", "mapping").distinct()
     rows = levels.mutate(mapping=ibis.null("string")).union(mapped)
     schema = pa.schema([("unit", pa.string()), ("mapping", pa.string())])
-    found = engine.run(Plan(Query.model_construct(), rows, schema, cdr.sources, ()), snapshot).to_pylist()
+    found = engine.run(Statement(expression=rows, schema=schema, sources=tables.sources), snapshot).to_pylist()
     units = tuple(sorted({row["unit"] for row in found}))
     by = {unit: {row["mapping"] for row in found if row["unit"] == unit} - {None} for unit in units}
     return Offered(units, {unit: tuple(sorted(mappings)) for unit, mappings in by.items()})

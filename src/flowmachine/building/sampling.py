@@ -1,11 +1,11 @@
 """Random samples of subscribers, drawn by a digest of seed and subscriber: the same on every engine."""
 
 import json
-from typing import Annotated, Literal, Self
 
 import ibis
 import ibis.expr.types as ir
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from flowmachine.questions.sampling import RandomSample
 
 _DIGITS = 13
 """Hexadecimal digits of a digest that are looked at: 52 bits, which a float holds exactly."""
@@ -14,48 +14,6 @@ _DIGITS = 13
 @ibis.udf.scalar.builtin(name="md5")
 def _md5(text: str) -> str:  # type: ignore[empty-body]
     """The MD5 digest of a text, in 32 hexadecimal digits."""
-
-
-class _Sample(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    seed: Annotated[float, Field(description="Equal seeds draw equal samples.")]
-    size: Annotated[int | None, Field(ge=1, description="How many subscribers to keep.")] = None
-    fraction: Annotated[float | None, Field(gt=0, lt=1, description="Which share of the subscribers to keep.")] = None
-    estimate_count: Annotated[
-        bool, Field(description="Accepted for FlowKit's clients; people are always counted, never estimated.")
-    ] = True
-
-    @model_validator(mode="after")
-    def _one_measure(self) -> Self:
-        if (self.size is None) == (self.fraction is None):
-            raise ValueError("Give either size or fraction.")
-        return self
-
-
-class SystemRandomSample(_Sample):
-    """Each subscriber with the probability of `fraction`, or `size` of them."""
-
-    sampling_method: Literal["system"]
-
-
-class BernoulliRandomSample(_Sample):
-    """Each subscriber with the probability of `fraction`, or `size` of them."""
-
-    sampling_method: Literal["bernoulli"]
-
-
-class RandomIDsRandomSample(_Sample):
-    """Exactly `size` subscribers, or exactly the `fraction` of them, rounded down."""
-
-    sampling_method: Literal["random_ids"]
-    seed: Annotated[float, Field(ge=-1, le=1, description="Equal seeds draw equal samples.")]
-
-
-RandomSample = Annotated[
-    SystemRandomSample | BernoulliRandomSample | RandomIDsRandomSample, Field(discriminator="sampling_method")
-]
-"""Which sample of the subscribers to take: `system`, `bernoulli` or `random_ids`."""
 
 
 def sampled(rows: ir.Table, sampling: RandomSample) -> ir.Table:

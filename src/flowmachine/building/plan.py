@@ -7,30 +7,41 @@ from functools import lru_cache
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from flowdb.lake import ARROW
-from flowmachine.cdr import IBIS, Cdr, Dialect, Reference, Source, Span, part_schema, stored_types
+from flowmachine.building.cdr import Cdr
+from flowmachine.building.places import coded
+from flowmachine.building.protocols import AnyQuery
+from flowmachine.building.schemas import IBIS, arrow_columns, stored_types
+from flowmachine.building.tables import Dialect, Reference, Source, Tables
+from flowmachine.building.windows import Span
 from flowmachine.errors import FlowMachineError
-from flowmachine.query import ONE_ROW_EACH, L, Query
+from flowmachine.questions.columns import L
+from flowmachine.questions.query import Query
+from flowmachine.questions.roles import ONE_ROW_EACH
 from flowmachine.release import Rule, released
-
-PERIODS = pa.list_(pa.timestamp("us"))
-"""The type of a column of lists of local times, which tell when each of several periods begins."""
 
 REMEMBERED = 128
 """Plans that are remembered: building one takes longer than a small question takes to run."""
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What an engine runs; the same question gives the same object while it is remembered."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Statement:
+    """Rows that an engine can read: of a query, or of reference tables alone."""
 
-    query: Query
     expression: ir.Table
     schema: pa.Schema
     sources: Mapping[str, Source]
-    reads: tuple[tuple[Query, tuple[str, ...], tuple[Span, ...]], ...]
+    """What each table of the expression stands for, by its name."""
     views: Mapping[str, ir.Table] = field(default_factory=dict)
     """What the expression reads by name, each after those that it reads itself."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Plan(Statement):
+    """A query made ready for an engine; the same query gives the same object while it is remembered."""
+
+    query: Query
+    reads: tuple[tuple[AnyQuery, tuple[str, ...], tuple[Span, ...]], ...]
+    """Which query in it reads which event types on which days."""
 
 
 def plan(
@@ -43,7 +54,7 @@ def plan(
 
 @lru_cache(maxsize=REMEMBERED)
 def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stored_parts: frozenset[str]) -> Plan:
-    cdr = Cdr(dialect, timezone, query, rule.smallest if rule else None, stored_parts)
+    cdr = Cdr(Tables(dialect, timezone), query, rule.smallest if rule else None, stored_parts)
     # What is published is computed under the rule: stored rows of the whole query were not.
     if rule is None:
         rows = _built(cdr.rows if query.id in stored_parts else cdr.computed, query)
@@ -55,39 +66,44 @@ def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stor
         )
     suffixes = [name.removeprefix("location") for name, kind in query.columns.items() if kind == L]
     if suffixes:
-        rows = cdr.coded(rows, query.unit, suffixes)
+        rows = coded(cdr.tables, rows, query.unit, suffixes)
     return _finished(query, cdr, rows, query.result_columns)
 
 
 def _built(build: Callable[[Query], ir.Table], query: Query, *, published: bool = False) -> ir.Table:
-    """The expression of a query; that of a plugin may fail, and is then told by its name."""
+    """The expression of a query; that of a plugin may fail, and the message then names it."""
     try:
         rows = build(query)
-        needed = [*part_schema(query)]
+        needed = [*query.part_columns]
         if published:
-            # The people may be left out where nobody asks for them.
+            # An expression may leave out the people if its rows are not published.
             needed += [*([query.counts] if query.counts else []), *(query.contributions or ())]
         missing = [c for c in needed if c not in rows.columns]
     except FlowMachineError:
         raise
     except Exception as problem:
-        told = f"{type(problem).__name__}: {problem}".partition("\n")[0]
-        raise FlowMachineError(f"{query.kind} cannot be computed: its expression fails with {told}") from problem
+        reason = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+        raise FlowMachineError(f"{query.kind} cannot be computed: its expression fails with {reason}") from problem
     if missing:
         raise FlowMachineError(f"{query.kind} cannot be computed: its expression lacks {' and '.join(missing)}.")
     return rows
 
 
 def _is_of_people(cdr: Cdr) -> bool:
-    return bool(cdr.reads) or any(not isinstance(source, Reference) for source in cdr.sources.values())
+    return bool(cdr.reads) or any(not isinstance(source, Reference) for source in cdr.tables.sources.values())
 
 
 def plan_part(query: Query, dialect: Dialect, timezone: str, *, stored_parts: Iterable[str] = ()) -> Plan:
     """The plan of a nested query's rows as they are stored for reuse: locations are numbers still."""
-    cdr = Cdr(dialect, timezone, query, stored_parts=frozenset(stored_parts) - {query.id})
+    return _plan_part(query, dialect, timezone, frozenset(stored_parts))  # pyright: ignore[reportArgumentType]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _plan_part(query: Query, dialect: Dialect, timezone: str, stored_parts: frozenset[str]) -> Plan:
+    cdr = Cdr(Tables(dialect, timezone), query, stored_parts=stored_parts - {query.id})
     rows = _built(cdr.computed, query)
     rows = rows.select(**{name: rows[name].cast(kind) for name, kind in stored_types(query, dialect).items()})
-    return Plan(query, rows, _arrow(part_schema(query)), cdr.sources, tuple(cdr.reads), cdr.views)
+    return _of(query, cdr, rows, arrow_columns(query.part_columns))
 
 
 def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]) -> Plan:
@@ -97,11 +113,15 @@ def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]
     if query.role in ONE_ROW_EACH:
         keys = ["subscriber"]
     rows = rows.order_by([rows[k].asc(nulls_first=False) for k in keys])
-    return Plan(query, rows, _arrow(columns), cdr.sources, tuple(cdr.reads), cdr.views)
+    return _of(query, cdr, rows, arrow_columns(columns))
 
 
-_ARROW = {**ARROW, "periods": PERIODS}
-
-
-def _arrow(columns: Mapping[str, str]) -> pa.Schema:
-    return pa.schema([(name, _ARROW[kind]) for name, kind in columns.items()])
+def _of(query: Query, cdr: Cdr, rows: ir.Table, schema: pa.Schema) -> Plan:
+    return Plan(
+        query=query,
+        expression=rows,
+        schema=schema,
+        sources=cdr.tables.sources,
+        views=cdr.views,
+        reads=tuple(cdr.reads),
+    )

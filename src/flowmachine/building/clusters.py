@@ -4,85 +4,54 @@ The chain of the kinds of meaningful locations. Source: Isaacman et al. (2011), 
 People's Lives from Cellular Network Data", doi:10.1007/978-3-642-21726-5_9, with FlowKit's scores and labels.
 """
 
-import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Protocol
 
 import ibis
 import ibis.expr.types as ir
-from pydantic import Field, field_validator
 
-from flowdb.tables import BANDS_PER_DEGREE, LEVELS, POINTS
-from flowmachine.cdr import Cdr
-from flowmachine.labels import WEEKDAYS, HourScores, Labels, WeekdayScores
-from flowmachine.parameters import InUnit, OfEvents
-from flowmachine.polygons import side
-from flowmachine.query import L
+from flowdb.tables import BANDS_PER_DEGREE
+from flowmachine.building.cdr import Cdr
+from flowmachine.building.places import at_cells
+from flowmachine.building.polygons import side
+from flowmachine.building.protocols import OverEvents
+from flowmachine.building.windows import Window
+from flowmachine.labels import WEEKDAYS, WeekdayScores
 
 DECIDED_TO = 1_000_000
 """Mean scores are compared with polygons to six decimals, so that a mean of equal scores is that score."""
 
 
-Window = tuple[dt.datetime, dt.datetime]
-"""A half-open stretch of local time."""
+class Clustered(OverEvents, Protocol):
+    """A query that has the parameters of clusters."""
+
+    @property
+    def aggregation_unit(self) -> str:
+        """The level of areas in which clusters lie."""
+        ...
+
+    @property
+    def tower_cluster_radius(self) -> float:
+        """How near to a cluster's centre a site must be to join it, in km."""
+        ...
+
+    @property
+    def tower_cluster_call_threshold(self) -> int:
+        """On how many days a cluster's sites must be called from."""
+        ...
+
+    @property
+    def tower_hour_of_day_scores(self) -> Sequence[float]:
+        """How an event scores by its hour."""
+        ...
+
+    @property
+    def tower_day_of_week_scores(self) -> WeekdayScores:
+        """How an event scores by its day of the week."""
+        ...
 
 
-class OfClusters(InUnit, OfEvents):
-    """How sites become clusters, and clusters get labels."""
-
-    labels: Annotated[
-        Labels,
-        Field(
-            description="Labels by name, each a GeoJSON polygon of scores: x is the score of the hour, y that of the "
-            "day of the week. They lie apart; a score in none of them is labelled unknown."
-        ),
-    ]
-    tower_hour_of_day_scores: HourScores
-    tower_day_of_week_scores: Annotated[
-        WeekdayScores, Field(description="How an event scores by its day of the week: a number from -1 to 1 for each.")
-    ]
-    tower_cluster_radius: Annotated[
-        float, Field(ge=0, le=1000, description="How near to a cluster's centre a site must be to join it, in km.")
-    ] = 1.0
-    tower_cluster_call_threshold: Annotated[
-        int, Field(ge=0, lt=2**31, description="On how many days a cluster's sites must be called from, each added up.")
-    ] = 0
-
-    @field_validator("aggregation_unit")
-    @classmethod
-    def _an_area(cls, unit: str) -> str:
-        if unit in POINTS:
-            raise ValueError(
-                f"It is {unit!r}, which are points, and a cluster lies in an area. Must be one of: "
-                f"{', '.join(LEVELS)}, or a level of the deployment's own."
-            )
-        return unit
-
-    @field_validator("mapping_table")
-    @classmethod
-    def _no_mapping(cls, table: str | None) -> str | None:
-        if table is not None:
-            raise ValueError("A cluster of sites is no cell, so a table of cells cannot place it; leave it out.")
-        return table
-
-
-EXAMPLE: dict[str, Any] = {
-    "aggregation_unit": "admin1",
-    "labels": {
-        "evening": {"type": "Polygon", "coordinates": [[[-2, -2], [0, -2], [0, 2], [-2, 2], [-2, -2]]]},
-        "day": {"type": "Polygon", "coordinates": [[[0.1, -2], [2, -2], [2, 2], [0.1, 2], [0.1, -2]]]},
-    },
-    "tower_hour_of_day_scores": [*[-1] * 7, *[0] * 2, *[1] * 8, *[0] * 2, *[-1] * 5],
-    "tower_day_of_week_scores": {
-        **dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), 1),
-        **dict.fromkeys(("saturday", "sunday"), -1),
-    },
-    "tower_cluster_radius": 1.0,
-    "tower_cluster_call_threshold": 0,
-}
-
-
-def clusters(cdr: Cdr, query: OfClusters, windows: Sequence[Window]) -> ir.Table:
+def clusters(cdr: Cdr, query: Clustered, windows: Sequence[Window]) -> ir.Table:
     """Each subscriber's clusters: subscriber, lon, lat, hour and weekday (mean scores).
 
     With several windows, `window` tells by its number in which each cluster was found.
@@ -96,7 +65,7 @@ def clusters(cdr: Cdr, query: OfClusters, windows: Sequence[Window]) -> ir.Table
     return found.select(*by, "lon", "lat", hour=hour, weekday=weekday)
 
 
-def placed(cdr: Cdr, query: OfClusters, found: ir.Table) -> ir.Table:
+def placed(cdr: Cdr, query: Clustered, found: ir.Table) -> ir.Table:
     """The places where clusters lie, counted: subscriber, place, share, and `side` where clusters have one.
 
     `share` is the part of the subscriber's clusters, of that side, that lie in the place. Outside every unit, the
@@ -109,16 +78,6 @@ def placed(cdr: Cdr, query: OfClusters, found: ir.Table) -> ir.Table:
     there = found.left_join(_places(cdr, points, query.aggregation_unit), ["lon", "lat"]).select(*by, "place")
     each = there.group_by(*by, "place").agg(clusters=there.count())
     return each.select(*by, "place", share=each.clusters / each.clusters.sum().over(group_by=by))
-
-
-BETWEEN = {
-    "label_from": "string",
-    "label_to": "string",
-    "location_from": L,
-    "location_to": L,
-    "value": "float64",
-}
-"""The columns of a matrix of places between which subscribers have clusters."""
 
 
 def between(cdr: Cdr, places: ir.Table, first: int, second: int) -> ir.Table:
@@ -134,15 +93,15 @@ def between(cdr: Cdr, places: ir.Table, first: int, second: int) -> ir.Table:
     )
 
 
-def _sites(cdr: Cdr, query: OfClusters, windows: Sequence[Window]) -> ir.Table:
+def _sites(cdr: Cdr, query: Clustered, windows: Sequence[Window]) -> ir.Table:
     """The sites that each subscriber called from: subscriber, site, days, lon, lat, and the mean scores of events."""
-    cells = cdr.dialect.reference(cdr, "cell_positions")
+    cells = cdr.tables.reference("cell_positions")
     each = [cdr.events(query, "location_id", "day", "minute", windows=[window]) for window in windows]
     by = ["subscriber"]
     if len(windows) > 1:
         by.append("window")
         each = [events.mutate(window=ibis.literal(n, "int32")) for n, events in enumerate(each)]
-    seen = cdr.at_cells(ibis.union(*each) if len(each) > 1 else each[0], cells, windows, "site")
+    seen = at_cells(ibis.union(*each) if len(each) > 1 else each[0], cells, windows, "site")
     # By day first, so that days are counted plainly.
     a_day = seen.group_by(*by, "site", "day").agg(
         events=seen.count(), hour=_by_steps(seen.minute, query.tower_hour_of_day_scores, 60).sum()
@@ -172,7 +131,7 @@ def _places(cdr: Cdr, points: ir.Table, unit: str) -> ir.Table:
 
     A point on a border is in no place, and as all points in none it has no row.
     """
-    edges = cdr.dialect.reference(cdr, "unit_edges")
+    edges = cdr.tables.reference("unit_edges")
     edges = edges.filter(edges.unit == unit)
     points = points.mutate(in_band=(points.lat * BANDS_PER_DEGREE).floor().cast("int32"))
     met = points.join(

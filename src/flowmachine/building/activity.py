@@ -1,12 +1,12 @@
 """In which of several periods subscribers were active."""
 
 import datetime as dt
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
-from flowmachine.cdr import Cdr
+from flowmachine.building.cdr import Cdr
+from flowmachine.building.protocols import OverPeriods
 
 DAY = 24 * 60
 """Minutes of a day on the clock."""
@@ -19,10 +19,10 @@ def together(bits: int) -> int:  # type: ignore[empty-body]
     """The bits that are set in any of several integers."""
 
 
-def active(cdr: Cdr, query: Any) -> ir.Table:
+def active(cdr: Cdr, query: OverPeriods) -> ir.Table:
     """The periods in which each subscriber had an event: subscriber, periods; those without one are absent.
 
-    `query` carries the blocks Periods and OfEvents. `periods` is a key to group by, which `told` makes readable: the
+    `periods` is a key to group by, which `told` makes readable: the
     bits of an integer, or the numbers of the periods in order where there are more of them than bits.
     """
     events = _periods(cdr, query)
@@ -34,7 +34,7 @@ def active(cdr: Cdr, query: Any) -> ir.Table:
     return found.mutate(periods=found.periods.sort())
 
 
-def number_of_periods(cdr: Cdr, query: Any) -> ir.Table:
+def number_of_periods(cdr: Cdr, query: OverPeriods) -> ir.Table:
     """In how many periods each subscriber had an event: subscriber, value; those without one are absent."""
     if query.total_periods <= BITS:
         found = active(cdr, query)
@@ -43,7 +43,7 @@ def number_of_periods(cdr: Cdr, query: Any) -> ir.Table:
     return events.group_by("subscriber").agg(value=events.count())
 
 
-def told(periods: ir.Column, query: Any) -> ir.ArrayValue:
+def told(periods: ir.Column, query: OverPeriods) -> ir.ArrayValue:
     """The starts of the periods of a key of `active`, in order, in local time; missing where the key is missing."""
     ((start, _),) = query.windows
     minutes = query.minutes
@@ -56,7 +56,7 @@ def told(periods: ir.Column, query: Any) -> ir.ArrayValue:
     return periods.isnull().ifelse(ibis.null(starts.type()), starts)
 
 
-def _periods(cdr: Cdr, query: Any) -> ir.Table:
+def _periods(cdr: Cdr, query: OverPeriods) -> ir.Table:
     """The number of the period of each event, counted from 0: subscriber, period; what is in none is left out.
 
     A subscriber has a row for each event, or for each visit where days are all that counts.

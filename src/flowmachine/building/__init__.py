@@ -1,0 +1,1 @@
+"""From a query to a plan: Ibis expressions over unbound tables, the same for every engine."""

@@ -1,0 +1,83 @@
+"""Parameters of events: their types, and which side of an interaction."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from flowdb.tables import EVENTS
+from flowmachine.questions.query import Query
+from flowmachine.questions.subscribers import OfSubset
+
+EventType = Literal["calls", "sms", "mds", "topups"]
+TWO_PARTY: tuple[EventType, ...] = ("calls", "sms")
+"""The event types that are counted where none are named: those with a counterpart, as in FlowKit."""
+
+
+def _distinct(event_types: tuple[EventType, ...] | None) -> tuple[EventType, ...] | None:
+    return tuple(sorted(set(event_types))) if event_types else event_types
+
+
+class OfTypes(Query):
+    """Which types of events are looked at."""
+
+    event_types: Annotated[
+        Annotated[tuple[EventType, ...], Field(min_length=1)] | None,
+        AfterValidator(_distinct),
+        Field(description="The event types to look at; left out: those with two parties, calls and sms."),
+    ] = None
+
+    @property
+    def types(self) -> tuple[EventType, ...]:
+        """The event types to look at."""
+        return self.event_types or TWO_PARTY
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """The columns that not every event type has, and what to tell whoever asks of `{types}` without one."""
+        return {}
+
+    @model_validator(mode="after")
+    def _have_what_is_needed(self) -> Self:
+        for column, sentence in self.needs.items():
+            lack = [t for t in self.types if column not in EVENTS[t]]
+            if lack:
+                raise ValueError(sentence.format(types=" and ".join(lack)))
+        return self
+
+
+class OfEvents(OfSubset, OfTypes):
+    """Which events are looked at."""
+
+
+class OfTopups(OfSubset):
+    """Recharges are looked at."""
+
+    @property
+    def types(self) -> tuple[EventType, ...]:
+        """The one event type to look at."""
+        return ("topups",)
+
+
+class Directed(OfEvents):
+    """Which side of an interaction is looked at."""
+
+    direction: Annotated[
+        Literal["in", "out", "both"], Field(description="Incoming events, outgoing ones, or both.")
+    ] = "both"
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """A direction, where one is asked for."""
+        asked = {"outgoing": "direction must be both: {types} have no direction."} if self.direction != "both" else {}
+        return {**super().needs, **asked}
+
+
+class Contacts(OfEvents):
+    """Events with another party are looked at."""
+
+    @property
+    def needs(self) -> Mapping[str, str]:
+        """A counterpart."""
+        asked = {"msisdn_counterpart": "Leave {types} out of event_types: they have no counterpart."}
+        return {**super().needs, **asked}

@@ -1,0 +1,32 @@
+"""What identifies the rows of a query: the question, and the versions of the days and places that it reads."""
+
+import datetime as dt
+import hashlib
+
+from flowdb.lake import Snapshot
+from flowmachine.building.plan import Plan
+
+Reads = tuple[tuple[str, str, str], ...]
+"""What a query reads: event type, first day and the day after the last."""
+
+
+def result_id(made: Plan, snapshot: Snapshot) -> str:
+    """The identity of a plan's result over a snapshot, in 32 hexadecimal digits."""
+    return versioned_id(made.query.id, reads(made), snapshot)
+
+
+def reads(made: Plan) -> Reads:
+    """What a plan reads, stored parts left aside."""
+    return tuple(
+        sorted({(t, str(start), str(stop)) for _, types, spans in made.reads for t in types for start, stop in spans})
+    )
+
+
+def versioned_id(query_id: str, read: Reads, snapshot: Snapshot) -> str:
+    """The identity of a query's result: of the question, and of the versions of the days and places it reads."""
+    told = [
+        (t, start, stop, snapshot.versions([t], dt.date.fromisoformat(start), dt.date.fromisoformat(stop)))
+        for t, start, stop in read
+    ]
+    text = f"{query_id} {told} {snapshot.reference_versions()}"
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
