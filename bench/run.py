@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from flowdb.lake import Lake, Snapshot
-from flowmachine import plan as plans
+from flowmachine.building import plan as plans
 from flowmachine.engines import duckdb as duckdb_engine
 from flowmachine.session import Session, connect
 
@@ -157,6 +157,7 @@ def run(lake: Lake, names: Sequence[str], repeat: int, threads: int) -> Iterator
 def forget_plans() -> None:
     """Forget the plans and SQL that the process remembers, so that they are built again."""
     plans._plan.cache_clear()
+    plans._plan_part.cache_clear()
     duckdb_engine._sql.cache_clear()
 
 
