@@ -19,10 +19,10 @@ from flowdb.lake import ARROW, Lake, Snapshot
 from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
 from flowkit_base.sql_text import literal, literals
-from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.building.plan import REMEMBERED, Plan, Statement
 from flowmachine.building.schemas import PERIODS
 from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
+from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.engines.clustering import duckdb_macro
 from flowmachine.engines.lake import LakeDialect, held_days
 from flowmachine.engines.sql import rendered
