@@ -32,6 +32,7 @@ from flowetl.deliveries import Delivery, Encoding
 from flowetl.errors import IngestError
 from flowetl.staging import Progress, Run, Staged, quarantine, stage
 from flowetl.workspace import connected, directory_of_run, sentence, sentences
+from flowkit_base.errors import UserError
 from flowkit_base.sql_text import literal, literals
 
 _ROW_GROUP = 122_880
@@ -146,20 +147,32 @@ def _load(run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rul
         day: DayReport(run.event_type, day, "already in") for days in known.values() for day in days
     }
     for day, by_file in sorted(staged.rows.items()):
-        facts = former.get(day)
-        if not rules.replace and facts and _made_of(run, facts) >= {d.sha256 for d in by_file}:
+        if _is_loaded(run, by_file, former.get(day), rules):
             reports[day] = DayReport(run.event_type, day, "already in")
         else:
             to_load.append(day)
     other_key = sorted(d for d, facts in former.items() if d not in to_load and facts.get("key") != run.fingerprint)
-    added = _refuse_losses(run, staged, to_load, former, rules)
+    _refuse_losses(run, staged, to_load, former, rules)
     books.record_states(catalogue, run.event_type, to_load, "found")
     sweep(run.lake, event_type=run.event_type)
     for number, day in enumerate(to_load):
         run.progress("loading days", number, len(to_load))
         with day_lock(run.lake, run.event_type, day):
+            # Another load may have published, replaced or withdrawn the day since the facts were read.
+            if _version(run, day) != former.get(day, {}).get("version"):
+                former = _former_facts(run)
+            facts = former.get(day)
+            if facts and _is_loaded(run, staged.rows[day], facts, rules):
+                books.record_state(catalogue, run.event_type, day, "ingested", timestamp=facts["timestamp"])
+                reports[day] = DayReport(run.event_type, day, "already in")
+                continue
+            try:
+                added = _refuse_losses(run, staged, [day], former, rules)
+            except UserError as error:
+                books.record_state(catalogue, run.event_type, day, "failed", str(error))
+                raise
             report = _load_day(run, catalogue, staged, day, added_to=added.get(day), rules=rules)
-        reports[day] = dataclasses.replace(report, replaced=former[day]["rows"] if day in former else None)
+        reports[day] = dataclasses.replace(report, replaced=facts["rows"] if facts else None)
     if other_key and to_load:
         last, told = reports[to_load[-1]], f"{len(other_key)} other days, such as {other_key[0]}, were loaded under "
         told += "another key: subscribers of those days and these do not match."
@@ -180,10 +193,29 @@ def _inspected(paths: Sequence[Path], encoding: Encoding, progress: Progress) ->
 
 
 def _former_facts(run: Run) -> dict[dt.date, dict[str, Any]]:
-    """The facts of every day that is in."""
-    held = run.lake.snapshot().days.get(run.event_type, {})
-    told = {dt.date.fromisoformat(h["day"]): h for h in run.lake.history(run.event_type)}
-    return {day: {**told[day]["facts"], "rows": held[day].rows} for day in held if day in told}
+    """The facts of every published day, with its rows, version and time of publication."""
+    stored = run.lake.days(run.event_type)
+    records = {dt.date.fromisoformat(record["day"]): record for record in run.lake.history(run.event_type)}
+    return {
+        day: {
+            **records[day]["facts"],
+            "rows": stored[day].rows,
+            "version": stored[day].version,
+            "timestamp": dt.datetime.fromisoformat(records[day]["timestamp"]),
+        }
+        for day in stored
+        if day in records
+    }
+
+
+def _version(run: Run, day: dt.date) -> str | None:
+    stored = run.lake.days(run.event_type).get(day)
+    return stored.version if stored else None
+
+
+def _is_loaded(run: Run, by_file: Iterable[Delivery], facts: Mapping[str, Any] | None, rules: _Rules) -> bool:
+    """Whether all rows delivered for a day are of files that the published day was made of."""
+    return not rules.replace and facts is not None and _made_of(run, facts) >= {d.sha256 for d in by_file}
 
 
 def _made_of(run: Run, facts: Mapping[str, Any]) -> set[str]:
@@ -271,7 +303,7 @@ def _load_day(
         told = run.lake.commit_day(run.event_type, day, [file], facts, run.connection)
     except BaseException as error:
         # Not if the commit did go through: then the file is the day.
-        published = run.lake.snapshot().days.get(run.event_type, {}).get(day)
+        published = run.lake.days(run.event_type).get(day)
         if published is None or file not in published.files:
             run.lake.discard(file)
         with suppress(SQLAlchemyError):
@@ -297,7 +329,7 @@ def _write_day(
     rows = f"SELECT {columns} FROM read_parquet({literals(parts)}, hive_partitioning = false)"
     delivered = sum(staged.rows[day].values())
     if added_to is not None:
-        published = run.lake.snapshot().days[run.event_type][day].files
+        published = run.lake.days(run.event_type)[day].files
         rows += f" UNION ALL SELECT {columns} FROM read_parquet({literals(published)}, hive_partitioning = false)"
     order = ", ".join(["msisdn", "datetime", *(n for n in names if n in ("id", "outgoing", "location_id"))])
     run.connection.execute(

@@ -6,6 +6,7 @@ import pytest
 
 from flowdb.catalogue import available_dates, get_checks, latest_states, mend
 from flowetl import IngestError, withdraw
+from flowkit_base.errors import UserError
 
 DAY = dt.date(2016, 1, 1)
 
@@ -118,4 +119,47 @@ def test_states_tell_the_way_of_a_day(deployment):
     assert (state.state, state.reason) == ("withdrawn", "wrong cells")
     assert available_dates(deployment.catalogue) == {}
     assert get_checks(deployment.catalogue, "calls") == []
+    assert mend(deployment.catalogue, deployment.lake) == 0
+
+
+def _meanwhile(deployment, other):
+    """A progress callback that runs another load just before the first day is locked."""
+    pending = [other]
+
+    def progress(phase, *_):
+        if phase == "loading days" and pending:
+            pending.pop()()
+
+    return progress
+
+
+def test_a_day_published_meanwhile_is_not_wiped_out(deployment):
+    """A load that read its files before another published more of the same day is refused, as if it came later."""
+    late, first = deployment.calls(*_lines(4, 10), name="late.csv"), deployment.calls(*_lines(10), name="first.csv")
+    meanwhile = _meanwhile(deployment, lambda: deployment.load(first))
+    with pytest.raises(UserError, match="2016-01-01 are in with 10 rows and this delivery has 4"):
+        deployment.load(late, progress=meanwhile)
+    assert len(deployment.rows()) == 10
+    assert latest_states(deployment.catalogue)[0].state == "failed"
+    assert available_dates(deployment.catalogue) == {"calls": [DAY]}
+
+
+def test_rows_are_added_to_the_day_as_it_is_then(deployment):
+    """With late=add they join what another load published meanwhile, and both files count as the day's sources."""
+    late, first = deployment.calls(*_lines(4, 10), name="late.csv"), deployment.calls(*_lines(10), name="first.csv")
+    meanwhile = _meanwhile(deployment, lambda: deployment.load(first))
+    (report,) = deployment.load(late, late="add", progress=meanwhile)
+    assert (report.loaded, report.replaced) == (14, 10)
+    facts = deployment.lake.facts("calls", DAY)
+    assert [source["name"] for source in facts["sources"]] == ["first.csv", "late.csv"]
+
+
+def test_the_same_file_loaded_twice_at_once_is_loaded_once(deployment):
+    """Of two loads of one file the second leaves the day alone, and the records agree with the lake."""
+    file = deployment.calls(*_lines(10))
+    meanwhile = _meanwhile(deployment, lambda: deployment.load(file))
+    (report,) = deployment.load(file, progress=meanwhile)
+    assert report.state == "already in"
+    assert len(deployment.lake.history("calls")) == 1
+    assert latest_states(deployment.catalogue)[0].state == "ingested"
     assert mend(deployment.catalogue, deployment.lake) == 0

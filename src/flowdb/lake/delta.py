@@ -6,7 +6,7 @@ never cleaned up.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction
 
 from flowkit_base.errors import UserError
 
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 36500 days"}
+_TRIES = 10
 
 
 class LakeError(UserError):
@@ -54,34 +55,50 @@ def commits(path: Path) -> list[dict[str, Any]]:
     return [json.loads(commit["flowdb"]) for commit in reversed(history) if "flowdb" in commit]
 
 
+def added(path: Path, file: Path, partition: tuple[str, str] | None = None) -> AddAction:
+    """How a commit names a Parquet file in the folder of a Delta table; read before the table is locked."""
+    state = file.stat()
+    return AddAction(
+        path=file.relative_to(path).as_posix(),
+        size=state.st_size,
+        partition_values=dict([partition] if partition else []),
+        modification_time=int(state.st_mtime * 1000),
+        data_change=True,
+        stats=json.dumps({"numRecords": pq.read_metadata(file).num_rows}),
+    )
+
+
 def replace_files(
     path: Path,
     schema: pa.Schema,
-    files: Sequence[Path],
+    files: Sequence[AddAction],
     record: Mapping[str, Any],
     partition: tuple[str, str] | None = None,
 ) -> None:
-    """Atomically replace the files of a table, or of one partition of it, by files that lie in its folder.
+    """Atomically replace the files of a table, or of one partition of it, by others (see `added`).
 
     The table is created if it does not exist. `record` is what the commit says of itself.
     """
-    path.mkdir(parents=True, exist_ok=True)
     columns = [partition[0]] if partition else []
-    table = DeltaTable.create(path, schema, mode="ignore", partition_by=columns, configuration=_CONFIGURATION)
-    table.create_write_transaction(
-        [_added(path, file, dict([partition] if partition else [])) for file in files],
-        mode="overwrite",
-        schema=schema,
-        partition_by=columns,
-        partition_filters=[(partition[0], "=", partition[1])] if partition else None,
-        commit_properties=_properties(record),
-    )
+
+    def commit() -> None:
+        table = DeltaTable.create(path, schema, mode="ignore", partition_by=columns, configuration=_CONFIGURATION)
+        table.create_write_transaction(
+            list(files),
+            mode="overwrite",
+            schema=schema,
+            partition_by=columns,
+            partition_filters=[(partition[0], "=", partition[1])] if partition else None,
+            commit_properties=_properties(record),
+        )
+
+    _tried_again(commit)
 
 
 def remove_partition(path: Path, partition: tuple[str, str], record: Mapping[str, Any]) -> None:
     """Atomically remove the files of one partition; they stay on the disk."""
     name, value = partition
-    DeltaTable(path).delete(f"{name} = '{value}'", commit_properties=_properties(record))
+    _tried_again(lambda: DeltaTable(path).delete(f"{name} = '{value}'", commit_properties=_properties(record)))
 
 
 def ever_added(path: Path) -> tuple[set[str], dict[str, float]]:
@@ -103,24 +120,21 @@ def ever_added(path: Path) -> tuple[set[str], dict[str, float]]:
     return added, removed
 
 
+def _tried_again(commit: Callable[[], object]) -> None:
+    """Commit; again on a newer version of the table if a writer that takes no lock of ours came first."""
+    for _ in range(_TRIES - 1):
+        with suppress(CommitFailedError):
+            commit()
+            return
+    commit()
+
+
 @lru_cache(maxsize=64)
 def _files_of(path: Path, *log: object) -> tuple[ActiveFile, ...]:
     """The files of a Delta table whose log is in a given state: read once a state, as reading takes milliseconds."""
     actions = pa.table(DeltaTable(path).get_add_actions(flatten=False)).to_pylist()
     files = [ActiveFile(path / a["path"], a["num_records"], a.get("partition") or {}) for a in actions]
     return tuple(sorted(files, key=lambda file: file.path))
-
-
-def _added(path: Path, file: Path, partition: dict[str, str]) -> AddAction:
-    state = file.stat()
-    return AddAction(
-        path=file.relative_to(path).as_posix(),
-        size=state.st_size,
-        partition_values=partition,
-        modification_time=int(state.st_mtime * 1000),
-        data_change=True,
-        stats=json.dumps({"numRecords": pq.read_metadata(file).num_rows}),
-    )
 
 
 def _properties(record: Mapping[str, Any]) -> CommitProperties:

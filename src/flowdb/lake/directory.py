@@ -5,6 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from flowdb.lake import delta, visits
 from flowdb.lake.delta import ActiveFile, LakeError
+from flowdb.lake.locks import held
 from flowdb.lake.schema import arrow_schema
 from flowdb.lake.snapshot import Snapshot, StoredDay, StoredTable, version_of
 from flowdb.tables import DAILY, REFERENCE, stored_columns
@@ -30,6 +32,7 @@ TOGETHER = ("places", "cell_units", "cell_positions", "unit_edges")
 """Reference tables that are settled from one state of cells and boundaries, and read as one."""
 _SET = "set-"
 _PATIENCE = 10.0
+_PATIENCE_OF_COMMITS = 120.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Lake:
 
     def snapshot(self) -> Snapshot:
         """What the lake holds now."""
-        days = {event_type: days for event_type in DAILY if (days := self._days(event_type))}
+        days = {event_type: days for event_type in DAILY if (days := self.days(event_type))}
         return Snapshot(days, self._reference())
 
     def stage(self, event_type: str, day: dt.date) -> Path:
@@ -110,12 +113,15 @@ class Lake:
         counts, checks; JSON) are kept with the commit; `facts` reads them. Returns the commit's record, as `history`
         gives it.
         """
-        record = _record(day, "ingested", facts)
         for file in staged:
             sync(file)
             visits.settle(event_type, file, connection)
-        schema = arrow_schema(stored_columns(event_type))
-        delta.replace_files(self.events_path(event_type), schema, staged, record, ("day", str(day)))
+        path, partition = self.events_path(event_type), ("day", str(day))
+        files = [delta.added(path, file, partition) for file in staged]
+        with self._committing(event_type):
+            # Within the lock, so that timestamps and commits are in one order.
+            record = _record(day, "ingested", facts)
+            delta.replace_files(path, arrow_schema(stored_columns(event_type)), files, record, partition)
         return record
 
     def withdraw_day(self, event_type: str, day: dt.date, reason: str) -> dict[str, Any]:
@@ -123,10 +129,11 @@ class Lake:
 
         Returns the commit's record, as `history` gives it.
         """
-        if day not in self._days(event_type):
-            raise LakeError(f"There are no {event_type} of {day} to withdraw.")
-        record = _record(day, "withdrawn", {"reason": reason})
-        delta.remove_partition(self.events_path(event_type), ("day", str(day)), record)
+        with self._committing(event_type):
+            if day not in self.days(event_type):
+                raise LakeError(f"There are no {event_type} of {day} to withdraw.")
+            record = _record(day, "withdrawn", {"reason": reason})
+            delta.remove_partition(self.events_path(event_type), ("day", str(day)), record)
         return record
 
     def history(self, event_type: str) -> list[dict[str, Any]]:
@@ -154,7 +161,9 @@ class Lake:
         file = path / f"{version or uuid.uuid4().hex}.parquet"
         pq.write_table(rows.select(schema.names).cast(schema), file, compression="zstd")
         sync(file)
-        delta.replace_files(path, schema, [file], {"facts": dict(facts or {})})
+        files = [delta.added(path, file)]
+        with self._committing(name):
+            delta.replace_files(path, schema, files, {"facts": dict(facts or {})})
 
     def reference(self, name: str) -> pa.Table:
         """The rows of a reference table; none if it was never loaded."""
@@ -181,7 +190,13 @@ class Lake:
         stored = [day for days in self.snapshot().days.values() for day in days.values()]
         return sum(visits.settle(day.event_type, file) is not None for day in stored for file in day.unsettled)
 
-    def _days(self, event_type: str) -> dict[dt.date, StoredDay]:
+    def _committing(self, table: str) -> AbstractContextManager[None]:
+        """Lock a table while it is opened and committed to: Delta Lake refuses all but one of concurrent commits."""
+        refusal = f"Other loads have kept {table} busy for {_PATIENCE_OF_COMMITS:.0f} seconds: run it again later."
+        return held(self, f"commit_{table}", refusal, _PATIENCE_OF_COMMITS)
+
+    def days(self, event_type: str) -> dict[dt.date, StoredDay]:
+        """The published days of an event type."""
         files: dict[dt.date, list[ActiveFile]] = {}
         for file in delta.active_files(self.events_path(event_type)):
             files.setdefault(dt.date.fromisoformat(str(file.partition["day"])), []).append(file)
