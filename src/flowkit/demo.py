@@ -1,7 +1,6 @@
 """The demo: a synthetic country's deliveries become a PDF report, through every part of FlowKit."""
 
 import shutil
-import socket
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -9,11 +8,14 @@ from pathlib import Path
 from rich.text import Text
 
 from flowdb.tables import LEVELS
-from flowkit.deployment import SETTINGS, Deployment, creation, flowauth, tokens
+from flowkit import demo_folder
+from flowkit.deployment import PORTS, SETTINGS, Deployment, creation, flowauth, tokens
 from flowkit.deployment.lock import running
 from flowkit.errors import DeploymentError
 from flowkit.services import autoflow_environment, is_free, services
 from flowkit.terminal import counted, out, progress
+from flowkit_base.addresses import free_port
+from flowkit_base.files import write_whole
 
 TIMEZONE = "UTC"
 EVENT_TYPES = ("calls", "sms", "mds", "topups")
@@ -23,55 +25,63 @@ PASSWORD = "DUMMY_PASSWORD"  # noqa: S105 - it is printed
 
 
 def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
-    """Make the demo in a directory, or take up the one that is there, and print where its results are."""
+    """Make the demo in a folder, or go on with the one that it made there, and print where its results are.
+
+    Raises DeploymentError for a folder that no demo made: it could hold somebody's data.
+    """
     began = time.monotonic()
-    deployment = _prepared(directory, subscribers, days)
-    with running(deployment) as cut_off, services(deployment, autoflow=False, cut_off=cut_off) as watch:
-        if deployment.has_flowauth:
-            _people(deployment)
-        _report(deployment)
-        folder = deployment.path / "autoflow" / "outputs" / "reports"
-        reports, commuting = sorted(folder.glob("flows_report*.pdf")), sorted(folder.glob("commuting_report*.pdf"))
-        token = deployment.path / "secrets" / "demo-token.txt"
-        token.touch(mode=0o600)
-        token.write_text(tokens.token(deployment, "demo", days=7))
-        out.print(f"FlowKit, from delivery to report in {time.monotonic() - began:.0f} s", style="bold")
-        for what, where in (
-            ("Report", reports[-1]),
-            *([("", f"and {len(reports) - 1} more beside it, one a day since the flood")] if reports[1:] else []),
-            *([("", "and a report of commuting in the week before it")] if commuting else []),
-            ("API", f"{deployment.api_url}/api/0/spec/redoc"),
-            *([("People", f"{deployment.auth_url}, which is FlowAuth")] if deployment.has_flowauth else []),
-            *(
-                [("", f"sign in as {' or '.join(PEOPLE)} with {PASSWORD}: this demo alone has them")]
-                * deployment.has_flowauth
-            ),
-            ("Token", token),
-            ("Python", f"flowclient.connect(url={deployment.api_url!r}, token={str(token)!r})"),
-        ):
-            out.print(Text.assemble((f"{what:8}", "bold"), str(where)))
-        if once:
-            return
-        out.print(f"Running; Ctrl-C stops it, and `flowkit --deployment {directory} up` starts it again.")
-        try:
-            watch.wait(lambda: False)
-        except KeyboardInterrupt:
-            out.print("Stopping.")
-
-
-def _prepared(directory: Path, subscribers: int, days: int) -> Deployment:
-    if (directory / SETTINGS).exists():
-        deployment = Deployment.open(directory)
+    marker = demo_folder.claim(directory)
+    deployment = _deployment(directory)
+    with running(deployment) as cut_off:
         flowauth.add_secrets(deployment)
-    else:
-        deployment = creation.create(directory, TIMEZONE, name="demo")
-        _free_ports(deployment)
-        deployment = Deployment.open(directory)
-    if not (deployment.path / "autoflow" / "inputs" / "workflows.yml").exists():
-        # An interrupted demo begins anew here: each step replaces what a former one left.
-        _load(deployment, subscribers, days)
-        _notebooks(deployment)
-    return deployment
+        if not marker.loaded:
+            # A demo that was interrupted begins again here: each step replaces what a former one left.
+            _load(deployment, subscribers, days)
+            _notebooks(deployment)
+            marker = demo_folder.record(directory, marker, loaded=True)
+        with services(deployment, autoflow=False, cut_off=cut_off) as watch:
+            if deployment.has_flowauth and not marker.people:
+                _people(deployment)
+                demo_folder.record(directory, marker, people=True)
+            _report(deployment)
+            _print_results(deployment, time.monotonic() - began)
+            if once:
+                return
+            out.print(f"Running; Ctrl-C stops it, and `flowkit --deployment {directory} up` starts it again.")
+            try:
+                watch.wait(lambda: False)
+            except KeyboardInterrupt:
+                out.print("Stopping.")
+
+
+def _deployment(directory: Path) -> Deployment:
+    if (directory / SETTINGS).exists():
+        return Deployment.open(directory)
+    creation.fill(directory, TIMEZONE, name="demo")
+    _free_ports(directory)
+    return Deployment.open(directory)
+
+
+def _print_results(deployment: Deployment, seconds: float) -> None:
+    folder = deployment.path / "autoflow" / "outputs" / "reports"
+    reports, commuting = sorted(folder.glob("flows_report*.pdf")), sorted(folder.glob("commuting_report*.pdf"))
+    token = deployment.path / "secrets" / "demo-token.txt"
+    write_whole(token, tokens.token(deployment, "demo", days=7), mode=0o600)
+    out.print(f"FlowKit, from delivery to report in {seconds:.0f} s", style="bold")
+    for what, where in (
+        ("Report", reports[-1]),
+        *([("", f"and {len(reports) - 1} more beside it, one a day since the flood")] if reports[1:] else []),
+        *([("", "and a report of commuting in the week before it")] if commuting else []),
+        ("API", f"{deployment.api_url}/api/0/spec/redoc"),
+        *([("People", f"{deployment.auth_url}, which is FlowAuth")] if deployment.has_flowauth else []),
+        *(
+            [("", f"sign in as {' or '.join(PEOPLE)} with {PASSWORD}: this demo alone has them")]
+            * deployment.has_flowauth
+        ),
+        ("Token", token),
+        ("Python", f"flowclient.connect(url={deployment.api_url!r}, token={str(token)!r})"),
+    ):
+        out.print(Text.assemble((f"{what:8}", "bold"), str(where)))
 
 
 def _load(deployment: Deployment, subscribers: int, days: int) -> None:
@@ -157,13 +167,11 @@ def _report(deployment: Deployment) -> None:
     out.print(f"AutoFlow ran {counted(len(runs), 'workflow')} of two notebooks each.")
 
 
-def _free_ports(deployment: Deployment) -> None:
-    """Write other ports into a new demo's settings where the usual ones are taken."""
-    path = deployment.path / SETTINGS
+def _free_ports(directory: Path) -> None:
+    """Write other ports into a new demo's settings if the usual ones are taken."""
+    path = directory / SETTINGS
     text = path.read_text()
-    for name, port in (("flowapi_port", 9090), ("flowmachine_port", 5555), ("flowauth_port", 9091)):
-        if not is_free(port):
-            with socket.socket() as any_port:
-                any_port.bind(("127.0.0.1", 0))
-                text = text.replace(f"{name} = {port}", f"{name} = {any_port.getsockname()[1]}")
-    path.write_text(text)
+    for name, port in PORTS.items():
+        if not is_free(int(port)):
+            text = text.replace(f"{name.lower()} = {port}", f"{name.lower()} = {free_port()}")
+    write_whole(path, text)

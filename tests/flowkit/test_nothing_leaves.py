@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pyarrow.csv
@@ -30,6 +31,19 @@ def _way(trace):
     return None
 
 
+def _cut_off(command, place, told):
+    """Start a demo and kill it while its deployment is being made: the next one begins again in the same folder."""
+    process = subprocess.Popen(command, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not (place.path / "lake").exists():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (place.path / "flowkit.toml").exists(), "it was killed too late"
+
+
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     """A demo that ran to its end under watch: its place, what it said, and the trace of its connections."""
@@ -41,8 +55,10 @@ def watched(tmp_path_factory):
     place = Place(folder / "demo")
     # Another may listen on the ports of a demo.
     ports = dict(zip(("FLOWAPI_PORT", "FLOWMACHINE_PORT", "FLOWAUTH_PORT"), free_ports(3), strict=True))
+    command = [*COMMAND, "demo", str(place.path), "--once", "--subscribers", "600", "--days", "9"]
+    _cut_off(command, place, environment(**ports))
     done = subprocess.run(
-        [*way, *COMMAND, "demo", str(place.path), "--once", "--subscribers", "600", "--days", "9"],
+        [*way, *command],
         env=environment(**ports),
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowkit.errors import DeploymentError
+from flowkit_base.files import write_whole
 
 SETTINGS = "flowkit.toml"
 OWN = {"store", "name", "roles", "autoflow"}
@@ -58,7 +59,7 @@ def valid_name(name: str) -> bool:
 
 def write(directory: Path, name: str) -> None:
     """Write the settings of a new deployment of this name."""
-    (directory / SETTINGS).write_text(TEMPLATE.format(name=json.dumps(name)))
+    write_whole(directory / SETTINGS, TEMPLATE.format(name=json.dumps(name)))
 
 
 def read(directory: Path) -> dict[str, Any]:
