@@ -41,7 +41,7 @@ import flowclient
 import flowetl
 import flowmachine
 import flowsynth
-from autoflow.grammar import json_schema
+from autoflow.definition.grammar import json_schema
 from autoflow.settings import Settings as AutoFlow
 from flowapi.settings import Settings as FlowAPI
 from flowauth.settings import Settings as FlowAuth

@@ -15,16 +15,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from autoflow import planning
 from autoflow import status as status_page
+from autoflow.definition.grammar import AUTOMATIC, json_schema
+from autoflow.definition.notebooks import problems_of, warnings_of
+from autoflow.definition.reading import WorkflowsError, read_workflows
 from autoflow.examples import copy_example, examples
-from autoflow.grammar import AUTOMATIC, json_schema
 from autoflow.log import write_log_to_stderr
-from autoflow.notebooks import problems_of, warnings_of
-from autoflow.runs import Run, RunState, complaint
-from autoflow.sensor import FlowApiError
+from autoflow.runs.run import Run, RunState
+from autoflow.runs.table import complaint
+from autoflow.schedule import planning
+from autoflow.schedule.available import FlowApiError
 from autoflow.settings import Settings, complaints
-from autoflow.workflows import WorkflowsError, read_workflows
 
 cli = typer.Typer(
     help="Notebooks that run on each new day of data and become PDF reports. Settings come from the "

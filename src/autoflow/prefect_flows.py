@@ -22,25 +22,22 @@ import yaml
 from pydantic import SecretStr, ValidationError
 
 from autoflow import app
-from autoflow.execution import Execute, NotebookError, Order
-from autoflow.fingerprints import Fingerprints, Versions, reported_versions
+from autoflow.definition.grammar import AUTOMATIC
+from autoflow.definition.model import Definition, Notebook, Workflow
+from autoflow.definition.notebooks import problems_of
+from autoflow.definition.reading import WorkflowsError, definition_of, read_workflows
+from autoflow.definition.stencil import DateStencil, Days
+from autoflow.execution.errors import NotebookError
+from autoflow.execution.order import Execute, Order
 from autoflow.log import write_log_to_stderr
-from autoflow.notebooks import problems_of
-from autoflow.runs import Run, RunState, complaint, json_safe
-from autoflow.schedule import next_tick
+from autoflow.runs.run import Run, RunState, json_safe
+from autoflow.runs.table import complaint
+from autoflow.schedule.available import FlowApiError, Versions, reported_versions
+from autoflow.schedule.candidates import Candidate, candidate_for, types_of
+from autoflow.schedule.cron import next_tick
+from autoflow.schedule.fingerprints import Fingerprints
 from autoflow.secrecy import Secret
-from autoflow.sensor import Candidate, FlowApiError, candidate_for, types_of
 from autoflow.settings import SECRETS, Settings, complaints
-from autoflow.stencil import DateStencil, Days
-from autoflow.workflows import (
-    AUTOMATIC,
-    Definition,
-    Notebook,
-    Workflow,
-    WorkflowsError,
-    definition_of,
-    read_workflows,
-)
 
 # Prefect reads these when it is imported and hands them to a server that it starts: nobody is told of its use.
 os.environ.update({"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})

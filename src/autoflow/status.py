@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rich.markup import escape
 
-from autoflow.planning import STATES, Overview, Standing
+from autoflow.schedule.planning import STATES, Overview, Standing
 
 SIGNS = {
     "success": ("●", "+", "green"),

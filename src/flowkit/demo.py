@@ -148,7 +148,7 @@ def _people(deployment: Deployment) -> None:
 
 def _report(deployment: Deployment) -> None:
     from autoflow.app import run_once
-    from autoflow.runs import Run, RunState
+    from autoflow.runs.run import Run, RunState
     from autoflow.settings import Settings
 
     told = autoflow_environment(deployment)

@@ -14,8 +14,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from autoflow import asciidoc
-from autoflow.report import ReportError
+from autoflow.reports import asciidoc
+from autoflow.reports.contents import ReportError
 
 OLD = """{%- extends 'asciidoc.tpl' -%}
 

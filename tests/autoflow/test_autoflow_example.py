@@ -14,11 +14,12 @@ from typer.testing import CliRunner, Result
 
 from autoflow.__main__ import cli
 from autoflow.app import run_once
+from autoflow.definition.reading import read_workflows
 from autoflow.examples import copy_example, example_files, examples
-from autoflow.planning import standings, warnings_of
-from autoflow.runs import Run, open_run_table
+from autoflow.runs.run import Run
+from autoflow.runs.table import open_run_table
+from autoflow.schedule.planning import standings, warnings_of
 from autoflow.settings import Settings
-from autoflow.workflows import read_workflows
 
 WEEK = [f"2016-01-0{n}" for n in range(1, 8)]
 # As a site has it that ran FlowKit's AutoFlow: none of our keys, and dates, strings and lists written in other ways.

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from autoflow import runs
-from autoflow.runs import Limits, RunTable
-from autoflow.schedule import next_tick
-from autoflow.waiting import Until, stamp, wait
+from autoflow.runs import table as run_table
+from autoflow.runs.run import Limits
+from autoflow.runs.table import RunTable
+from autoflow.schedule.cron import next_tick
+from autoflow.schedule.waiting import Until, stamp, wait
 
 DAY = dt.date(2016, 1, 2)
 
@@ -156,7 +157,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         def __getattr__(self, name: str) -> Any:
             return getattr(dt, name)
 
-    monkeypatch.setattr(runs, "dt", Module())
+    monkeypatch.setattr(run_table, "dt", Module())
 
     def move(seconds: float) -> None:
         nonlocal offset

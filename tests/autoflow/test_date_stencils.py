@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoflow.stencil import DateStencil, Days, InvalidDateIntervalError
+from autoflow.definition.stencil import DateStencil, Days, InvalidDateIntervalError
 
 
 def day(number: int) -> dt.date:

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from autoflow.__main__ import cli
 from autoflow.app import run_once
-from autoflow.notebooks import assigned, declared, problems_of, warnings_of
-from autoflow.planning import standings
+from autoflow.definition.model import Definition
+from autoflow.definition.notebooks import assigned, declared, problems_of, warnings_of
+from autoflow.definition.reading import read_workflows
+from autoflow.schedule.planning import standings
 from autoflow.settings import Settings
-from autoflow.workflows import Definition, read_workflows
 
 WORKFLOWS = """\
 workflows:

@@ -15,8 +15,9 @@ import pytest
 import sqlalchemy as sa
 
 from autoflow.app import run_once
-from autoflow.runs import Run, RunState, open_run_table
-from autoflow.sensor import FlowApiError
+from autoflow.runs.run import Run, RunState
+from autoflow.runs.table import open_run_table
+from autoflow.schedule.available import FlowApiError
 from autoflow.settings import Settings
 
 WORKFLOWS = """\
@@ -111,7 +112,7 @@ def test_a_notebook_that_is_gone_when_its_turn_comes(
         path.unlink(missing_ok=True)
         return claim(*arguments, **options)
 
-    monkeypatch.setattr("autoflow.runs.RunTable.claim", claim_late)
+    monkeypatch.setattr("autoflow.runs.table.RunTable.claim", claim_late)
     assert broken(settings) == (
         f"broken.ipynb: there is no such file any more in {path.parent}; put it back or change workflows.yml."
     )

@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from autoflow import report
+from autoflow.reports import report
 
 
 def shown(**data: Any) -> Any:

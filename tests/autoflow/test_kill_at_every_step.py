@@ -13,7 +13,8 @@ import pytest
 from tests.autoflow.conftest import until
 
 from autoflow.app import run_once
-from autoflow.runs import RunState, RunTable, open_run_table
+from autoflow.runs.run import RunState
+from autoflow.runs.table import RunTable, open_run_table
 from autoflow.settings import Settings
 
 WORKFLOWS = """\
@@ -46,18 +47,18 @@ from autoflow.settings import Settings
 run_once(Settings())
 """
 STEPS = {
-    "before the claim": ("runs:RunTable.claim", "before", 1),
-    "after the claim": ("runs:RunTable.claim", "after", 1),
-    "before the first kernel": ("execution._papermill", "before", 1),
-    "as a kernel starts": ("execution:Kernels.started", "after", 1),
-    "after the first notebook": ("execution._papermill", "after", 1),
-    "before a notebook gets its name": ("execution._put", "before", 1),
-    "after a notebook got its name": ("execution._put", "after", 1),
-    "as the second kernel starts": ("execution:Kernels.started", "after", 2),
-    "between notebook and report": ("execution._write_report", "before", 1),
-    "after the report": ("execution._write_report", "after", 1),
-    "before success is recorded": ("runs:RunTable.succeed", "before", 1),
-    "after success is recorded": ("runs:RunTable.succeed", "after", 1),
+    "before the claim": ("runs.table:RunTable.claim", "before", 1),
+    "after the claim": ("runs.table:RunTable.claim", "after", 1),
+    "before the first kernel": ("execution.notebooks.run_notebook", "before", 1),
+    "as a kernel starts": ("execution.kernels:Kernels.started", "after", 1),
+    "after the first notebook": ("execution.notebooks.run_notebook", "after", 1),
+    "before a notebook gets its name": ("execution.notebooks.put", "before", 1),
+    "after a notebook got its name": ("execution.notebooks.put", "after", 1),
+    "as the second kernel starts": ("execution.kernels:Kernels.started", "after", 2),
+    "between notebook and report": ("execution.notebooks._write_report", "before", 1),
+    "after the report": ("execution.notebooks._write_report", "after", 1),
+    "before success is recorded": ("runs.table:RunTable.succeed", "before", 1),
+    "after success is recorded": ("runs.table:RunTable.succeed", "after", 1),
 }
 # These are moments between two notebooks; for the others one is enough.
 OF_TWO = ("after the first notebook", "as the second kernel starts")

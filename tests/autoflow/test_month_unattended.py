@@ -14,7 +14,8 @@ import pytest
 from tests.autoflow.conftest import until
 
 from autoflow.app import run_once
-from autoflow.runs import Run, RunState, open_run_table
+from autoflow.runs.run import Run, RunState
+from autoflow.runs.table import open_run_table
 from autoflow.settings import Settings
 
 WORKFLOWS = """\

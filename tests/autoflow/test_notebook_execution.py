@@ -9,13 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autoflow.app import open_runner, run_once
-from autoflow.execution import Order
-from autoflow.planning import standings
-from autoflow.runs import Run, RunState
-from autoflow.sensor import Candidate
+from autoflow.app import run_once
+from autoflow.definition.model import Notebook, Workflow
+from autoflow.execution.order import Order
+from autoflow.execution.runner import open_runner
+from autoflow.runs.run import Run, RunState
+from autoflow.schedule.candidates import Candidate
+from autoflow.schedule.planning import standings
 from autoflow.settings import Settings
-from autoflow.workflows import Notebook, Workflow
 
 WORKFLOWS = """\
 workflows:

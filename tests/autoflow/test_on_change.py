@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from autoflow.__main__ import cli
 from autoflow.app import rerun, run_once
-from autoflow.runs import ASKED, Limits, RunState, RunTable, open_run_table
+from autoflow.runs.run import Limits, RunState
+from autoflow.runs.table import ASKED, RunTable, open_run_table
 from autoflow.settings import Settings
 
 WORKFLOWS = """\

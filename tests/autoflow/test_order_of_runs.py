@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from autoflow.app import run_once
-from autoflow.runs import RunState, open_run_table
+from autoflow.runs.run import RunState
+from autoflow.runs.table import open_run_table
 from autoflow.settings import Settings
 
 TWO_ENTRIES = """\

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from autoflow import formulas, report, typeset
-from autoflow.report import ReportError
+from autoflow.reports import formulas, report, typeset
+from autoflow.reports.contents import ReportError
 
 
 def shown(**data: Any) -> Any:

@@ -13,11 +13,12 @@ from typer.testing import CliRunner, Result
 
 from autoflow.__main__ import cli
 from autoflow.app import run_once
-from autoflow.planning import Standing, overview, plan, standings, survey
-from autoflow.runs import RunTable, open_run_table
-from autoflow.sensor import candidates
+from autoflow.definition.model import Definition
+from autoflow.definition.reading import read_workflows
+from autoflow.runs.table import RunTable, open_run_table
+from autoflow.schedule.candidates import candidates
+from autoflow.schedule.planning import Standing, overview, plan, standings, survey
 from autoflow.settings import Settings
-from autoflow.workflows import Definition, read_workflows
 
 WORKFLOWS = """\
 workflows:

@@ -23,9 +23,11 @@ from tests.autoflow.conftest import until
 from tests.engines.absent import REQUIRED, absent
 
 from autoflow.app import run_once
-from autoflow.runs import RunState, open_run_table
+from autoflow.definition.reading import WorkflowsError
+from autoflow.runs.run import RunState
+from autoflow.runs.table import open_run_table
 from autoflow.settings import Settings
-from autoflow.workflows import WorkflowsError, make_notebooks_workflow
+from autoflow.workflows import make_notebooks_workflow
 
 ABSENT = "Prefect is not installed: install flowkit[prefect]."
 if importlib.util.find_spec("prefect") is None and os.environ.get(REQUIRED) != "1":

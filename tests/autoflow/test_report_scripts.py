@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from autoflow import report
-from autoflow.scripts import devanagari, voice_of
+from autoflow.reports import report
+from autoflow.reports.fonts import devanagari
+from autoflow.reports.scripts import voice_of
 
 NEPALI = "काठमाडौं उपत्यकामा जनसंख्याको आवागमन क्षेत्र"
 ARABIC = "حركة السكان في المنطقة الشمالية"
@@ -137,7 +138,7 @@ def test_a_plot_may_have_nepali(tmp_path: Path) -> None:
         "import warnings; warnings.simplefilter('error')\n"
         "import matplotlib; matplotlib.use('agg')\n"
         "from matplotlib import font_manager, pyplot\n"
-        "from autoflow.scripts import devanagari\n"
+        "from autoflow.reports.fonts import devanagari\n"
         "for file in devanagari(): font_manager.fontManager.addfont(file)\n"
         "pyplot.rcParams['font.family'] = ['DejaVu Sans', 'Noto Sans Devanagari']\n"
         f"pyplot.title('{NEPALI} {ARABIC}'); pyplot.savefig(r'{tmp_path}/p.png')\n"

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from autoflow import runs
-from autoflow.runs import Limits, RunTable
+from autoflow.runs import database
+from autoflow.runs import table as run_table
+from autoflow.runs.run import Limits, Run, parameters_hash
+from autoflow.runs.table import RunTable
 
 PARAMETERS = {
     "unit": "admin3",
@@ -45,7 +47,7 @@ def states(table: RunTable) -> list[str]:
     return [run.state.value for run in table.history()]
 
 
-def claim(table: RunTable, **options: Any) -> runs.Run | None:
+def claim(table: RunTable, **options: Any) -> Run | None:
     return table.claim("w", PARAMETERS, DAY, **options)
 
 
@@ -98,7 +100,7 @@ def test_the_hash_is_that_of_flowkit(table: RunTable) -> None:
 
     assert run is not None
     assert run.parameters_hash == hashlib.md5(text.encode()).hexdigest()
-    assert runs.parameters_hash({**PARAMETERS, "reference_date": dt.date(2016, 1, 3)}) != run.parameters_hash
+    assert parameters_hash({**PARAMETERS, "reference_date": dt.date(2016, 1, 3)}) != run.parameters_hash
 
 
 def test_a_run_under_way_is_not_started_again(table: RunTable) -> None:
@@ -160,7 +162,7 @@ def test_a_run_that_is_given_back_does_not_count_as_tried(table: RunTable) -> No
 
 def test_a_run_whose_lease_has_ended_is_taken_up(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of another machine that has shown no sign of life fails, and is run again; its late end is ignored."""
-    monkeypatch.setattr(runs, "runner_name", lambda: "elsewhere/other-machine/12/34")
+    monkeypatch.setattr(run_table, "runner_name", lambda: "elsewhere/other-machine/12/34")
     there = RunTable(uri, limits=Limits(lease=0.2))
     run = claim(there)
     assert run is not None
@@ -182,7 +184,7 @@ def test_a_run_whose_lease_has_ended_is_taken_up(uri: str, monkeypatch: pytest.M
 
 def test_a_lease_that_is_renewed_does_not_end(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a runner keeps its run, nobody takes it up."""
-    monkeypatch.setattr(runs, "runner_name", lambda: "elsewhere/other-machine/12/34")
+    monkeypatch.setattr(run_table, "runner_name", lambda: "elsewhere/other-machine/12/34")
     table = RunTable(uri, limits=Limits(lease=0.4))
     run = claim(table)
     assert run is not None
@@ -196,7 +198,7 @@ def test_a_lease_that_is_renewed_does_not_end(uri: str, monkeypatch: pytest.Monk
 def test_a_run_of_a_process_that_is_gone_is_taken_up_at_once(uri: str) -> None:
     """On the same machine nobody waits for the lease of a process that has ended."""
     code = (
-        "import sys, datetime; from autoflow.runs import RunTable;"
+        "import sys, datetime; from autoflow.runs.table import RunTable;"
         "assert RunTable(sys.argv[1]).claim('w', {'a': 1}, datetime.date(2016, 1, 2))"
     )
     subprocess.run([sys.executable, "-c", code, uri], check=True, timeout=60)
@@ -248,7 +250,7 @@ def test_an_existing_table_of_flowkit_is_kept_and_read(uri: str) -> None:
     with engine.begin() as connection:
         old.metadata.create_all(connection)
         for name, state in (("done", "success"), ("stuck", "running"), ("broken", "failed")):
-            row = {"workflow_name": name, "parameters_hash": runs.parameters_hash({"a": 1}), "state": state}
+            row = {"workflow_name": name, "parameters_hash": parameters_hash({"a": 1}), "state": state}
             connection.execute(old.insert().values(**row, timestamp=dt.datetime(2020, 1, 1, tzinfo=dt.UTC)))
     engine.dispose()
     for _ in range(2):
@@ -271,10 +273,10 @@ def test_a_state_that_is_none_is_refused(table: RunTable) -> None:
 def test_any_password_fits_into_the_uri(monkeypatch: pytest.MonkeyPatch) -> None:
     """A password with every special character arrives as it is."""
     seen: list[Any] = []
-    monkeypatch.setattr(runs.sa, "create_engine", lambda url, **_: seen.append(url))
+    monkeypatch.setattr(database.sa, "create_engine", lambda url, **_: seen.append(url))
     password = "p@ss/w:o{r}d%#?é"
 
-    runs._engine("postgresql://user:{}@host:5432/autoflow", password)
+    database.write_engine("postgresql://user:{}@host:5432/autoflow", password)
 
     assert seen[0].password == password
     assert seen[0].host == "host"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autoflow.execution import kernel_environment
+from autoflow.execution.kernels import kernel_environment
 from autoflow.log import NOISY, hide, log, write_log_to_stderr
 from autoflow.secrecy import Secret
 from autoflow.settings import Settings

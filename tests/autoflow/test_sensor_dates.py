@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from autoflow.sensor import Candidate, FlowApiError, available_dates, candidates, reported_dates
+from autoflow.definition.model import Definition
+from autoflow.definition.reading import read_workflows
+from autoflow.schedule.available import FlowApiError, available_dates, reported_dates
+from autoflow.schedule.candidates import Candidate, candidates
 from autoflow.settings import Settings
-from autoflow.workflows import Definition, read_workflows
 
 
 def day(number: int) -> dt.date:

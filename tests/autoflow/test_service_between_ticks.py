@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.autoflow.conftest import until
 
-from autoflow.runs import open_run_table
+from autoflow.runs.table import open_run_table
 from autoflow.settings import Settings
 
 WORKFLOWS = """\
@@ -49,7 +49,7 @@ def serve(settings: Settings, token: str, tmp_path: Path) -> Iterator[Callable[[
 
 
 def waits(process: subprocess.Popen[bytes]) -> bool:
-    return b"autoflow.waiting" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    return b"autoflow.schedule.waiting" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
 
 
 def memory(process: subprocess.Popen[bytes]) -> int:

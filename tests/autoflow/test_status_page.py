@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 from autoflow import status
 from autoflow.__main__ import cli
 from autoflow.app import run_once
-from autoflow.planning import STATES, Overview, Standing
-from autoflow.runs import Run, RunState
-from autoflow.sensor import candidate_for
+from autoflow.definition.model import Definition, Entry, Notebook, Workflow
+from autoflow.definition.stencil import Days
+from autoflow.runs.run import Run, RunState
+from autoflow.schedule.candidates import candidate_for
+from autoflow.schedule.planning import STATES, Overview, Standing
 from autoflow.settings import Settings
-from autoflow.stencil import Days
-from autoflow.workflows import Definition, Entry, Notebook, Workflow
 
 NOW = dt.datetime(2016, 3, 1, 6, 0, tzinfo=dt.UTC)
 FIRST = dt.date(2016, 1, 1)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from autoflow import planning
+from autoflow.definition.model import Definition
+from autoflow.definition.reading import WorkflowsError, read_workflows
+from autoflow.definition.stencil import DateStencil
+from autoflow.schedule import planning
 from autoflow.settings import Settings
-from autoflow.stencil import DateStencil
-from autoflow.workflows import Definition, WorkflowsError, read_workflows
 
 FULL = """\
 workflows:

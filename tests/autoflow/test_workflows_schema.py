@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import autoflow
 from autoflow.__main__ import cli
-from autoflow.grammar import CDR_TYPES, GRAMMAR, json_schema
-from autoflow.workflows import WorkflowsError, definition_of
+from autoflow.definition.grammar import CDR_TYPES, GRAMMAR, json_schema
+from autoflow.definition.reading import WorkflowsError, definition_of
 
 CHECKER = jsonschema.Draft202012Validator(json_schema())
 

@@ -9,11 +9,11 @@ import yaml
 from typer.main import get_command
 
 from autoflow.__main__ import cli
+from autoflow.definition.grammar import json_schema
+from autoflow.definition.stencil import DateStencil
 from autoflow.examples import example_files
-from autoflow.grammar import json_schema
-from autoflow.planning import STATES
+from autoflow.schedule.planning import STATES
 from autoflow.settings import Settings
-from autoflow.stencil import DateStencil
 
 PAGE = (Path(__file__).parents[2] / "docs" / "autoflow.md").read_text()
 NAMED = {name for names in re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \|", PAGE, re.MULTILINE) for name in names.split("`")}

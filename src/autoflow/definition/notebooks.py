@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoflow.workflows import Definition, Notebook, Workflow
+from autoflow.definition.model import Definition, Notebook, Workflow
 
 OWN_SCOPE = (
     ast.FunctionDef,
@@ -152,7 +152,7 @@ def _problems(workflow: Workflow, kernels: _Kernels) -> Iterator[tuple[Notebook,
 
 def _warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
     """Give pairs of the part of the notebook's section that is meant, and what is to be said of it."""
-    from autoflow import asciidoc  # noqa: PLC0415  (slow to import)
+    from autoflow.reports import asciidoc  # noqa: PLC0415  (slow to import)
 
     name = notebook.path.name
     if notebook.template and not asciidoc.is_installed():

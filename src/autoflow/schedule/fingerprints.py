@@ -1,29 +1,10 @@
-"""Fingerprints: what a run was made from, so that a changed notebook or a corrected day can be told."""
+"""Fingerprints: digests of the notebooks and the data of a run, by which changes of them are seen."""
 
 import hashlib
-from collections.abc import Mapping
 
-from autoflow.log import log
-from autoflow.sensor import Candidate, connection_of
-from autoflow.settings import Settings
-from autoflow.workflows import Workflow
-
-Versions = Mapping[str, Mapping[str, str]]
-
-
-def reported_versions(settings: Settings) -> Versions:
-    """Ask FlowAPI for the version of each day of each type of CDR; empty where it does not tell.
-
-    Nothing runs or fails for want of versions: where they cannot be had, the log says so.
-    """
-    import flowclient  # noqa: PLC0415  (slow to import)
-
-    try:
-        connection = connection_of(settings, timeout=settings.autoflow_dates_timeout)
-        return flowclient.get_day_versions(connection=connection)
-    except Exception as error:
-        log.warning("FlowAPI did not tell the versions of the days", error=str(error))
-        return {}
+from autoflow.definition.model import Workflow
+from autoflow.schedule.available import Versions
+from autoflow.schedule.candidates import Candidate
 
 
 class Fingerprints:

@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from autoflow.formulas import pandoc
-from autoflow.report import ReportError
+from autoflow.reports.formulas import pandoc
+from autoflow.reports.report import ReportError
 
 PROGRAM = "asciidoctor-pdf"
 MISSING = (

@@ -4,7 +4,8 @@ import datetime as dt
 from pathlib import Path
 from typing import Literal
 
-from autoflow.contents import ReportError, read_contents
+from autoflow.reports.contents import ReportError
+from autoflow.reports.reading import read_contents
 
 __all__ = ["Format", "ReportError", "write_report"]
 
@@ -31,16 +32,16 @@ def write_report(
         dt.datetime.now(dt.UTC),
     )
     if format == "html":
-        from autoflow.webpage import write_page  # noqa: PLC0415  (neither form of report pays for the other)
+        from autoflow.reports.webpage import write_page  # noqa: PLC0415  (neither form of report pays for the other)
 
         write = write_page
     else:
-        from autoflow.typeset import write_pdf  # noqa: PLC0415
+        from autoflow.reports.typeset import write_pdf  # noqa: PLC0415
 
         write = write_pdf
     try:
         if any(picture.kind == "svg" for picture in contents.pictures):
-            from autoflow.typeset import lightened  # noqa: PLC0415
+            from autoflow.reports.typeset import lightened  # noqa: PLC0415
 
             contents.pictures = [lightened(picture) for picture in contents.pictures]
         write(contents, target, name, date, made)

@@ -84,7 +84,8 @@ def become_small(until: Until, stopped: threading.Event) -> Since:
     if stopped.is_set():
         return "stop"
     log.debug("waiting", until=until.moment)
-    return _become("autoflow.waiting", until.moment.isoformat(), str(until.file), until.seen, until.changed, _level())
+    moment = until.moment.isoformat()
+    return _become("autoflow.schedule.waiting", moment, str(until.file), until.seen, until.changed, _level())
 
 
 def woken_by() -> Since:

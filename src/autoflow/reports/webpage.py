@@ -11,9 +11,10 @@ from string import Template
 
 from bs4 import BeautifulSoup, Tag
 
-from autoflow.contents import Cell, Contents, Picture, Table, text_of
-from autoflow.formulas import convert
-from autoflow.scripts import devanagari, voice_of, voice_of_language
+from autoflow.reports.contents import Cell, Contents, Picture, Table, text_of
+from autoflow.reports.fonts import devanagari
+from autoflow.reports.formulas import convert
+from autoflow.reports.scripts import voice_of, voice_of_language
 
 # What a cell may look like: no more than pandas' Styler gives it.
 LOOKS = ("background-color", "background", "color", "font-weight", "font-style", "text-align")
@@ -34,7 +35,8 @@ def write_page(contents: Contents, page: Path, name: str, date: str | None, made
         notes += _filled(note, contents, formulas, noted)
     base, voice = voice_of_language(contents.language), voice_of(contents.title, contents.language)
     style, template = (
-        resources.files("autoflow").joinpath(file).read_text(encoding="utf-8") for file in ("report.css", "report.html")
+        resources.files("autoflow.reports").joinpath(file).read_text(encoding="utf-8")
+        for file in ("report.css", "report.html")
     )
     text = Template(template).substitute(
         language=base.language,

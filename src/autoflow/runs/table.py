@@ -1,194 +1,31 @@
 """The run table: which workflow has run for which day, with what outcome, and who is running it now.
 
-`workflow_runs` keeps one row for each change of state and never rewrites one, but for the lease of a run
+`workflow_runs` keeps one row for each change of state and never rewrites one, except for the lease of a run
 under way. A run is known by its workflow and the hash of its parameters; its newest row says how it stands.
 """
 
 import datetime as dt
-import enum
-import hashlib
-import json
-import os
-import socket
-import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from autoflow.runs.database import UtcTime, ensure_table, look_at_table, write_engine
+from autoflow.runs.processes import runner_name
+from autoflow.runs.run import Limits, Run, RunState, json_safe, parameters_hash, under_way
 from autoflow.settings import Settings
 
-TABLE = "workflow_runs"
 DIED = "The process that ran this ended before the run did."
+
+
 UNRECORDED = "How this ended could not be written into the run table."
-_SORTED = json.JSONEncoder(sort_keys=True)
+
+
 ASKED = "It is to run again, as was asked."
-
-
-class RunState(enum.Enum):
-    """The states of a run, under the names that the database knows."""
-
-    running = "running"
-    success = "success"
-    failed = "failed"
-
-
-class UtcTime(sa.TypeDecorator[dt.datetime]):
-    """A moment in UTC, also on SQLite, which keeps no time zones."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
-        """Send the moment in UTC."""
-        return value.astimezone(dt.UTC) if value else None
-
-    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
-        """Give the moment in UTC."""
-        if value is None:
-            return None
-        return value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
-
-
-def _columns(state: sa.types.TypeEngine[Any]) -> list[sa.Column[Any]]:
-    return [
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("workflow_name", sa.String),
-        sa.Column("parameters_hash", sa.String),
-        sa.Column("state", state),
-        sa.Column("timestamp", UtcTime),
-        # The columns above are FlowKit's; those below may be absent from its rows.
-        sa.Column("run_id", sa.String(32)),
-        sa.Column("reference_date", sa.Date),
-        sa.Column("parameters", sa.JSON),
-        sa.Column("attempt", sa.Integer),
-        sa.Column("error", sa.Text),
-        sa.Column("outputs", sa.JSON),
-        sa.Column("retry_at", UtcTime),
-        sa.Column("runner", sa.String),
-        sa.Column("lease_until", UtcTime),
-        sa.Column("fingerprint", sa.JSON(none_as_null=True)),
-    ]
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a run stands: the newest row of a workflow with certain parameters.
-
-    `attempt` counts from 1. `outputs` holds one mapping a notebook with its `key`, `notebook` and, where
-    one was asked for, `report`, as paths. A failed run may be tried again from `retry_at` on. `fingerprint`
-    holds a digest of the "notebooks" and of the "data" that the run was started with, where they are known.
-    """
-
-    workflow_name: str
-    parameters_hash: str
-    state: RunState
-    timestamp: dt.datetime
-    id: int = 0
-    run_id: str | None = None
-    reference_date: dt.date | None = None
-    parameters: Mapping[str, Any] | None = None
-    attempt: int | None = None
-    error: str | None = None
-    outputs: tuple[Mapping[str, str], ...] = ()
-    retry_at: dt.datetime | None = None
-    runner: str | None = None
-    lease_until: dt.datetime | None = None
-    fingerprint: Mapping[str, str] | None = None
-
-    def died(self, now: dt.datetime) -> bool:
-        """Tell whether this run says that it is under way although nobody is at work on it."""
-        if self.state is not RunState.running:
-            return False
-        if self.runner == runner_name():
-            return self.run_id not in _under_way
-        seen = runner_seen(self.runner)
-        if seen is not None:
-            # A process that is seen here needs no lease, so that a clock that is set forward takes nothing from it.
-            return not seen
-        # FlowKit writes no lease: a row of its that says "running" after its process ended would say so for ever.
-        return self.lease_until is None or self.lease_until <= now
-
-    def changed(self, fingerprint: Mapping[str, str] | None, on_change: Iterable[str]) -> list[str]:
-        """Tell which of the parts that matter have changed since this run; what was not recorded has not."""
-        then, now = self.fingerprint or {}, fingerprint or {}
-        return [part for part in sorted(on_change) if part in then and part in now and then[part] != now[part]]
-
-
-# The runs that this process has at hand. A row that names this process and is not among them was left behind: its
-# end could not be recorded, or the service has begun anew under the same process id since.
-_under_way: set[str] = set()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How often and how soon a failed run is tried again, and how long a silent one is believed (seconds)."""
-
-    max_attempts: int = 5
-    retry_delay: float = 300
-    lease: float = 60
-
-
-def json_safe(value: Any) -> Any:
-    """Give a parameter as JSON can hold it: dates as ISO text, tuples as lists, keys as text."""
-    if isinstance(value, Mapping):
-        return {str(key): json_safe(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [json_safe(part) for part in value]
-    return value.isoformat() if isinstance(value, (dt.date, dt.time)) else value
-
-
-def parameters_hash(parameters: Mapping[str, Any], *, safe: bool = False) -> str:
-    """Give the MD5 of the parameters as JSON, whatever the order of their names; `safe` ones are JSON already."""
-    text = _SORTED.encode(parameters if safe else json_safe(parameters))
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def runner_name() -> str:
-    """Name this process so that another on the same machine can tell whether it still lives.
-
-    The parts are the host, the boot and process namespace, the process id and its start time.
-    """
-    return f"{socket.gethostname()}/{_machine()}/{os.getpid()}/{_process(os.getpid())[1]}"
-
-
-def runner_seen(runner: str | None) -> bool | None:
-    """Tell whether a runner is at work; None where that cannot be seen from here, or where it has been halted."""
-    parts = (runner or "").rsplit("/", 3)
-    if len(parts) != 4 or not parts[1] or parts[1] != _machine():
-        return None
-    state, started = _process(int(parts[2]))
-    if state in ("T", "t"):
-        return None
-    return started == parts[3] and state not in ("Z", "X")
-
-
-@lru_cache(maxsize=1)
-def _machine() -> str:
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
-    except OSError:
-        return ""
-
-
-def _process(pid: int) -> tuple[str, str]:
-    """Give the state and the start time of a process; two empty texts where there is none."""
-    try:
-        # The command's name, in brackets, may hold blanks; the start time is the 20th field after it.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return "", ""
-    return fields[0], fields[19]
 
 
 class RunTable:
@@ -202,10 +39,10 @@ class RunTable:
         self.limits = limits or Limits()
         self.runner = runner_name()
         if read_only:
-            self.engine, self._table = _look_at_table(uri, password)
+            self.engine, self._table = look_at_table(uri, password)
         else:
-            self.engine = _engine(uri, password)
-            self._table = _ensure_table(self.engine)
+            self.engine = write_engine(uri, password)
+            self._table = ensure_table(self.engine)
 
     def close(self) -> None:
         """Give back every connection."""
@@ -290,7 +127,7 @@ class RunTable:
                 now,
             )
             # Before the row can be seen, so that no other thread takes it for one that was left behind.
-            _under_way.add(str(taken.run_id))
+            under_way.add(str(taken.run_id))
         return taken
 
     def held_back(
@@ -357,7 +194,7 @@ class RunTable:
 
     def forget(self, run: Run) -> None:
         """Let go of a run whose end cannot be recorded: it is taken up like one whose process died."""
-        _under_way.discard(str(run.run_id))
+        under_way.discard(str(run.run_id))
 
     def ask_again(self, workflow_name: str, digest: str) -> Run | None:
         """Make a run that has ended due once more, with every attempt before it; None if it is under way or unknown."""
@@ -429,81 +266,3 @@ def complaint(error: SQLAlchemyError) -> str:
 
 def _run(row: Mapping[Any, Any]) -> Run:
     return Run(**{**row, "outputs": tuple(row.get("outputs") or ())})
-
-
-def _url(uri: str, password: str) -> sa.URL:
-    """Give a database URI in which {} stands for the password."""
-    url = make_url(uri.replace("{}", "password"))
-    if "{}" in uri:
-        url = url.set(password=password)
-    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
-
-
-def _look_at_table(uri: str, password: str) -> tuple[sa.Engine, sa.Table]:
-    """Connect to a database that is only read; give its table with the columns that it has, or an empty one."""
-    url = _url(uri, password)
-    empty = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
-    if url.get_backend_name() != "sqlite":
-        only = {"options": "-c default_transaction_read_only=on"} if url.get_backend_name() == "postgresql" else {}
-        engine = sa.create_engine(url, pool_pre_ping=True, pool_size=3, connect_args=only)
-    elif not Path(url.database or "").is_file():
-        return empty, _ensure_table(empty)
-    else:
-        file = f"file:{quote(str(Path(url.database or '').absolute()))}?mode=ro"
-        engine = sa.create_engine(
-            "sqlite://", creator=lambda: sqlite3.connect(file, uri=True, timeout=30, check_same_thread=False)
-        )
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table(TABLE):
-            engine.dispose()
-            return empty, _ensure_table(empty)
-        existing = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(TABLE)}
-    state = sa.Enum(RunState, name=getattr(existing.get("state"), "name", None) or "runstate")
-    columns = [column for column in _columns(state) if column.name in existing]
-    return engine, sa.Table(TABLE, sa.MetaData(), *columns)
-
-
-def _engine(uri: str, password: str) -> sa.Engine:
-    """Connect lazily to the database."""
-    url = _url(uri, password)
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, pool_size=3)
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
-
-    # sqlite3 begins a transaction at the first write, which lets two readers both decide to write;
-    # a transaction must hold the database from its beginning.
-    @event.listens_for(engine, "connect")
-    def _leave_transactions_to_us(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-
-    @event.listens_for(engine, "begin")
-    def _begin_alone(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _ensure_table(engine: sa.Engine) -> sa.Table:
-    """Make the table, or add the columns that an older one lacks."""
-    state: sa.types.TypeEngine[Any] = sa.Enum(RunState, name="runstate", create_constraint=True)
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(7_283_101)))
-        existing = {}
-        if sa.inspect(connection).has_table(TABLE):
-            existing = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(TABLE)}
-        known = getattr(existing.get("state"), "name", None)
-        if known:
-            # Whatever the existing enum is called in PostgreSQL, values must be sent as that type.
-            state = sa.Enum(RunState, name=known)
-        table = sa.Table(TABLE, sa.MetaData(), *_columns(state))
-        sa.Index("workflow_runs_newest", table.c.workflow_name, table.c.parameters_hash, table.c.id)
-        if not existing:
-            table.create(connection)
-        for column in table.columns:
-            if existing and column.name not in existing:
-                kind = column.type.compile(engine.dialect)
-                connection.execute(sa.text(f"ALTER TABLE {TABLE} ADD COLUMN {column.name} {kind}"))
-    return table

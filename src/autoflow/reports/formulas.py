@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from autoflow.contents import Formula, ReportError
+from autoflow.reports.contents import Formula, ReportError
 
 
 def pandoc() -> Path:

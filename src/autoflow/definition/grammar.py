@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from autoflow.stencil import FURTHEST, DateStencil
+from autoflow.definition.stencil import FURTHEST, DateStencil
 
 AUTOMATIC = ("reference_date", "date_ranges")
 RESERVED = (*AUTOMATIC, "flowapi_url")

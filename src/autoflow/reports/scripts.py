@@ -1,11 +1,11 @@
 """Scripts: in which direction a text runs, and which language its letters make likely."""
 
 import unicodedata
-from importlib.util import find_spec
-from pathlib import Path
 from typing import NamedTuple
 
 RIGHT_TO_LEFT = {"ar", "fa", "ur", "ps", "ckb", "sd", "ug", "dv", "he", "yi"}
+
+
 # The languages that share a script; the first is taken where a notebook does not say its own.
 LANGUAGES = {
     "ARABIC": ("ar", "fa", "ur", "ps", "ckb", "sd", "ug"),
@@ -40,18 +40,3 @@ def voice_of(text: str, language: str) -> Voice:
         foreign = any(language in others for others in LANGUAGES.values())
         return voice_of_language("en" if foreign and script == "LATIN" else language)
     return voice_of_language(language)
-
-
-def font_folders() -> list[Path]:
-    """Give the folders of fonts that come in packages: DejaVu with matplotlib, and Noto Sans Devanagari."""
-    folders = []
-    for package, inside in (("matplotlib", "mpl-data/fonts/ttf"), ("fontpkg_noto_sans_devanagari", "files")):
-        # Only the folders are wanted: importing matplotlib would take longer than setting a report.
-        found = find_spec(package)
-        folders += [Path(place) / inside for place in (found.submodule_search_locations if found else None) or ()]
-    return folders
-
-
-def devanagari() -> list[Path]:
-    """Give the files of the font that has the letters of Nepali and Hindi; none where its package is not installed."""
-    return [file for folder in font_folders() for file in sorted(folder.glob("NotoSansDevanagari*.ttf"))]

@@ -5,22 +5,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autoflow.fingerprints import Fingerprints, reported_versions
-from autoflow.notebooks import problems_of, warnings_of
-from autoflow.runs import Run, RunState, RunTable, open_run_table
-from autoflow.sensor import (
-    Candidate,
-    FlowApiError,
-    candidate_for,
-    candidates,
-    days_that_count,
-    named,
-    reported_dates,
-    types_of,
-)
+from autoflow.definition.model import Definition
+from autoflow.definition.notebooks import problems_of, warnings_of
+from autoflow.definition.reading import read_workflows
+from autoflow.definition.stencil import Days
+from autoflow.runs.run import Run, RunState
+from autoflow.runs.table import RunTable, open_run_table
+from autoflow.schedule.available import FlowApiError, reported_dates, reported_versions
+from autoflow.schedule.candidates import Candidate, candidate_for, candidates, days_that_count, named, types_of
+from autoflow.schedule.fingerprints import Fingerprints
 from autoflow.settings import Settings
-from autoflow.stencil import Days
-from autoflow.workflows import Definition, read_workflows
 
 __all__ = [
     "STATES",

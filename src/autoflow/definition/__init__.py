@@ -1,0 +1,1 @@
+"""What workflows.yml says, and whether it can be used."""

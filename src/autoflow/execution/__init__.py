@@ -1,0 +1,1 @@
+"""How the notebooks of a run are executed."""

@@ -1,0 +1,1 @@
+"""Reports: an executed notebook as a PDF or a web page."""

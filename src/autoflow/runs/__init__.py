@@ -1,0 +1,1 @@
+"""The run table: what has run, and how it ended."""

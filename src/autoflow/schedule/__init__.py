@@ -1,0 +1,1 @@
+"""When something runs, for which days, and why not."""
