@@ -21,11 +21,13 @@ from typing import TypeVar
 
 import jwt
 
-from autoflow.planning import survey
-from autoflow.runs import RunState, RunTable, open_run_table
-from autoflow.sensor import Candidate, candidates
+from autoflow.definition.model import Definition
+from autoflow.definition.reading import read_workflows
+from autoflow.runs.run import RunState
+from autoflow.runs.table import RunTable, open_run_table
+from autoflow.schedule.candidates import Candidate, candidates
+from autoflow.schedule.planning import survey
 from autoflow.settings import Settings
-from autoflow.workflows import Definition, read_workflows
 
 T = TypeVar("T")
 DAYS = [dt.date(2016, 1, 1) + dt.timedelta(days=n) for n in range(730)]
