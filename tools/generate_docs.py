@@ -51,7 +51,7 @@ from flowdb.reference import cells, geography, sites, tacs
 from flowdb.tables import EVENTS, REFERENCE, SETTLED, TRANSACTIONS, VISITS
 from flowkit.__main__ import app
 from flowmachine.catalogue import catalogue, has_location, schemas
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
 from flowmachine.questions.roles import SLOTS

@@ -8,7 +8,7 @@
 
 from typing import Any
 
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
 from flowmachine.session import Session, connect

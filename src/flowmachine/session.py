@@ -21,7 +21,7 @@ from flowmachine.building.plan import Plan, plan, plan_part
 from flowmachine.engines import Engine, engine_for
 from flowmachine.engines.offered import Offered, offered, require_offered
 from flowmachine.errors import MissingDates
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.release import Rule
 from flowmachine.stored.entries import StoredQuery, record

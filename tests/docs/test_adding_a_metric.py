@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-COPIED = ("src", "tools", "tests/flowmachine", "tests/engines", "tests/conftest.py", "pyproject.toml")
+COPIED = (
+    "src",
+    "tools",
+    "tests/flowmachine",
+    "tests/engines",
+    "tests/conftest.py",
+    "tests/time_budget.py",
+    "pyproject.toml",
+)
 
 TELL = """
 import json, flowmachine, flowclient

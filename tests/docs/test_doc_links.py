@@ -10,7 +10,7 @@ import typer
 
 import flowclient
 from flowkit.__main__ import app
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 
 PROJECT = Path(__file__).parents[2]
 PAGES = {

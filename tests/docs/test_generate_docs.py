@@ -11,7 +11,7 @@ import shapely
 from matplotlib.figure import Figure
 
 from flowmachine.catalogue import catalogue
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 
 TOOLS = Path(__file__).parents[2] / "tools"

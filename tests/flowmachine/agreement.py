@@ -38,7 +38,7 @@ from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
 from flowdb.reference import cells, geography, sites, tacs
 from flowetl import ingest
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 from flowmachine.session import connect
 from flowmachine.testing import rows

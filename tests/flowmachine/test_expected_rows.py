@@ -9,7 +9,7 @@ from tests.flowmachine import reference
 from tests.flowmachine.test_kinds_on_engines import ENGINES, same
 from tests.flowmachine.world import WORLD
 
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 from flowmachine.testing import rows
 

@@ -13,7 +13,7 @@ from flowmachine.queries.labelled_flows import LabelledFlows
 from flowmachine.queries.labelled_spatial_aggregate import LabelledSpatialAggregate
 from flowmachine.queries.majority_location import majority_of
 from flowmachine.queries.mobility_classification import mobility_of
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.testing import Cell, Event, World, rows
 
 CELLS = [

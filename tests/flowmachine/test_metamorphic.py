@@ -18,7 +18,7 @@ from flowdb.lake import Lake
 from flowdb.tables import EVENTS
 from flowetl import ingest
 from flowmachine.questions.events import OfEvents
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 from flowmachine.session import connect
 from flowmachine.testing import Event, rows

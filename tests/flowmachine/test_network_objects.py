@@ -7,7 +7,7 @@ import pytest
 from tests.flowmachine import reference
 from tests.flowmachine.test_kinds_on_engines import ENGINES, assert_same
 
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.testing import Cell, Event, World, rows
 
 CELLS = [Cell("a", pcods={"admin1": "N"}), Cell("b", pcods={"admin1": "N"}), Cell("c", pcods={"admin1": "S"})]

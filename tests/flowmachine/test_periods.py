@@ -9,7 +9,7 @@ from tests.flowmachine.test_kinds_on_engines import ENGINES
 
 from flowmachine.building.plan import plan
 from flowmachine.geojson import Atlas, all_features
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.testing import Cell, Event, World, rows
 
 CALENDAR = {"query_kind": "calendar_activity", "start_date": "2016-10-30", "event_types": ["calls"]}

@@ -11,7 +11,7 @@ from tests.flowmachine.worlds import questions
 
 from flowmachine.building.plan import plan
 from flowmachine.engines.duckdb import DuckDBDialect
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 from flowmachine.testing import Cell, Event, World
 

@@ -10,7 +10,7 @@ from tests.flowmachine import reference
 from tests.flowmachine.reference.money import contributions
 from tests.flowmachine.worlds import BY_HAND, START, TACS, questions
 
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
 from flowmachine.release import PERCENT, SMALLEST, Rule

@@ -6,7 +6,7 @@ import pytest
 from tests.flowmachine.test_session_store import DAYS, crowd, daily, flows
 
 import flowmachine
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 
 

@@ -16,7 +16,7 @@ from tests.flowmachine.test_kinds_on_engines import ENGINES
 from tests.flowmachine.world import WORLD
 
 from flowmachine.errors import FlowMachineError, MissingDates
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 from flowmachine.session import connect
 from flowmachine.testing import Cell, Event, World, rows

@@ -18,7 +18,7 @@ from flowmachine import geojson
 from flowmachine.catalogue import schemas
 from flowmachine.errors import InvalidQuery
 from flowmachine.geojson import Atlas
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 from flowmachine.questions.slots import slot_members
 from flowmachine.testing import Event, World, rows

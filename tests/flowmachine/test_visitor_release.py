@@ -3,7 +3,7 @@
 import pytest
 
 from flowmachine.errors import InvalidQuery
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.testing import Cell, Event, World, rows
 
 CELLS = [Cell("n", pcods={"admin1": "N"}), Cell("s", 0, 1.0, 1.0, pcods={"admin1": "S"})]

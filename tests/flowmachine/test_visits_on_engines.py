@@ -10,7 +10,7 @@ from tests.flowmachine.worlds import questions, worlds
 
 from flowmachine.building.plan import plan
 from flowmachine.engines.duckdb import DuckDBDialect
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.session import connect
 from flowmachine.testing import Cell, Event, World, rows
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from flowmachine.errors import InvalidQuery
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.registry import kinds
 
 AGGREGATE = dict(kinds()["meaningful_locations_aggregate"].example)

@@ -2,8 +2,9 @@
 
 import pytest
 
+import flowmachine
 from flowmachine.errors import InvalidQuery, MissingDates
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.testing import Cell, Event, World
 
 DAILY = {"query_kind": "daily_location", "date": "2016-01-01", "aggregation_unit": "admin3", "method": "last"}
@@ -13,6 +14,7 @@ COUNTS = {
     "end_date": "2016-01-02",
     "aggregation_unit": "admin3",
 }
+COUNTED = {name: value for name, value in COUNTS.items() if name != "query_kind"}
 WINDOW = {"start_date": "2016-01-01", "end_date": "2016-01-02"}
 HANDSET = {**WINDOW, "query_kind": "handset", "characteristic": "brand", "method": "last"}
 CALENDAR = {"query_kind": "calendar_activity", "start_date": "2016-01-01", "total_periods": 3}
@@ -22,6 +24,22 @@ DUMMY = {"query_kind": "dummy_query", "dummy_param": "a test", "aggregation_unit
 
 WRONG = {
     "an unknown kind": ({"query_kind": "flaws"}, "query_kind", "Must be one of: active_at_reference_location_counts"),
+    "a kind that is nearly one": (
+        {"query_kind": "unique_subscriber_count"},
+        "query_kind",
+        "visited_most_days. Perhaps unique_subscriber_counts is meant.",
+    ),
+    "a nested kind that is nearly one": (
+        {"query_kind": "spatial_aggregate", "locations": {**DAILY, "query_kind": "dayly_location"}},
+        "locations",
+        "visited_most_days. Perhaps daily_location is meant.",
+    ),
+    "a misspelt parameter, deep inside": (
+        {"query_kind": "spatial_aggregate", "locations": {**DAILY, "agregation_unit": "admin1"}},
+        "locations.agregation_unit",
+        "There is no such parameter. Perhaps aggregation_unit is meant.",
+    ),
+    "a misspelt choice": ({**DAILY, "method": "lats"}, "method", "Perhaps last is meant."),
     "no kind": ({}, "query_kind", "is missing"),
     "an unknown field": ({**DAILY, "colour": 1}, "colour", "There is no such parameter."),
     "a unit that nobody has": (
@@ -182,6 +200,39 @@ def test_a_wrong_spec_is_told_by_path(spec, path, words):
 
     assert path in refusal.value.problems
     assert any(words in message for message in refusal.value.problems[path]), refusal.value.problems
+
+
+def test_a_wrong_keyword_of_a_constructor_is_told_in_a_sentence():
+    """Who makes a query in Python with a wrong keyword or value reads which one, and what is perhaps meant."""
+    with pytest.raises(InvalidQuery) as refusal:
+        flowmachine.LocationEventCounts(
+            start_date="2016-01-01", end_date="2016-01-02", agregation_unit="admin3", interval="dya"
+        )
+
+    assert refusal.value.problems == {
+        "aggregation_unit": ["It is missing."],
+        "agregation_unit": ["There is no such parameter. Perhaps aggregation_unit is meant."],
+        "interval": ["It is 'dya'. Must be one of: day, hour, min. Perhaps day is meant."],
+    }
+
+
+def test_a_wrong_spec_inside_a_constructor_is_told_by_path():
+    """A nested spec that is wrong is named by its path, in a constructor as in a spec."""
+    with pytest.raises(InvalidQuery) as refusal:
+        flowmachine.SpatialAggregate(locations={**DAILY, "date": "2016-02-30"})
+
+    assert list(refusal.value.problems) == ["locations.date"]
+
+
+def test_the_clients_word_for_the_interval_is_accepted():
+    """The client's count_interval and the wire's interval are the same parameter, in the library and in a spec."""
+    by_wire = flowmachine.LocationEventCounts(**COUNTED, interval="hour")
+
+    assert flowmachine.LocationEventCounts(**COUNTED, count_interval="hour") == by_wire
+    assert parse({**COUNTED, "query_kind": "location_event_counts", "count_interval": "hour"}).id == by_wire.id
+    assert by_wire.spec["interval"] == "hour"
+    with pytest.raises(InvalidQuery, match="count_interval: There is no such parameter"):
+        flowmachine.LocationEventCounts(**COUNTED, interval="hour", count_interval="day")
 
 
 def test_days_without_data_are_named(tmp_path):

@@ -12,7 +12,7 @@ from flowmachine.labels import WEEKDAYS
 from flowmachine.queries.joined_spatial_aggregate import OF_CATEGORIES
 from flowmachine.questions.clusters import OfClusters
 from flowmachine.questions.events import Contacts
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
 from flowmachine.questions.slots import slot_members

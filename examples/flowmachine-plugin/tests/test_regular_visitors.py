@@ -4,7 +4,7 @@ import pytest
 from regular_visitors import RegularVisitors
 
 from flowmachine.errors import InvalidQuery
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.testing import Cell, Event, World, rows
 
 CELLS = [Cell("a", pcods={"admin3": "A"}), Cell("b", pcods={"admin3": "B"})]

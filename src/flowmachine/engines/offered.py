@@ -12,6 +12,7 @@ from flowmachine.building.plan import Statement
 from flowmachine.building.tables import Tables
 from flowmachine.engines import Engine
 from flowmachine.errors import InvalidQuery
+from flowmachine.questions.messages import not_one_of
 from flowmachine.questions.places import ByUnit
 from flowmachine.questions.query import Query
 
@@ -75,7 +76,7 @@ def _wrong(query: ByUnit, there: Offered) -> Iterator[tuple[str, str]]:
     if not there.units:
         yield "aggregation_unit", f"It is {unit!r}, and no cells or boundaries are loaded here."
     elif unit not in there.units:
-        yield "aggregation_unit", f"It is {unit!r}. Must be one of: {', '.join(there.units)}."
+        yield "aggregation_unit", not_one_of(unit, there.units)
     elif mapping is not None and mapping not in there.mappings[unit]:
         yield _not_offered(unit, mapping, there.mappings[unit])
 

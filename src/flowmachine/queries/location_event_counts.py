@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import ibis
 import ibis.expr.types as ir
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from flowmachine.kind import AtHours, Cdr, Directed, InUnit, L, Window
 
@@ -25,7 +25,10 @@ class LocationEventCounts(Window, InUnit, Directed, AtHours):
 
     query_kind: Literal["location_event_counts"] = "location_event_counts"
     interval: Annotated[
-        Literal["day", "hour", "min"], BeforeValidator(_as_min), Field(description="Count by day, hour or minute.")
+        Literal["day", "hour", "min"],
+        BeforeValidator(_as_min),
+        # FlowKit's client calls it count_interval, its server interval.
+        Field(description="Count by day, hour or minute.", validation_alias=AliasChoices("interval", "count_interval")),
     ]
 
     columns: ClassVar = {"location": L, "date": "string", "hour": "int32", "min": "int32", "value": "int64"}

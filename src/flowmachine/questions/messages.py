@@ -1,57 +1,60 @@
-"""From a spec to a query, or to sentences about what is wrong with the spec."""
+"""What is wrong with a query, in sentences for whoever wrote it, by the path of each parameter."""
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from flowmachine.errors import InvalidQuery
-from flowmachine.questions.query import Query
-from flowmachine.questions.registry import kinds
-
-
-def parse(spec: Any) -> Query:
-    """The query that a spec means; raises InvalidQuery naming each path that is wrong, and what is allowed."""
-    if not isinstance(spec, Mapping):
-        raise InvalidQuery({"": ["A query spec is an object with a query_kind."]})
-    name = spec.get("query_kind")
-    cls = kinds().get(str(name))
-    if cls is None:
-        given = "is missing" if name is None else f"is {name!r}"
-        raise InvalidQuery({"query_kind": [f"It {given}. Must be one of: {', '.join(kinds())}."]})
-    try:
-        return cls.model_validate(spec)
-    except ValidationError as error:
-        problems: dict[str, list[str]] = {}
-        for detail in error.errors(include_url=False):
-            path, given = _locate(spec, detail["loc"])
-            if detail["type"] == "too_short" and given:
-                continue  # Items that are wrong themselves are not counted; their own messages say why.
-            problems.setdefault(path, []).append(_sentence(detail, given))
-        raise InvalidQuery(problems) from None
-
-
 _TAGS = ("query_kind", "sampling_method", "type")
-"""The fields that tell which member of a union a value is."""
+"""The fields that say which member of a union a value is."""
 
 
-def _locate(spec: Any, loc: tuple[int | str, ...]) -> tuple[str, Any]:
-    """The path of an error as its reader writes it, and the value there.
+def problems(error: ValidationError, given: Any, parameters: Callable[[str], Iterable[str]]) -> dict[str, list[str]]:
+    """The sentences of each path that is wrong in what was given; `parameters` are the names that a kind has."""
+    by_path: dict[str, list[str]] = {}
+    for detail in error.errors(include_url=False):
+        path, value, around = _locate(given, detail["loc"])
+        if detail["type"] == "too_short" and value:
+            continue  # Items that are wrong themselves are not counted; their own messages say why.
+        if detail["type"] == "extra_forbidden":
+            kind = around.get("query_kind") if isinstance(around, Mapping) else None
+            sentence = f"There is no such parameter.{perhaps(detail['loc'][-1], parameters(str(kind)))}"
+        else:
+            sentence = _sentence(detail, value)
+        by_path.setdefault(path, []).append(sentence)
+    return by_path
+
+
+def perhaps(given: Any, choices: Iterable[str]) -> str:
+    """A sentence, after a space, with the choice that is perhaps meant; nothing if none looks like what was given."""
+    alike = difflib.get_close_matches(str(given).lower(), list(choices), n=1)
+    return f" Perhaps {alike[0]} is meant." if alike else ""
+
+
+def not_one_of(given: Any, choices: Iterable[str]) -> str:
+    """The sentence that something is none of the choices, with the one that is perhaps meant."""
+    choices = list(choices)
+    return f"It is {given!r}. Must be one of: {', '.join(choices)}.{perhaps(given, choices)}"
+
+
+def _locate(given: Any, loc: tuple[int | str, ...]) -> tuple[str, Any, Any]:
+    """The path of an error as its reader writes it, the value there, and what the value is a part of.
 
     A union adds the tag of the member that it tried to an error's location; a reader knows no such step.
     """
-    path, value, entered = "", spec, False
+    path, value, around, entered = "", given, None, False
     for step in loc:
         if isinstance(step, int):
-            path, entered = f"{path}[{step}]", True
+            path, entered, around = f"{path}[{step}]", True, value
             value = value[step] if isinstance(value, list | tuple) and step < len(value) else None
         elif entered and isinstance(value, Mapping) and step in [value.get(tag) for tag in _TAGS]:
             entered = False
         else:
-            path, entered = f"{path}.{step}" if path else step, True
+            path, entered, around = f"{path}.{step}" if path else step, True, value
             value = value.get(step) if isinstance(value, Mapping) else None
-    return path, value
+    return path, value, around
 
 
 def _sentence(detail: Any, given: Any) -> str:
@@ -59,15 +62,14 @@ def _sentence(detail: Any, given: Any) -> str:
     match detail["type"]:
         case "missing":
             return "It is missing."
-        case "extra_forbidden":
-            return "There is no such parameter."
         case "literal_error":
-            return f"It is {given!r}. Must be one of: {_plain(context['expected'])}."
+            return not_one_of(given, _choices(context["expected"]))
         case "union_tag_invalid":
-            tag = _plain(context["discriminator"])
-            return f"Its {tag} is {context['tag']!r}. Must be one of: {_plain(context['expected_tags'])}."
+            (tag,), choices = _choices(context["discriminator"]), _choices(context["expected_tags"])
+            wrong = context["tag"]
+            return f"Its {tag} is {wrong!r}. Must be one of: {', '.join(choices)}.{perhaps(wrong, choices)}"
         case "union_tag_not_found":
-            return f"Its {_plain(context['discriminator'])} is missing."
+            return f"Its {_choices(context['discriminator'])[0]} is missing."
         case "too_short":
             return "It needs at least one item."
         case "value_error":
@@ -77,5 +79,6 @@ def _sentence(detail: Any, given: Any) -> str:
             return f"It is {shown if len(shown) < 80 else shown[:77] + '...'}. {detail['msg']}."
 
 
-def _plain(choices: str) -> str:
-    return choices.replace("'", "").replace(" or ", ", ")
+def _choices(written: str) -> list[str]:
+    """The words of a list as pydantic writes it: 'a', 'b' or 'c'."""
+    return written.replace("'", "").replace(" or ", ", ").split(", ")

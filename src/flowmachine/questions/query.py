@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flowmachine.errors import InvalidQuery
 from flowmachine.questions.columns import L, location_columns
 from flowmachine.questions.declarations import require_complete
+from flowmachine.questions.messages import problems
 from flowmachine.questions.roles import Role
 
 if TYPE_CHECKING:
@@ -48,6 +50,16 @@ class Query(BaseModel):
     where such a column is empty; () for all rows, None where each row is withheld by itself."""
     example: ClassVar[Mapping[str, Any]] = {}
     """A full spec: tested, documented and shown with its result."""
+
+    def __init__(self, /, **given: Any) -> None:
+        """Make a query of its parameters; raises InvalidQuery naming each one that is wrong, and what is allowed."""
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise InvalidQuery(problems(error, {"query_kind": self.kind, **given}, parameters)) from None
+
+    # Pydantic then validates nested queries without calling it: they are problems of the whole, by their path.
+    __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -156,6 +168,11 @@ class Query(BaseModel):
         Locations are numbers here, in columns `place`, `place_from` and `place_to`; they become codes at the end.
         """
         raise NotImplementedError
+
+
+def parameters(kind: str) -> list[str]:
+    """The names of a kind's parameters; none of an unknown kind."""
+    return [name for name in REGISTRY[kind].model_fields if name != "query_kind"] if kind in REGISTRY else []
 
 
 def _register(cls: type[Query]) -> None:

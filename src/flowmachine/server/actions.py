@@ -22,7 +22,7 @@ from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.engines.offered import require_offered
 from flowmachine.errors import FlowMachineError, InvalidQuery
 from flowmachine.geojson import Atlas, Places
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.server.questions import ask, is_published, kinds_in, published, understand
 from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED

@@ -7,7 +7,7 @@ from flowdb.lake import Snapshot
 from flowmachine.building.plan import plan
 from flowmachine.engines.offered import require_offered
 from flowmachine.errors import InvalidQuery
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
 from flowmachine.questions.roles import SLOTS

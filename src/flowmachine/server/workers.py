@@ -9,7 +9,7 @@ from typing import Any
 
 from flowdb.lake import LakeError
 from flowmachine.errors import FlowMachineError, InvalidQuery
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.server.logs import fault
 from flowmachine.server.questions import ask
 from flowmachine.server.states import CANCELLED
