@@ -4,13 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flowapi.errors import ApiError
-
-SIMPLE_SCOPES = ("get_available_dates", "get_qa_checks", "get_result", "run")
-UNITLESS = "nonspatial"
-SUBSET = "subscriber_subset"
-"""The parameter that chooses subscribers by a query of its own. Which kinds may do so is granted once, for no unit and
-for every query, as `nonspatial:subscriber_subset:<kind>`: it would else be granted for each unit and query anew, which
-makes tokens larger than proxies let through."""
+from flowkit_jwt_generator import scopes
+from flowkit_jwt_generator.scopes import ANY, NO_UNIT, SUBSET
 
 Roles = Mapping[str, frozenset[str]]
 
@@ -37,31 +32,13 @@ def _kinds(spec: Any, in_subset: bool = False) -> Iterator[tuple[str, bool]]:
             yield from _kinds(value, in_subset)
 
 
-def query_scopes(
-    unit: str | None, top_kind: str, kinds: Iterable[str], in_subsets: Iterable[str] = ()
-) -> frozenset[str]:
-    """Name the scopes of a query: <unit>:<top kind>:<kind> for each kind in it, and those of its subsets."""
-    own = (f"{unit or UNITLESS}:{top_kind}:{kind}" for kind in {top_kind, *kinds})
-    return frozenset([*own, *subset_scopes(in_subsets)])
-
-
-def subset_scopes(kinds: Iterable[str]) -> frozenset[str]:
-    """Name the scopes of choosing subscribers by queries of these kinds."""
-    return frozenset(f"{UNITLESS}:{SUBSET}:{kind}" for kind in kinds)
-
-
-def geography_scope(unit: str | None) -> str:
-    """Name the scope of the boundaries of a unit."""
-    return f"{unit or UNITLESS}:geography:geography"
-
-
 def has_query_scope(roles: Roles) -> bool:
-    """Tell whether any role holds any scope of a query."""
-    return any(scope.count(":") == 2 for scopes in roles.values() for scope in scopes)
+    """Whether any role holds a scope of queries."""
+    return any(scopes.split(scope) for granted in roles.values() for scope in granted)
 
 
 def held_together(roles: Roles, needed: Iterable[str]) -> bool:
-    """Tell whether the roles hold the scopes when taken together, which grants nothing."""
+    """Whether the roles hold the scopes if taken together, which grants nothing."""
     return frozenset(needed) <= frozenset().union(*roles.values())
 
 
@@ -73,11 +50,11 @@ def granting_roles(roles: Roles, needed: Iterable[str]) -> list[str]:
     ApiError
         403, naming the role that comes closest and the scopes it lacks, when there is no such role.
     """
-    wanted = frozenset(needed)
-    granting = sorted(name for name, scopes in roles.items() if wanted <= scopes)
+    required = frozenset(needed)
+    granting = sorted(name for name, granted in roles.items() if required <= granted)
     if granting:
         return granting
-    raise _refusal({name: wanted - scopes for name, scopes in roles.items()}, wanted)
+    raise _refusal({name: required - granted for name, granted in roles.items()}, required)
 
 
 def may_run_kinds(roles: Roles, top_kind: str, kinds: Iterable[str], in_subsets: Iterable[str] = ()) -> None:
@@ -88,25 +65,30 @@ def may_run_kinds(roles: Roles, top_kind: str, kinds: Iterable[str], in_subsets:
     ApiError
         403, when no role holds `run` and, at some unit, the scope of each kind.
     """
-    endings = frozenset(f"{top_kind}:{kind}" for kind in {top_kind, *kinds})
-    wanted = frozenset({"run", *(f"*:{ending}" for ending in endings), *subset_scopes(in_subsets)})
+    of_query = scopes.query_scopes(ANY, top_kind, kinds)
+    required = of_query | {scopes.RUN} | scopes.subset_scopes(in_subsets)
     lacking: dict[str, frozenset[str]] = {}
-    for name, scopes in roles.items():
-        units = {scope.partition(":")[0] for scope in scopes if scope.count(":") == 2}
-        held = max(
-            (frozenset(ending for ending in endings if f"{unit}:{ending}" in scopes) for unit in units),
-            key=len,
-            default=frozenset(),
-        )
-        lacking[name] = wanted - {f"*:{ending}" for ending in held} - scopes
+    for name, granted in roles.items():
+        units = {parts.unit for parts in map(scopes.split, granted) if parts}
+        at_best = max((_at_unit(of_query, unit, granted) for unit in units), key=len, default=frozenset[str]())
+        lacking[name] = required - at_best - granted
         if not lacking[name]:
             return
-    raise _refusal(lacking, wanted)
+    raise _refusal(lacking, required)
 
 
-def _refusal(lacking: Mapping[str, frozenset[str]], wanted: frozenset[str]) -> ApiError:
+def _at_unit(of_query: frozenset[str], unit: str, granted: frozenset[str]) -> frozenset[str]:
+    """The scopes of a query, written for any unit, that a role grants at one unit."""
+    return frozenset(
+        scope
+        for scope in of_query
+        if (parts := scopes.split(scope)) and scopes.compose(unit, parts.top, parts.kind) in granted
+    )
+
+
+def _refusal(lacking: Mapping[str, frozenset[str]], required: frozenset[str]) -> ApiError:
     closest = min(lacking, key=lambda name: (len(lacking[name]), name), default=None)
-    missing = sorted(wanted if closest is None else lacking[closest])
+    missing = sorted(required if closest is None else lacking[closest])
     if closest is None:
         reason = f"the token holds no role, and needs one with {', '.join(missing)}"
     else:
@@ -128,17 +110,17 @@ def scopes_of_schemas(schemas: Mapping[str, Any]) -> list[str]:
     schemas : mapping
         The components of an OpenAPI document; `FlowmachineQuerySchema` is the choice of all queries.
     """
-    scopes = set(SIMPLE_SCOPES)
+    listed = set(scopes.ACTIONS)
     reach = _Reach(schemas)
     for member in schemas.get("FlowmachineQuerySchema", {}).get("oneOf", []):
         top = reach.resolve(member)
-        scopes |= subset_scopes(reach.subset_kinds(member))
+        listed |= scopes.subset_scopes(reach.subset_kinds(member))
         own_kinds = set(_choices(reach, top.get("properties", {}).get("query_kind", {})))
-        units = set(_choices(reach, top.get("properties", {}).get("aggregation_unit", {}))) or {UNITLESS}
+        units = set(_choices(reach, top.get("properties", {}).get("aggregation_unit", {}))) or {NO_UNIT}
         for top_kind in own_kinds:
             for unit in units:
-                scopes |= query_scopes(unit, top_kind, reach.kinds(member))
-    return sorted(scopes)
+                listed |= scopes.query_scopes(unit, top_kind, reach.kinds(member))
+    return sorted(listed)
 
 
 class _Reach:

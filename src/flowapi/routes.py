@@ -19,6 +19,7 @@ from flowapi.metrics import MEDIA_TYPE, Metrics
 from flowapi.openapi import described
 from flowapi.revocations import RevokedError, Trust, UntrustedError
 from flowapi.settings import Settings
+from flowkit_jwt_generator import scopes
 from flowkit_jwt_generator.jwt import Claims, TokenError
 
 DEEPEST_SPEC = 40
@@ -74,12 +75,12 @@ def _refused_token(event: str, http_status: int, code: str, msg: str, **told: st
 
 
 def _permit(request: Request, caller: Claims, needed: Iterable[str]) -> None:
-    scopes = frozenset(needed)
+    required = frozenset(needed)
     try:
-        roles = authorisation.granting_roles(caller.roles, scopes)
+        roles = authorisation.granting_roles(caller.roles, required)
     except ApiError as refusal:
         raise _refused_scopes(refusal) from None
-    audit.granted(_record(request), scopes, roles)
+    audit.granted(_record(request), required, roles)
 
 
 def _refused_scopes(refusal: ApiError) -> ApiError:
@@ -117,17 +118,13 @@ async def run_query(request: Request, caller: Caller) -> Response:
         raise _refused_scopes(refusal) from None
     checked = await _ask(request, "get_aggregation_unit", spec)
     _valid(checked)
-    scopes = authorisation.query_scopes(
+    needed = scopes.query_scopes(
         _payload(checked, "aggregation_unit"),
         top_kind,
         {*authorisation.query_kinds(spec), *_payload(checked, "query_kinds")},
         {*authorisation.subset_kinds(spec), *_payload(checked, "subset_kinds")},
     )
-    _permit(
-        request,
-        caller,
-        {"run", *scopes},
-    )
+    _permit(request, caller, {scopes.RUN, *needed})
     audit.query("run_query", query=spec)
     started = await _ask(request, "run_query", spec)
     _valid(started)
@@ -210,11 +207,11 @@ async def get_result_as(request: Request, caller: Caller, query_id: str, filetyp
             "filetype_unknown",
             f"Results cannot be had as '{filetype[:20]}'. Must be one of: {', '.join(FORMATS)}.",
         )
-    unit = await _known_query(request, caller, query_id, "get_result")
+    unit = await _known_query(request, caller, query_id, scopes.GET_RESULT)
     if form.source == "geo":
         if unit is None:
             raise ApiError(403, "query_without_geometry", "This query has no geometry; fetch it as json or csv.")
-        _permit(request, caller, {"get_result", authorisation.geography_scope(unit)})
+        _permit(request, caller, {scopes.GET_RESULT, scopes.geography_scope(unit)})
     audit.query("get_result", query_id=query_id, filetype=filetype)
     params = {"query_id": query_id, "format": form.source}
     first = await _ask(request, "get_result", {**params, "batch": 0})
@@ -247,7 +244,7 @@ async def get_result(request: Request, caller: Caller, query_id: str) -> Respons
 )
 async def cancel_query(request: Request, caller: Caller, query_id: str) -> Response:
     """Cancel a waiting or running query; needs what running it needs."""
-    await _known_query(request, caller, query_id, "run")
+    await _known_query(request, caller, query_id, scopes.RUN)
     audit.query("cancel_query", query_id=query_id)
     reply = await _ask(request, "cancel_query", {"query_id": query_id})
     state = reply.payload.get("query_state")
@@ -272,7 +269,7 @@ async def cancel_query(request: Request, caller: Caller, query_id: str) -> Respo
 )
 async def get_available_dates(request: Request, caller: Caller) -> Response:
     """List the days that each type of event has data for; a day's version changes when the day is corrected."""
-    _permit(request, caller, {"get_available_dates"})
+    _permit(request, caller, {scopes.GET_DATES})
     audit.query("get_available_dates")
     reply = await _ask(request, "get_available_dates", {})
     if not reply.ok:
@@ -298,7 +295,7 @@ async def get_available_dates(request: Request, caller: Caller) -> Response:
 )
 async def get_geography(request: Request, caller: Caller, aggregation_unit: str) -> Response:
     """Stream the places of a unit as GeoJSON."""
-    _permit(request, caller, {"get_result", authorisation.geography_scope(aggregation_unit)})
+    _permit(request, caller, {scopes.GET_RESULT, scopes.geography_scope(aggregation_unit)})
     audit.query("get_geography", aggregation_unit=aggregation_unit)
     params = {"aggregation_unit": aggregation_unit}
     first = await _ask(request, "get_geography", {**params, "batch": 0})
@@ -317,7 +314,7 @@ async def get_geography(request: Request, caller: Caller, aggregation_unit: str)
 )
 async def list_qa_checks(request: Request, caller: Caller) -> Response:
     """List the quality checks that have outcomes."""
-    _permit(request, caller, {"get_qa_checks"})
+    _permit(request, caller, {scopes.GET_CHECKS})
     audit.query("list_qa_checks")
     reply = await _ask(request, "list_qa_checks", {})
     if not reply.ok:
@@ -345,7 +342,7 @@ async def list_qa_checks(request: Request, caller: Caller) -> Response:
 )
 async def get_qa_range(request: Request, caller: Caller, cdr_type: str, check_id: str) -> Response:
     """List the outcomes of a check, from `start_date` to `end_date`, both included."""
-    _permit(request, caller, {"get_qa_checks"})
+    _permit(request, caller, {scopes.GET_CHECKS})
     start, end = (_day(request.query_params.get(name), name) for name in ("start_date", "end_date"))
     if start > end:
         raise _bad_day(f"start_date {start} is after end_date {end}; swap them.")
@@ -360,7 +357,7 @@ async def get_qa_range(request: Request, caller: Caller, cdr_type: str, check_id
 )
 async def get_qa_day(request: Request, caller: Caller, cdr_type: str, check_id: str, check_date: str) -> Response:
     """Tell the outcome of a check on one day, as bare text."""
-    _permit(request, caller, {"get_qa_checks"})
+    _permit(request, caller, {scopes.GET_CHECKS})
     day = _day(check_date, "the date in the path")
     checks = await _qa_checks(request, cdr_type, check_id, day, day)
     return Response(str(checks[0].get("outcome", "")), media_type="text/plain")
@@ -527,7 +524,7 @@ async def _known_query(request: Request, caller: Claims, query_id: str, *actions
     if not reply.ok:
         raise _backend_failure(reply)
     unit = _payload(reply, "aggregation_unit")
-    scopes = authorisation.query_scopes(
+    needed = scopes.query_scopes(
         unit,
         _payload(reply, "query_params")["query_kind"],
         _payload(reply, "query_kinds"),
@@ -535,9 +532,9 @@ async def _known_query(request: Request, caller: Claims, query_id: str, *actions
     )
     # Ids are computed from the query, so anyone could learn what others asked by trying ids. Who lacks the
     # scopes is told what everyone is told of an id that does not exist.
-    if not authorisation.held_together(caller.roles, scopes):
+    if not authorisation.held_together(caller.roles, needed):
         raise _unknown_query(caller)
-    _permit(request, caller, {*scopes, *actions})
+    _permit(request, caller, {*needed, *actions})
     return unit
 
 
