@@ -291,8 +291,12 @@ def users(kind: type[Query]) -> str:
 def takes(kind: type[Query], other: type[Query]) -> bool:
     """Whether a parameter of a kind, subsets of subscribers left aside, may hold a query of another kind."""
     fields = schemas()[kind.__name__]["properties"]
+    names = {other.__name__, *(slot for slot in SLOTS if other.kind in slot_members(slot))}
     return any(
-        f'/{other.__name__}"' in json.dumps(schema) for name, schema in fields.items() if name != "subscriber_subset"
+        f'/{name}"' in json.dumps(schema)
+        for field, schema in fields.items()
+        if field != "subscriber_subset"
+        for name in names
     )
 
 
@@ -302,11 +306,8 @@ def typed(schema: dict[str, Any]) -> str:
         return referred(schema["$ref"].rpartition("/")[2])
     if "const" in schema:
         return f"`{schema['const']}`"
-    tag = schema.get("discriminator", {})
-    if tag.get("propertyName") == "sampling_method":
+    if schema.get("discriminator", {}).get("propertyName") == "sampling_method":
         return "[sample](README.md#samples)"
-    if set(tag.get("mapping", ())) == set(slot_members("SubscriberQuery")):
-        return "[query about single people](README.md#asked-inside-others)"
     options = [o for o in schema.get("oneOf") or schema.get("anyOf") or [] if o.get("type") != "null"]
     if options:
         return " or ".join(typed(option) for option in options)
@@ -325,7 +326,11 @@ def typed(schema: dict[str, Any]) -> str:
 
 
 def referred(component: str) -> str:
-    """A query kind by its page, or a block of parameters with its fields."""
+    """A query kind by its page, a slot by those of its kinds, or a block of parameters with its fields."""
+    if component == "SubscriberQuery":
+        return "[query about single people](README.md#asked-inside-others)"
+    if component in SLOTS:
+        return " or ".join(f"[{name}]({name}.md)" for name in slot_members(component))
     for name, cls in kinds().items():
         if cls.__name__ == component:
             return f"[{name}]({name}.md)"

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -20,8 +21,9 @@ REF = "#/components/schemas/{model}"
 def schemas(units: tuple[str, ...] = UNITS) -> dict[str, Any]:
     """The JSON Schemas of every kind, slot and block, by component name, with the units that a store has.
 
-    `FlowmachineQuerySchema` is the root: what may be run. A kind whose unit is that of a nested query has a read-only
-    `aggregation_unit`, so that whoever lists permissions sees the units that it comes in.
+    `FlowmachineQuerySchema` is the root: what may be run. Each kind and each slot stands once, and a kind refers to the
+    slots that its parameters hold. A kind whose unit is that of a nested query has a read-only `aggregation_unit`, so
+    that whoever lists permissions sees the units that it comes in.
     """
     if units == UNITS:
         return _schemas()
@@ -47,8 +49,10 @@ def _schemas() -> dict[str, Any]:
         component.setdefault("required", []).insert(0, "query_kind")
         if "aggregation_unit" not in component["properties"] and has_location(cls):
             component["properties"]["aggregation_unit"] = {"type": "string", "enum": list(UNITS), "readOnly": True}
-    for slot in SLOTS:
-        components[slot] = _one_of(slot_members(slot))
+    slots = {slot: slot_members(slot) for slot in SLOTS}
+    by_members = {frozenset(members): slot for slot, members in slots.items()}
+    components = {name: _by_reference(component, by_members) for name, component in components.items()}
+    components |= {slot: _slot(members) for slot, members in slots.items()}
     components["FlowmachineQuerySchema"] = _one_of([name for name, cls in by_kind.items() if cls.role == "Aggregate"])
     return dict(sorted(components.items()))
 
@@ -93,6 +97,35 @@ def _entry(cls: type[Query], component: dict[str, Any]) -> dict[str, Any]:
         ],
         "columns": cls.model_validate(cls.example).result_columns,
         "example": dict(cls.example),
+    }
+
+
+def _by_reference(schema: Any, slots: Mapping[frozenset[str], str]) -> Any:
+    """A schema in which a reference to a slot stands for each choice of the slot's kinds."""
+    if isinstance(schema, list):
+        return [_by_reference(each, slots) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    choice = schema.get("discriminator", {})
+    slot = slots.get(frozenset(choice.get("mapping", ())))
+    if slot is not None and choice.get("propertyName") == "query_kind":
+        rest = {name: value for name, value in schema.items() if name not in ("oneOf", "discriminator")}
+        return {"$ref": REF.format(model=slot)} | rest
+    return {name: _by_reference(value, slots) for name, value in schema.items()}
+
+
+def _slot(members: list[str]) -> dict[str, Any]:
+    """The schema of a slot: an object of one of its kinds, which depends on its `query_kind`.
+
+    Kinds nest without end. Pages and programs that write out every `oneOf` and `properties` would never come to an end;
+    they do not write out `dependentSchemas`, and validators follow it all the way down.
+    """
+    return {
+        "type": "object",
+        "description": f"A query of one of the kinds {', '.join(members)}, with the parameters of its kind.",
+        "required": ["query_kind"],
+        "properties": {"query_kind": {"type": "string", "enum": members}},
+        "dependentSchemas": {"query_kind": _one_of(members)},
     }
 
 

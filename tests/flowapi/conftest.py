@@ -20,54 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.flowapi.flowauth_stand_in import FlowAuthStandIn
 
 from flowkit_jwt_generator import generate_token
+from flowmachine.catalogue import schemas
 
 AUDIENCE = "TEST_SERVER"
 UNITS = ["admin0", "admin1", "admin2", "admin3", "lon-lat"]
 
 
-def _kind(name, **properties):
-    return {
-        "type": "object",
-        "required": ["query_kind"],
-        "properties": {"query_kind": {"type": "string", "enum": [name]}, **properties},
-    }
-
-
-def _ref(name):
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-UNIT = {"type": "string", "enum": UNITS}
-DERIVED_UNIT = {"type": "string", "enum": UNITS, "readOnly": True}
-SCHEMAS = {
-    "DailyLocation": _kind(
-        "daily_location",
-        date={"type": "string", "format": "date"},
-        aggregation_unit=UNIT,
-        method={"type": "string", "enum": ["last", "most-common"]},
-        subscriber_subset={"anyOf": [_ref("ReferenceLocation"), {"type": "null"}]},
-    ),
-    # Refers back to DailyLocation: schemas may form a circle.
-    "ModalLocation": _kind("modal_location", locations={"type": "array", "items": _ref("DailyLocation")}),
-    "ReferenceLocation": {"oneOf": [_ref("DailyLocation"), _ref("ModalLocation")]},
-    "EventCount": {
-        "type": "object",
-        "properties": {"query_kind": {"const": "event_count"}, "start_date": {"type": "string"}},
-    },
-    "SpatialAggregate": _kind("spatial_aggregate", locations=_ref("ReferenceLocation"), aggregation_unit=DERIVED_UNIT),
-    "Flows": _kind(
-        "flows",
-        from_location=_ref("ReferenceLocation"),
-        to_location=_ref("ReferenceLocation"),
-        aggregation_unit=DERIVED_UNIT,
-    ),
-    "HistogramAggregate": _kind("histogram_aggregate", metric=_ref("EventCount")),
-    "Geography": _kind("geography", aggregation_unit=UNIT),
-    "FlowmachineQuerySchema": {
-        "oneOf": [_ref(name) for name in ("SpatialAggregate", "Flows", "HistogramAggregate", "Geography")],
-        "discriminator": {"propertyName": "query_kind"},
-    },
-}
+# The real ones: what is drawn and checked here is what a server describes.
+SCHEMAS = schemas()
 
 
 def kinds_in(spec, where="query_kinds"):
