@@ -10,10 +10,11 @@ import shapely
 from tests.flowmachine.test_kinds_on_engines import ENGINES
 
 import flowmachine
-from flowapi.authorisation import query_kinds, query_scopes, scopes_of_schemas, subset_kinds
+from flowapi.authorisation import query_kinds, scopes_of_schemas, subset_kinds
 from flowdb.lake import Lake
 from flowdb.reference import cells, geography, mappings, sites
 from flowdb.tables import UNITS
+from flowkit_jwt_generator.scopes import query_scopes
 from flowmachine import geojson
 from flowmachine.catalogue import schemas
 from flowmachine.errors import InvalidQuery
