@@ -15,8 +15,8 @@ FIRST = dt.date(2016, 1, 1)
 EVER, STILL = dt.date(1, 1, 1), dt.date(9999, 12, 31)
 
 
-def store_day(lake: Lake, event_type: str, day: dt.date, rows: int, salt: int = 0) -> None:
-    """Store a day of `rows` events, one every so often over the whole local day; another `salt`, other events."""
+def store_day(lake: Lake, event_type: str, day: dt.date, rows: int, salt: int = 0, files: int = 1) -> None:
+    """Store a day of `rows` events over the whole local day, in `files` files; another `salt`, other events."""
     zone = ZoneInfo(lake.timezone)
     start = dt.datetime.combine(day, dt.time(), zone).astimezone(dt.UTC)
     stop = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone).astimezone(dt.UTC)
@@ -42,10 +42,12 @@ def store_day(lake: Lake, event_type: str, day: dt.date, rows: int, salt: int = 
         events.append({**made, "minute": local.hour * 60 + local.minute})
     columns = (*EVENTS[event_type].columns, MINUTE)
     schema = arrow_schema(columns)
-    table = pa.Table.from_pylist([{c.name: e.get(c.name) for c in columns} for e in events], schema)
-    staged = lake.stage(event_type, day)
-    pq.write_table(table.sort_by([("msisdn", "ascending"), ("datetime", "ascending")]), staged)
-    lake.commit_day(event_type, day, [staged], {"rows": rows})
+    staged = [lake.stage(event_type, day) for _ in range(files)]
+    for n, file in enumerate(staged):
+        part = [{c.name: event.get(c.name) for c in columns} for event in events[n::files]]
+        table = pa.Table.from_pylist(part, schema)
+        pq.write_table(table.sort_by([("msisdn", "ascending"), ("datetime", "ascending")]), file)
+    lake.commit_day(event_type, day, staged, {"rows": rows})
 
 
 def store_reference(lake: Lake) -> None:
@@ -86,7 +88,8 @@ def small_lake(path: Path, timezone: str = "Asia/Kathmandu", days: int = 2, rows
     lake = Lake.create(path, timezone)
     for event_type in EVENTS:
         for n in range(days):
-            store_day(lake, event_type, FIRST + dt.timedelta(days=n), rows)
+            # A day may have one file or several.
+            store_day(lake, event_type, FIRST + dt.timedelta(days=n), rows, files=n + 1)
     store_reference(lake)
     return lake
 
