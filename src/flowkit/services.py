@@ -21,6 +21,7 @@ from flowkit.deployment import SETTINGS, Deployment, flowauth, tokens
 from flowkit.errors import DeploymentError
 
 _QUICK, _MOST_RESTARTS, _PATIENCE = 60.0, 5, 30.0
+_CLEANED_EVERY = 24 * 3600.0
 _ACTOR = "flowkit up"
 """Who registers the deployment's own API, as FlowAuth's audit log says."""
 _LONGEST_LIFE_MINUTES = 31 * 24 * 60
@@ -93,7 +94,7 @@ def services(deployment: Deployment, *, autoflow: bool = True, cut_off: bool = F
     if deployment.has_flowauth:
         # Before FlowAPI asks for its revocations, and before AutoFlow's token is listed.
         register(deployment)
-    watch = Watch(_services(deployment, autoflow=autoflow), deployment)
+    watch = Watch(_services(deployment, autoflow=autoflow), deployment, _cleaning(deployment))
     try:
         watch.start()
         yield watch
@@ -107,6 +108,8 @@ class Watch:
 
     services: list[Service]
     deployment: Deployment
+    cleaning: Service
+    """Deletes the files of replaced and withdrawn days, at the beginning and once a day."""
     _ending: threading.Event = field(default_factory=threading.Event)
     _keeper: threading.Thread | None = None
 
@@ -128,7 +131,7 @@ class Watch:
         if self._keeper is not None:
             # It might be about to start a service again.
             self._keeper.join()
-        for service in reversed(self.services):
+        for service in (self.cleaning, *reversed(self.services)):
             service.stop()
 
     def wait(self, until: Callable[[], bool]) -> None:
@@ -157,6 +160,9 @@ class Watch:
             for service in self.services:
                 if not service.running and not service.restless and not self._ending.is_set():
                     service.start()
+            starts = self.cleaning.starts
+            if not self.cleaning.running and (not starts or time.monotonic() - starts[-1] > _CLEANED_EVERY):
+                self.cleaning.start()
 
 
 def _require_ports(deployment: Deployment, patience: float) -> None:
@@ -203,6 +209,12 @@ def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
             Service("AutoFlow", ("autoflow", "serve"), autoflow_environment(deployment), logs / "autoflow.log")
         )
     return started
+
+
+def _cleaning(deployment: Deployment) -> Service:
+    """`flowkit lake clean`, as a process of its own: it needs memory for a moment once a day."""
+    module = ("flowkit", "--deployment", str(deployment.path), "lake", "clean")
+    return Service("Cleaning", module, deployment.environment(), deployment.path / "logs" / "lake.log")
 
 
 def autoflow_environment(deployment: Deployment) -> dict[str, str]:

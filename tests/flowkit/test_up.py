@@ -104,6 +104,14 @@ def test_up_says_where_and_what_next(served):
     assert (doctor.returncode, doctor.stdout.count("✓"), doctor.stdout.count("✗")) == (0, 6, 0)
 
 
+def test_up_cleans_the_lake(served):
+    """Files of replaced and withdrawn days are deleted without a command of anybody, and the log says how many."""
+    log, until = served.place.path / "logs" / "lake.log", time.monotonic() + 60
+    while "Deleted 0 files" not in log.read_text() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert "Deleted 0 files" in log.read_text()
+
+
 def test_another_deployment_on_the_port_is_told(served, copy_of_model):
     """A deployment whose port another one answers at is not up, and doctor says what to set."""
     other = copy_of_model()

@@ -8,20 +8,24 @@ can read it.
 from flowdb.lake.delta import LakeError
 from flowdb.lake.directory import TOGETHER, Lake
 from flowdb.lake.locks import day_lock, held
-from flowdb.lake.retention import sweep
+from flowdb.lake.readers import reading
+from flowdb.lake.retention import Cleaned, clean, sweep
 from flowdb.lake.schema import ARROW, arrow_schema
 from flowdb.lake.snapshot import Snapshot, StoredDay, StoredTable
 
 __all__ = [
     "ARROW",
     "TOGETHER",
+    "Cleaned",
     "Lake",
     "LakeError",
     "Snapshot",
     "StoredDay",
     "StoredTable",
     "arrow_schema",
+    "clean",
     "day_lock",
     "held",
+    "reading",
     "sweep",
 ]

@@ -87,8 +87,9 @@ class Lake:
 
     def snapshot(self) -> Snapshot:
         """What the lake holds now."""
+        taken = time.time()
         days = {event_type: days for event_type in DAILY if (days := self.days(event_type))}
-        return Snapshot(days, self._reference())
+        return Snapshot(days, self._reference(), taken)
 
     def stage(self, event_type: str, day: dt.date) -> Path:
         """Where to write a Parquet file of a day before it is committed; readers do not see it until then.

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowdb.lake import visits
@@ -70,6 +71,8 @@ class Snapshot:
 
     days: Mapping[str, Mapping[dt.date, StoredDay]]
     reference: Mapping[str, StoredTable]
+    taken: float = field(default_factory=time.time, compare=False)
+    """When it was taken, in seconds since 1970."""
 
     def dates(self, event_type: str) -> list[dt.date]:
         """The stored days of an event type, in order."""

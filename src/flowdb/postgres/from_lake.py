@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from flowdb.bounded_duckdb import open_duckdb
-from flowdb.lake import Lake, Snapshot, StoredDay
+from flowdb.lake import Lake, Snapshot, StoredDay, reading
 from flowdb.postgres.database import Connection, PostgresError, connected, day_bounds, require_flowdb, timezone_of
 from flowdb.tables import (
     CELL_POSITIONS,
@@ -84,7 +84,7 @@ def copy_from_lake(
             )
     snapshot = lake.snapshot()
     done = Copied()
-    with _reader(lake) as reader:
+    with reading(lake.path, snapshot), _reader(lake) as reader:
         with _copying(url) as connection:
             _copy_reference(connection, reader, snapshot)
         for event_type in wanted:

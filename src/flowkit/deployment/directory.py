@@ -1,6 +1,7 @@
 """A deployment's directory: where its parts are, and the settings and secrets that its services are given."""
 
 import base64
+import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ class Deployment:
         )
         for name in PORTS:
             deployment.port(name)
+        _ = deployment.retention
         return deployment
 
     @property
@@ -130,6 +132,17 @@ class Deployment:
     def setting(self, name: str, default: str) -> str:
         """A service's setting as the service will see it."""
         return secret_files.of_machine(name) or self.settings.get(name) or default
+
+    @property
+    def retention(self) -> dt.timedelta:
+        """How long files of replaced and withdrawn days are kept; raises DeploymentError if that is no time."""
+        days = self.setting("LAKE_RETENTION_DAYS", "30")
+        if not days.isdecimal() or not 0 < int(days) < 10**6:
+            raise DeploymentError(
+                f"LAKE_RETENTION_DAYS is {days!r}: set lake_retention_days in {self.path / SETTINGS} to a number of "
+                "days, 1 or more."
+            )
+        return dt.timedelta(days=int(days))
 
     @property
     def api_url(self) -> str:

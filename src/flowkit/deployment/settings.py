@@ -15,6 +15,8 @@ from flowkit_base.files import write_whole
 SETTINGS = "flowkit.toml"
 OWN = {"store", "name", "roles", "autoflow"}
 """Settings of the deployment itself; all others are the services' own, under their own names."""
+OF_LAKE = {"lake_retention_days"}
+"""Settings of the lake, which no service has."""
 SECRET = {
     "flowapi_token",
     "autoflow_db_password",
@@ -42,6 +44,7 @@ flowauth_port = 9091
 # flowapi_host = "0.0.0.0"         # to be reached from other machines; then put TLS in front
 # flowmachine_memory = "4GB"
 # db_connection_pool_size = 2      # questions computed at once
+# lake_retention_days = 30         # how long files of replaced and withdrawn days are kept
 # flowmachine_smallest = 16        # the fewest people that a published row stands for
 
 # Roles for `flowkit token USER --role NAME`: scopes, with * for any. FlowAuth has them too, from its first start on.
@@ -89,7 +92,7 @@ def read(directory: Path) -> dict[str, Any]:
 
 
 def _check_names(file: Path, settings: Mapping[str, Any]) -> None:
-    left, known = set(settings) - OWN, set(OWN)
+    left, known = set(settings) - OWN - OF_LAKE, OWN | OF_LAKE
     # The light modules come first, and the heavy ones are imported only for settings that are not the light ones'.
     for service in ("flowapi.settings", "autoflow.settings", "flowauth.settings", "flowmachine.server.settings"):
         if not left:

@@ -3,6 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ibis.backends.sql.compilers import DuckDBCompiler
 from sqlglot import exp
 
 from flowdb.bounded_duckdb import SQL_TYPES, open_duckdb
-from flowdb.lake import ARROW, Lake, Snapshot
+from flowdb.lake import ARROW, Lake, Snapshot, reading
 from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
 from flowkit_base.sql_text import literal, literals
@@ -82,26 +83,22 @@ class DuckDB:
 
     def run(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
         """The rows of a plan."""
-        cursor = self._bound(plan, snapshot, parts or {})
-        try:
+        with reading(self.lake.path, snapshot), closing(self._bound(plan, snapshot, parts or {})) as cursor:
             return cursor.sql(self.sql(plan)).to_arrow_table().cast(plan.schema)
-        finally:
-            cursor.close()
 
     def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
         """Write the rows of a plan to a Parquet file."""
-        cursor = self._bound(plan, snapshot, parts or {})
-        with self._interrupting:
-            self._writing[path] = cursor
-        try:
-            options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_AT_ONCE}"
-            # DuckDB's own types of sums are wider than those that are declared.
-            columns = ", ".join(f'CAST("{f.name}" AS {_DECLARED[f.type]}) AS "{f.name}"' for f in plan.schema)
-            cursor.execute(f"COPY (SELECT {columns} FROM ({self.sql(plan)})) TO {literal(path)} ({options})")
-        finally:
+        options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_AT_ONCE}"
+        # DuckDB's own types of sums are wider than those that are declared.
+        columns = ", ".join(f'CAST("{f.name}" AS {_DECLARED[f.type]}) AS "{f.name}"' for f in plan.schema)
+        with reading(self.lake.path, snapshot), closing(self._bound(plan, snapshot, parts or {})) as cursor:
             with self._interrupting:
-                del self._writing[path]
-            cursor.close()
+                self._writing[path] = cursor
+            try:
+                cursor.execute(f"COPY (SELECT {columns} FROM ({self.sql(plan)})) TO {literal(path)} ({options})")
+            finally:
+                with self._interrupting:
+                    del self._writing[path]
 
     def interrupt(self, path: Path) -> None:
         """Stop the writing of a file, if it is being written."""

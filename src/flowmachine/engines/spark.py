@@ -16,7 +16,7 @@ from ibis.backends.sql.compilers import PySparkCompiler
 from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
 
-from flowdb.lake import ARROW, Lake, Snapshot
+from flowdb.lake import ARROW, Lake, Snapshot, reading
 from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
 from flowmachine.building.plan import Plan, Statement
@@ -82,7 +82,8 @@ class Spark:
 
     def run(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Path] | None = None) -> pa.Table:
         """The rows of a plan."""
-        return self._bound(plan, snapshot, parts or {}).toArrow().cast(plan.schema)
+        with reading(self.lake.path, snapshot):
+            return self._bound(plan, snapshot, parts or {}).toArrow().cast(plan.schema)
 
     def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
         """Write the rows of a plan: of an aggregate, to a Parquet file in their order; of others, to a directory."""
@@ -90,13 +91,14 @@ class Spark:
         context = self._spark.sparkContext
         context.setJobGroup(group, plan.query.kind, interruptOnCancel=True)
         try:
-            rows = self._bound(plan, snapshot, parts or {})
-            if plan.query.role == "Aggregate":
-                pq.write_table(rows.toArrow().cast(plan.schema), path, compression="zstd")
-            else:
-                # Spark's own types of sums and counts are not always those that are declared.
-                columns = [rows[f.name].cast(_DECLARED[f.type]).alias(f.name) for f in plan.schema]
-                rows.select(*columns).write.mode("overwrite").parquet(str(path), compression="zstd")
+            with reading(self.lake.path, snapshot):
+                rows = self._bound(plan, snapshot, parts or {})
+                if plan.query.role == "Aggregate":
+                    pq.write_table(rows.toArrow().cast(plan.schema), path, compression="zstd")
+                else:
+                    # Spark's own types of sums and counts are not always those that are declared.
+                    columns = [rows[f.name].cast(_DECLARED[f.type]).alias(f.name) for f in plan.schema]
+                    rows.select(*columns).write.mode("overwrite").parquet(str(path), compression="zstd")
         finally:
             del self._writing[path]
             # Else what this thread does next would be cancelled with it.
