@@ -12,7 +12,7 @@ from tests.flowdb.test_settled_visits import put
 
 from flowdb.lake import LakeError, clean, reading
 from flowdb.lake.readers import oldest_snapshot
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.testing import Cell, Event, World
 
 DAY, NEXT, THIRD = (dt.date(2016, 1, n) for n in (1, 2, 3))

@@ -5,7 +5,7 @@ import datetime as dt
 import pyarrow.parquet as pq
 import pytest
 
-from flowmachine.questions.messages import parse
+from flowmachine.questions.parsing import parse
 from flowmachine.testing import Cell, Event, World, rows
 
 DAY = dt.date(2016, 1, 1)
