@@ -259,13 +259,13 @@ def release_rule(kind: type[Query]) -> str:
         if kind.counts in kind.columns
         else "The different people behind each row are counted; their number is not itself in the result"
     )
-    if kind.withheld_together == ():
+    if kind.suppressed_together == ():
         return (
             f"{people}. The result is released where every row stands for {SMALLEST} people or more; "
             "where one does not, the result is a single empty row."
         )
-    if kind.withheld_together is not None:
-        pair = len(kind.withheld_together) > 1
+    if kind.suppressed_together is not None:
+        pair = len(kind.suppressed_together) > 1
         return (
             f"{people}. The rows of a {'pair of locations' if pair else 'location'} are released where each of them "
             f"stands for {SMALLEST} people or more; where one does not, all of them are left out. So are the rows of "

@@ -14,6 +14,7 @@ from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
 from flowmachine.questions.roles import SLOTS
 from flowmachine.questions.slots import slot_members
+from flowmachine.release import is_published
 
 REF = "#/components/schemas/{model}"
 
@@ -53,7 +54,7 @@ def _schemas() -> dict[str, Any]:
     by_members = {frozenset(members): slot for slot, members in slots.items()}
     components = {name: _by_reference(component, by_members) for name, component in components.items()}
     components |= {slot: _slot(members) for slot, members in slots.items()}
-    components["FlowmachineQuerySchema"] = _one_of([name for name, cls in by_kind.items() if cls.role == "Aggregate"])
+    components["FlowmachineQuerySchema"] = _one_of([name for name, cls in by_kind.items() if is_published(cls)])
     return dict(sorted(components.items()))
 
 
@@ -80,8 +81,8 @@ def _entry(cls: type[Query], component: dict[str, Any]) -> dict[str, Any]:
         "kind": cls.kind,
         "component": cls.__name__,
         "role": cls.role,
-        "top_level": cls.role == "Aggregate",
-        "has_geometry": cls.role == "Aggregate" and has_location(cls),
+        "top_level": is_published(cls),
+        "has_geometry": is_published(cls) and has_location(cls),
         "summary": summary(cls),
         "description": inspect.getdoc(cls).partition("\n")[2].strip(),  # type: ignore[union-attr]
         "parameters": [

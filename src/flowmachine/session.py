@@ -228,11 +228,13 @@ def _days(start: dt.date, stop: dt.date) -> str:
 def connect(store: str | Path, *, engine: str | None = None, rule: Rule | None = None, **options: Any) -> Session:
     """Open a session on a lake (a directory) or on a PostgreSQL FlowDB (a URL).
 
-    `engine` is duckdb (the default over a lake), spark, or postgres; `options` are the engine's own. Raises LakeError
-    where the directory is no lake, FlowMachineError where the engine is not installed.
+    `engine` is duckdb (the default over a lake), spark, or postgres; `options` are the engine's own. `rule` says what
+    may be published: unless given, it is that of the deployment whose flowkit.toml lies beside the lake. Raises
+    LakeError if the directory is no lake, FlowMachineError if the engine is not installed, UserError if a setting of
+    the deployment is wrong.
     """
     made, timezone = engine_for(store, engine, options)
-    return Session(made, timezone, rule or Rule(), _shown(store))
+    return Session(made, timezone, rule or Rule.of_store(store), _shown(store))
 
 
 def _shown(store: str | Path) -> str:

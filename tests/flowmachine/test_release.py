@@ -127,7 +127,7 @@ def test_no_published_row_stands_for_too_few(ask_duckdb, data):
 def publishable(query, behind):
     """The rows that stand for enough people, of locations none of whose rows is withheld where a kind says so."""
     enough = {key for key, n in behind.items() if n >= SMALLEST}
-    if query.withheld_together is None:
+    if query.suppressed_together is None:
         return enough
     places = len(query.result_columns.keys() - query.columns.keys())
     short = {key[:places] for key in behind if key not in enough or None in key[:places]}

@@ -72,7 +72,9 @@ class Bench:
     def __init__(self, lake, directory, limits=ALL, smallest=16, number=1):
         self.session = flowmachine.connect(lake.path, rule=flowmachine.release.Rule(smallest))
         self.engine = self.session.engine = Held(self.session.engine)
-        self.store = open_store(directory / "cache", f"sqlite:///{directory / 'catalogue.db'}", limits, smallest)
+        self.store = open_store(
+            directory / "cache", f"sqlite:///{directory / 'catalogue.db'}", limits, self.session.rule
+        )
         self.run_log, self.debug_log = Silent(), Silent()
         self.workers = Workers(self.session, self.store, number=number, run_log=self.run_log, debug_log=self.debug_log)
 

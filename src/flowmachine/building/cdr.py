@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from flowdb.tables import MOST_PLACES
 from flowmachine.building import places
+from flowmachine.building.contributions import summed_up
 from flowmachine.building.protocols import (
     AnyQuery,
     HasDirection,
@@ -41,8 +42,6 @@ class Cdr:
     tables: Tables
     question: AnyQuery | None = None
     """The whole query, whose parts may share what they look up."""
-    smallest: int | None = None
-    """The fewest people that a published row stands for; None if rows are not published."""
     stored_parts: frozenset[str] = frozenset()
     """Ids of the nested queries whose rows are stored and need not be computed."""
     reads: list[tuple[AnyQuery, tuple[str, ...], tuple[Span, ...]]] = field(default_factory=list)
@@ -182,7 +181,12 @@ class Cdr:
         return self.view(f"once_{len(self.views)}", lambda: rows)
 
     def computed(self, query: AnyQuery) -> ir.Table:
-        """The rows of a query: its expression, and the sample of it if the query has one."""
+        """The rows of a query, before release."""
+        rows = self.contributed(query)
+        return rows if query.summary is None else summed_up(rows, query.summary)
+
+    def contributed(self, query: AnyQuery) -> ir.Table:
+        """The rows that release looks at: the query's expression, and the sample of it if the query has one."""
         rows = query.expression(self)
         sampling = query.sampling if isinstance(query, HasSampling) else None
         # An aggregate's rows are not of subscribers: it samples those itself.

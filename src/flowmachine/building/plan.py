@@ -54,12 +54,12 @@ def plan(
 
 @lru_cache(maxsize=REMEMBERED)
 def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stored_parts: frozenset[str]) -> Plan:
-    cdr = Cdr(Tables(dialect, timezone), query, rule.smallest if rule else None, stored_parts)
+    cdr = Cdr(Tables(dialect, timezone), query, stored_parts)
     # What is published is computed under the rule: stored rows of the whole query were not.
     if rule is None:
-        rows = _built(cdr.rows if query.id in stored_parts else cdr.computed, query)
+        rows = _built(cdr.rows if query.id in stored_parts else cdr.computed, query, query.part_columns)
     else:
-        rows = released(_built(cdr.computed, query, published=True), query, rule)
+        rows = released(_built(cdr.contributed, query, _contributed_columns(query)), query, rule)
     if rule is not None and query.counts is None and _is_of_people(cdr):
         raise FlowMachineError(
             f"{query.kind} is not published: it reads events of people, and its declaration counts none of them."
@@ -70,14 +70,10 @@ def _plan(query: Query, dialect: Dialect, timezone: str, rule: Rule | None, stor
     return _finished(query, cdr, rows, query.result_columns)
 
 
-def _built(build: Callable[[Query], ir.Table], query: Query, *, published: bool = False) -> ir.Table:
+def _built(build: Callable[[Query], ir.Table], query: Query, needed: Iterable[str]) -> ir.Table:
     """The expression of a query; that of a plugin may fail, and the message then names it."""
     try:
         rows = build(query)
-        needed = [*query.part_columns]
-        if published:
-            # An expression may leave out the people if its rows are not published.
-            needed += [*([query.counts] if query.counts else []), *(query.contributions or ())]
         missing = [c for c in needed if c not in rows.columns]
     except FlowMachineError:
         raise
@@ -87,6 +83,13 @@ def _built(build: Callable[[Query], ir.Table], query: Query, *, published: bool 
     if missing:
         raise FlowMachineError(f"{query.kind} cannot be computed: its expression lacks {' and '.join(missing)}.")
     return rows
+
+
+def _contributed_columns(query: Query) -> list[str]:
+    """What the expression of a query must have for release."""
+    if query.summary is not None:
+        return [*query.summary.by, "subscriber", "value"]
+    return [*query.part_columns, *([query.counts] if query.counts else []), *(query.contributions or ())]
 
 
 def _is_of_people(cdr: Cdr) -> bool:
@@ -101,7 +104,7 @@ def plan_part(query: Query, dialect: Dialect, timezone: str, *, stored_parts: It
 @lru_cache(maxsize=REMEMBERED)
 def _plan_part(query: Query, dialect: Dialect, timezone: str, stored_parts: frozenset[str]) -> Plan:
     cdr = Cdr(Tables(dialect, timezone), query, stored_parts=stored_parts - {query.id})
-    rows = _built(cdr.computed, query)
+    rows = _built(cdr.computed, query, query.part_columns)
     rows = rows.select(**{name: rows[name].cast(kind) for name, kind in stored_types(query, dialect).items()})
     return _of(query, cdr, rows, arrow_columns(query.part_columns))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import ibis.expr.types as ir
 
+from flowmachine.building.contributions import Summary
 from flowmachine.building.windows import Window
 from flowmachine.questions.roles import Role
 from flowmachine.questions.sampling import RandomSample
@@ -42,6 +43,11 @@ class AnyQuery(Protocol):
     @property
     def unit(self) -> str | None:
         """The level that its locations are of."""
+        ...
+
+    @property
+    def summary(self) -> Summary | None:
+        """How the rows of its expression, one a person, become its rows; None if they are its rows."""
         ...
 
     def children(self) -> "Iterator[AnyQuery]":

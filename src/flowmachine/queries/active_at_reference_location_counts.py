@@ -33,7 +33,7 @@ EXAMPLE: dict[str, Any] = {
 class ActiveAtReferenceLocationCounts(Query):
     """How many of the subscribers who have each location as their reference location were seen there.
 
-    A location none of whose subscribers was seen there has the value 0, as in FlowKit; it is withheld when published.
+    A location none of whose subscribers was seen there has the value 0, as in FlowKit; release suppresses it.
     """
 
     query_kind: Literal["active_at_reference_location_counts"] = "active_at_reference_location_counts"
@@ -55,13 +55,9 @@ class ActiveAtReferenceLocationCounts(Query):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place: place, value."""
-        references = cdr.rows(self.reference_locations).select("subscriber", "place")
-        if cdr.smallest is None:
-            references = cdr.once(references)
+        references = cdr.once(cdr.rows(self.reference_locations).select("subscriber", "place"))
         # A semi-join: the many events are held against the few references, and need not be made unique.
         active = references.semi_join(seen_at(cdr, self.unique_locations), ["subscriber", "place"])
         counted = active.group_by("place").agg(value=active.count())
-        if cdr.smallest is not None:
-            return counted
         everywhere = references.select("place").distinct().left_join(counted, "place")
         return everywhere.select("place", value=ibis.coalesce(everywhere.value, 0))

@@ -47,7 +47,7 @@ class AggregateNetworkObjects(Query):
         return self
 
     def expression(self, cdr: Cdr) -> ir.Table:
-        """One row a place and longer stretch: place, value, datetime, and subscribers where rows are published."""
+        """One row a place and longer stretch: place, value, datetime, subscribers."""
         total = self.total_network_objects
         numbers = cells(cdr, total, {"part": total.total_by, "begun": self.aggregate_by})
         return told(cdr, total, summarised(numbers, ["place", "begun"], self.statistic), self.aggregate_by)

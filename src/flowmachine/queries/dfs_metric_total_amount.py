@@ -77,7 +77,7 @@ class DFSTotalMetricAmount(ByUnit):
         return ((self.start_date, self.end_date + dt.timedelta(days=1)),)
 
     def expression(self, cdr: Cdr) -> ir.Table:
-        """One row a day and place: date, place, value, and where rows are published subscribers, greatest, rest."""
+        """One row a day and place: date, place, value, subscribers, greatest, rest."""
         sides = cdr.events(self, "location_id", "cell_version", "day", self.metric)
         sides = sides.filter(sides[self.metric].notnull())
         cells = cells_in(cdr.tables, self.aggregation_unit)
@@ -88,9 +88,6 @@ class DFSTotalMetricAmount(ByUnit):
         placed = sides.join(cells, [sides.location_id == cells.location_id, there])
         amount = (placed[self.metric] * _FINEST).round().cast("int64")
         by = {"date": placed.day, "place": placed.place}
-        if cdr.smallest is None:
-            total = placed.group_by(**by).agg(total=amount.sum())
-            return total.select("date", "place", value=total.total / _FINEST)
         each = placed.group_by("subscriber", **by).agg(part=amount.sum())
         total = contributed(each, list(by), "part")
         return total.mutate(value=total.value / _FINEST)

@@ -70,7 +70,7 @@ class HistogramAggregate(Query):
 
     columns: ClassVar = {"value": "int64", "lower_edge": "float64", "upper_edge": "float64"}
     counts: ClassVar = "value"
-    withheld_together: ClassVar = ()
+    suppressed_together: ClassVar = ()
     example: ClassVar = {
         "query_kind": "histogram_aggregate",
         "metric": {"query_kind": "event_count", "start_date": "2016-01-01", "end_date": "2016-01-08"},

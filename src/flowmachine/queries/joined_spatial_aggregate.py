@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-import ibis
 import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
-from flowmachine.building.statistic import STATISTICS, commonest
+from flowmachine.building.contributions import Summary
+from flowmachine.building.statistic import STATISTICS
 from flowmachine.kind import Cdr, L, Query, Statistic
-from flowmachine.release import contributed
 
 if TYPE_CHECKING:
     from flowmachine.kind import JoinableMetrics, ReferenceLocation
@@ -23,7 +22,8 @@ class JoinedSpatialAggregate(Query):
     Subscribers without the metric or a known location do not count. `stddev` and `variance` are of the sample; of
     equally common values, `mode` is the smallest. One person's value is never published: a published `max` is the
     greatest value that 16 people reach (or as many as the deployment asks for), a published `min` the least that 16
-    stay within, a `mode` is published where 16 people share it, and a `sum` where no one makes up too much of it.
+    stay within, a `mode` is published where 16 people share it. A `sum` is published where no one makes up too much of
+    it, and so are `avg`, `stddev` and `variance`, which tell the sum to whoever knows the number of people.
 
     A metric that is no number, a handset, has a `mode`, and a `distr`: the share of each value among the subscribers,
     with `key` the value. A share is published where 16 people make it up. As the shares of a location sum to 1, one
@@ -86,60 +86,18 @@ class JoinedSpatialAggregate(Query):
             return {**columns, "metric": "string", "key": "string", "value": "float64"}
         return {**columns, "value": "string"} if self._of_categories else columns
 
+    @property
+    def summary(self) -> Summary:
+        """The method, of the metrics of the subscribers at each place."""
+        return Summary(("place",), self.method)
+
+    @property
+    def shares(self) -> tuple[str, ...] | None:
+        """The shares of a place add up to 1."""
+        return ("place", "key") if self.method == "distr" else None
+
     def expression(self, cdr: Cdr) -> ir.Table:
-        """One row a place, or place and category: place, value, subscribers; of shares also metric and key.
-
-        Where rows are published, also what the p-percent rule asks of sums: greatest and rest.
-        """
-        rows = self._told(cdr)
-        if cdr.smallest is None or "rest" in rows.columns:
-            return rows
-        # Only a sum is made up of what each person brings.
-        return rows.mutate(greatest=ibis.literal(0), rest=ibis.literal(0))
-
-    def _told(self, cdr: Cdr) -> ir.Table:
+        """One row a subscriber: place, subscriber, value."""
         located, metric = cdr.rows(self.locations), cdr.rows(self.metric)
         joined = located.join(metric, "subscriber").select("subscriber", "place", "value")
-        joined = joined.filter(joined.place.notnull(), joined.value.notnull())
-        if self.method == "distr":
-            return _shares(joined, cdr.smallest)
-        if self.method == "mode":
-            times = joined.group_by("place", "value").agg(times=joined.count())
-            return commonest(times, ["place"]).rename(subscribers="times")
-        if self.method == "sum" and cdr.smallest is not None:
-            return contributed(joined, ["place"], "value")
-        if self.method in ("max", "min") and cdr.smallest is not None:
-            return _guarded_extreme(joined, self.method, cdr.smallest)
-        return joined.group_by("place").agg(value=STATISTICS[self.method](joined.value), subscribers=joined.count())
-
-
-def _shares(joined: ir.Table, smallest: int | None) -> ir.Table:
-    people = joined.group_by("place", "value").agg(subscribers=joined.count())
-    in_place = ibis.window(group_by="place")
-    shares = people.mutate(share=people.subscribers / people.subscribers.sum().over(in_place))
-    if smallest is not None:
-        shares = _withheld_in_twos(shares, smallest)
-    return shares.select(
-        "place", "subscribers", metric=ibis.literal("value"), key=shares["value"].cast("string"), value=shares.share
-    )
-
-
-def _withheld_in_twos(shares: ir.Table, smallest: int) -> ir.Table:
-    """The categories that may be told: withheld are, from the smallest on, none, or at least two of enough people."""
-    ascending = ibis.window(group_by="place", order_by=["subscribers", "value"])
-    before = ibis.window(group_by="place", order_by=["subscribers", "value"], rows=(None, -1))
-    ranked = shares.mutate(
-        fewest=shares.subscribers.min().over(group_by="place"),
-        smaller=ibis.row_number().over(ascending),
-        hidden=ibis.coalesce(shares.subscribers.sum().over(before), 0),
-    )
-    # Those before a category are withheld if it is told: they must be two, and enough together.
-    covered = (ranked.subscribers >= smallest) & (ranked.smaller >= 2) & (ranked.hidden >= smallest)
-    return ranked.filter((ranked.fewest >= smallest) | covered)
-
-
-def _guarded_extreme(joined: ir.Table, method: str, smallest: int) -> ir.Table:
-    order = joined.value.desc() if method == "max" else joined.value.asc()
-    ranked = joined.mutate(rank=ibis.row_number().over(group_by="place", order_by=[order, joined.subscriber]))
-    reached = ranked.filter(ranked["rank"] == smallest - 1)
-    return reached.select("place", "value", subscribers=ibis.literal(smallest))
+        return joined.filter(joined.place.notnull(), joined.value.notnull())

@@ -31,7 +31,7 @@ class LabelledFlows(Between):
 
     columns: ClassVar = {"location_from": L, "location_to": L, "value_label": "string", "value": "int64"}
     counts: ClassVar = "value"
-    withheld_together: ClassVar = ("place_from", "place_to")
+    suppressed_together: ClassVar = ("place_from", "place_to")
     example: ClassVar = {
         "query_kind": "labelled_flows",
         "from_location": coalesced_of(*DAYS_APART[0], unit="admin1"),

@@ -23,7 +23,7 @@ class LabelledSpatialAggregate(Query):
 
     columns: ClassVar = {"location": L, "value_label": "string", "value": "int64"}
     counts: ClassVar = "value"
-    withheld_together: ClassVar = ("place",)
+    suppressed_together: ClassVar = ("place",)
     example: ClassVar = {
         "query_kind": "labelled_spatial_aggregate",
         "locations": coalesced_of(*DAYS_APART[-1], unit="admin1"),

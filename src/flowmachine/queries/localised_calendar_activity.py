@@ -27,7 +27,7 @@ class LocalisedCalendarActivity(Periods, OfEvents, AtHours, Sampled):
 
     columns: ClassVar = {"location": L, "value_label": "periods", "value": "int64"}
     counts: ClassVar = "value"
-    withheld_together: ClassVar = ("place",)
+    suppressed_together: ClassVar = ("place",)
     example: ClassVar = {
         "query_kind": "localised_calendar_activity",
         "start_date": "2016-01-01",

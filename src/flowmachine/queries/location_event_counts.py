@@ -50,7 +50,7 @@ class LocationEventCounts(Window, InUnit, Directed, AtHours):
         }
 
     def expression(self, cdr: Cdr) -> ir.Table:
-        """One row a place and interval: place, date, hour, min, value, and subscribers where rows are published."""
+        """One row a place and interval: place, date, hour, min, value, subscribers."""
         keys = INTERVALS[self.interval]
         if keys == INTERVALS["day"]:
             times = ["day"]
@@ -58,15 +58,8 @@ class LocationEventCounts(Window, InUnit, Directed, AtHours):
         else:
             times = ["day", "minute"]
             seen = cdr.events(self, "location_id", *times).mutate(events=ibis.literal(1, "int32"))
-        if cdr.smallest is not None:
-            each = _told(cdr.placed(seen, self), keys, "events", "subscriber")
-            people = {"subscribers": each.subscriber.nunique()}
-        else:
-            # By cell first, as no people need be counted: few rows are left to place.
-            at_cells = seen.group_by("location_id", *times).agg(events=seen.events.sum())
-            each = _told(cdr.placed(at_cells, self), keys, "events")
-            people = {}
-        counted = each.group_by("place", *keys).agg(value=each.events.sum(), **people)
+        each = _told(cdr.placed(seen, self), keys, "events", "subscriber")
+        counted = each.group_by("place", *keys).agg(value=each.events.sum(), subscribers=each.subscriber.nunique())
         return counted.mutate(date=counted.date.cast("string"))
 
 

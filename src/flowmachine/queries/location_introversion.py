@@ -36,7 +36,7 @@ class LocationIntroversion(Window, InUnit, Directed, AtHours):
         return {**super().needs, "outgoing": "Leave {types} out of event_types: they have one party, not two."}
 
     def expression(self, cdr: Cdr) -> ir.Table:
-        """One row a place: place, value, and subscribers where rows are published."""
+        """One row a place: place, value, subscribers."""
         # The other half of an incoming event is an outgoing one: `direction` says which half is counted, later.
         halves = cdr.located(self.model_copy(update={"direction": "both"}), "id", "outgoing")
         # Outgoing against incoming halves: half the rows on each side of a join of all halves with themselves.
@@ -44,27 +44,14 @@ class LocationIntroversion(Window, InUnit, Directed, AtHours):
         met = outgoing.select("id", subscriber_from=outgoing.subscriber, place_from=outgoing.place).join(
             incoming.select("id", subscriber_to=incoming.subscriber, place_to=incoming.place), "id"
         )
-        people = cdr.smallest is not None
-        if people:
-            met = met.mutate(halves=ibis.literal(1))
-        else:
-            # By pair of places at once, as no people need be counted: few rows are left to look at from both ends.
-            met = met.group_by("place_from", "place_to").agg(halves=met.count())
         sides = {"out": ["from"], "in": ["to"], "both": ["from", "to"]}[self.direction]
         if len(sides) > 1:
             met = cdr.once(met)
-        stayed = (met.place_from == met.place_to).ifelse(met.halves, 0)
+        stayed = (met.place_from == met.place_to).cast("int32")
         ends = [
-            met.select(
-                **({"subscriber": met[f"subscriber_{side}"]} if people else {}),
-                place=met[f"place_{side}"],
-                halves=met.halves,
-                stayed=stayed,
-            )
+            met.select(subscriber=met[f"subscriber_{side}"], place=met[f"place_{side}"], stayed=stayed)
             for side in sides
         ]
         each = ibis.union(*ends) if len(ends) > 1 else ends[0]
-        if people:
-            each = each.group_by("subscriber", "place").agg(halves=each.halves.sum(), stayed=each.stayed.sum())
-        told = {"subscribers": each.count()} if people else {}
-        return each.group_by("place").agg(value=each.stayed.sum() / each.halves.sum(), **told)
+        each = each.group_by("subscriber", "place").agg(halves=each.count(), stayed=each.stayed.sum())
+        return each.group_by("place").agg(value=each.stayed.sum() / each.halves.sum(), subscribers=each.count())

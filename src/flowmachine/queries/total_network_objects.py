@@ -37,7 +37,7 @@ class TotalNetworkObjects(Window, InUnit, OfEvents, AtHours):
     }
 
     def expression(self, cdr: Cdr) -> ir.Table:
-        """One row a place and stretch: place, value, datetime, and subscribers where rows are published."""
+        """One row a place and stretch: place, value, datetime, subscribers."""
         counted = cells(cdr, self, {"begun": self.total_by})
         return told(cdr, self, counted, self.total_by)
 
@@ -69,10 +69,9 @@ def cells(cdr: Cdr, query: TotalNetworkObjects, stretches: Mapping[str, TimeUnit
 
 
 def told(cdr: Cdr, query: TotalNetworkObjects, counted: ir.Table, unit: TimeUnit) -> ir.Table:
-    """Rows by place and stretch `begun`, with its beginning as `datetime`, and `subscribers` where published."""
-    if cdr.smallest is not None:
-        people = _people(cdr, query, unit)
-        counted = counted.join(people, ["place", "begun"]).select(*counted.columns, "subscribers")
+    """Rows by place and stretch `begun`, with its beginning as `datetime`, and `subscribers`."""
+    people = _people(cdr, query, unit)
+    counted = counted.join(people, ["place", "begun"]).select(*counted.columns, "subscribers")
     if unit in SECONDS:
         return counted.mutate(datetime=cdr.dialect.instant(counted.begun))
     first = localtime.first_instant(counted.begun, unit, cdr.timezone, query.windows)

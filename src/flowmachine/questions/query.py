@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from flowmachine.building.cdr import Cdr
+    from flowmachine.building.contributions import Summary
 
 REGISTRY: dict[str, type["Query"]] = {}
 """Every declared kind, by name; filled by defining classes. `registry.kinds` gives those that are ready."""
@@ -45,9 +46,9 @@ class Query(BaseModel):
     contributions: ClassVar[tuple[str, str] | None] = None
     """Of kinds whose value is a sum of amounts, such as money: the columns of the expression with what the greatest
     contributor contributes to a row, and what all but the two greatest do, as `release.contributed` makes them."""
-    withheld_together: ClassVar[tuple[str, ...] | None] = None
-    """The columns of the expression that rows share which are withheld together where one stands for too few people, or
-    where such a column is empty; () for all rows, None where each row is withheld by itself."""
+    suppressed_together: ClassVar[tuple[str, ...] | None] = None
+    """The columns of the expression that rows share which are suppressed together if one stands for too few people, or
+    if such a column is empty; () for all rows, None if each row is suppressed by itself."""
     example: ClassVar[Mapping[str, Any]] = {}
     """A full spec: tested, documented and shown with its result."""
 
@@ -150,6 +151,19 @@ class Query(BaseModel):
             elif name in result:
                 columns[name] = kind
         return columns
+
+    @property
+    def summary(self) -> "Summary | None":
+        """How the rows of the expression, one a person, become the result's; None if they are the result's rows."""
+        return None
+
+    @property
+    def shares(self) -> tuple[str, ...] | None:
+        """If rows are parts of a whole: the columns of the expression that name the whole, and last the part; or None.
+
+        A part that is suppressed could be computed from the others.
+        """
+        return None
 
     def plainly(self) -> str:
         """The kind and its parameters on one line, without those that are as by default and without nested queries."""

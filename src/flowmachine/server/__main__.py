@@ -62,12 +62,11 @@ async def _run(settings: Settings) -> None:
             raise FlowMachineError("Over a database, name a directory for stored results: FLOWMACHINE_CACHE_DIR.")
         session = _session(settings)
         held.callback(session.close)
-        smallest = settings.flowmachine_smallest
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         limits = Limits(
             settings.cache_size, settings.cache_half_life, timedelta(seconds=settings.cache_protected_period)
         )
-        store = open_store(settings.cache_dir, settings.catalogue_url, limits, smallest)
+        store = open_store(settings.cache_dir, settings.catalogue_url, limits, session.rule)
         held.callback(store.close)
         catalogue = Catalogue.open(settings.catalogue_url)
         held.callback(catalogue.close)
@@ -131,7 +130,7 @@ def _session(settings: Settings) -> Session:
     return connect(
         Path(store) if settings.in_lake else store,
         engine=settings.flowmachine_engine,
-        rule=Rule(settings.flowmachine_smallest),
+        rule=Rule.of(settings),
         **options,
     )
 

@@ -24,7 +24,7 @@ from flowmachine.errors import FlowMachineError, InvalidQuery
 from flowmachine.geojson import Atlas, Places
 from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
-from flowmachine.server.questions import ask, is_published, kinds_in, published, understand
+from flowmachine.server.questions import ask, kinds_in, may_leave, published, understand
 from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED
 from flowmachine.server.store import Store, batch_count, read_rows
 from flowmachine.server.workers import Workers
@@ -363,7 +363,7 @@ ACTIONS: dict[str, Action] = {
 def _asked(machine: Machine, query_id: str) -> Any | None:
     """The record of a query that may be told of; parts may not."""
     row = machine.store.find(query_id)
-    return row if row is not None and is_published(row.query_kind) else None
+    return row if row is not None and may_leave(row.query_kind) else None
 
 
 def _known(machine: Machine, query_id: str) -> tuple[str, Mapping[str, Any]] | None:

@@ -11,6 +11,7 @@ from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
 from flowmachine.questions.roles import SLOTS
+from flowmachine.release import is_published
 from flowmachine.session import Session, require_dates
 from flowmachine.stored.identity import result_id
 from flowmachine.stored.parts import Question, asked
@@ -24,12 +25,12 @@ Known = Callable[[str], "tuple[str, Mapping[str, Any]] | None"]
 
 def published() -> list[str]:
     """The kinds that may be run."""
-    return [name for name, cls in kinds().items() if cls.role == "Aggregate"]
+    return [name for name, cls in kinds().items() if is_published(cls)]
 
 
-def is_published(kind: str) -> bool:
-    """Whether a kind's results may leave; unknown ones may not."""
-    return kind in kinds() and kinds()[kind].role == "Aggregate"
+def may_leave(kind: str) -> bool:
+    """Whether results of a kind of this name may be given to an analyst; those of an unknown kind may not."""
+    return kind in kinds() and is_published(kinds()[kind])
 
 
 def understand(spec: Any, known: Known) -> Query:
@@ -40,7 +41,7 @@ def understand(spec: Any, known: Known) -> Query:
     if _deeper_than(spec, DEEPEST):
         raise InvalidQuery({"": [f"The spec is nested too deeply: at most {DEEPEST} objects and lists in each other."]})
     kind = spec.get("query_kind") if isinstance(spec, Mapping) else None
-    if isinstance(kind, str) and kind in kinds() and not is_published(kind):
+    if isinstance(kind, str) and kind in kinds() and not may_leave(kind):
         raise InvalidQuery(
             {"query_kind": [f"{kind} tells of single subscribers. Must be one of: {', '.join(published())}."]}
         )

@@ -6,12 +6,11 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from flowkit_base import settings
 from flowkit_base.settings import LogLevel
-from flowmachine.release import SMALLEST
+from flowmachine.release.rules import ReleaseSettings
 
 
-class Settings(settings.Settings):
+class Settings(ReleaseSettings):
     """What an administrator sets for one FlowMachine server."""
 
     flowdb_store: SecretStr = Field(
@@ -46,9 +45,6 @@ class Settings(settings.Settings):
         pattern=r"^(local(\[(\*|[1-9]\d*)\])?|spark://\S+|yarn|k8s://\S+)$",
         description="Where Spark computes: local[*] on this machine, or a cluster such as spark://host:7077, whose "
         "machines see the lake and the stored results under the same paths.",
-    )
-    flowmachine_smallest: int = Field(
-        SMALLEST, ge=SMALLEST, description="The fewest people that a published row stands for."
     )
     flowmachine_log_level: LogLevel = Field("error", description="Least level of the debug log on standard error.")
     flowmachine_curve_secret_key: SecretStr | None = Field(

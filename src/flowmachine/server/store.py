@@ -23,7 +23,8 @@ import sqlalchemy as sa
 
 from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.errors import FlowMachineError
-from flowmachine.server.questions import is_published
+from flowmachine.release import Rule
+from flowmachine.server.questions import may_leave
 from flowmachine.server.records import open_records, queries
 from flowmachine.server.states import (
     CANCELLED,
@@ -56,11 +57,11 @@ class Limits:
 class Store:
     """The cache directory of one server and the records of what lies in it."""
 
-    def __init__(self, directory: Path, records: sa.Engine, limits: Limits, smallest: int, lock: IO[str]) -> None:
+    def __init__(self, directory: Path, records: sa.Engine, limits: Limits, rule: Rule, lock: IO[str]) -> None:
         self._directory = directory
         self.records = records
         self._limits = limits
-        self._made_by = json.dumps({"smallest": smallest})
+        self._made_by = json.dumps(rule.identity)
         self._file_lock = lock
         self._lock = threading.RLock()
         self._in_use: Counter[str] = Counter()
@@ -138,7 +139,7 @@ class Store:
         counted: Counter[str] = Counter()
         with self._reading() as connection:
             for row in connection.execute(chosen):
-                if is_published(row.query_kind):
+                if may_leave(row.query_kind):
                     counted[row.state] += row.n
         return dict(counted)
 
@@ -252,7 +253,7 @@ class Store:
         kept: set[Path] = set()
         with self._writing() as connection:
             for row in connection.execute(sa.select(queries)).all():
-                path, public = self._path(row.query_id, row.query_kind), is_published(row.query_kind)
+                path, public = self._path(row.query_id, row.query_kind), may_leave(row.query_kind)
                 if row.state == EXECUTING or (row.state == QUEUED and not public):
                     # Parts are computed when a question needs them; they wait for no worker.
                     mended["requeued"] += public
@@ -272,7 +273,7 @@ class Store:
         return dict(mended)
 
     def _path(self, query_id: str, kind: str) -> Path:
-        return self._directory / ("results" if is_published(kind) else "parts") / f"{query_id}.parquet"
+        return self._directory / ("results" if may_leave(kind) else "parts") / f"{query_id}.parquet"
 
     def _known(self, connection: sa.Connection, question: Question, **values: Any) -> None:
         chosen = sa.select(queries.c.query_id).where(queries.c.query_id == question.query_id)
@@ -313,7 +314,7 @@ class Store:
             yield connection
 
 
-def open_store(directory: Path, records_url: str, limits: Limits, smallest: int) -> Store:
+def open_store(directory: Path, records_url: str, limits: Limits, rule: Rule) -> Store:
     """Take a cache directory, made where it is not there; raises FlowMachineError where another server has it."""
     try:
         for folder in (directory, directory / "results", directory / "parts"):
@@ -329,7 +330,7 @@ def open_store(directory: Path, records_url: str, limits: Limits, smallest: int)
         raise FlowMachineError(
             f"Another FlowMachine server uses the cache {directory}: stop it, or name another FLOWMACHINE_CACHE_DIR."
         ) from None
-    return Store(directory, open_records(records_url), limits, smallest, lock)
+    return Store(directory, open_records(records_url), limits, rule, lock)
 
 
 def batch_count(path: Path) -> tuple[int, int]:
