@@ -96,9 +96,9 @@ ROLES = {
 BLOCKS = {"bins", "hours", "night_hours", "range"}
 """Parameters that flowclient takes as their values alone."""
 ASKS_MORE = {
-    "joined_spatial_aggregate": "Of `sum`, `max`, `min`, `mode` and `distr` more is asked, as told above; of `sum`, "
-    f"what all but the two greatest contributors contribute is at least {PERCENT} % of what the greatest one does (the "
-    "p-percent rule).",
+    "joined_spatial_aggregate": "For `max`, `min`, `mode` and `distr` there are more conditions: see above. For "
+    "`sum`, `avg`, `stddev` and `variance`, what all but the two greatest contributors contribute must be at least "
+    f"{PERCENT} % of what the greatest one does (the p-percent rule).",
     "unique_visitor_counts": "Both counts that it is the difference of must stand for so many, and so must it.",
 }
 """What a kind asks of its rows beside what it declares."""

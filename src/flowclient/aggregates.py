@@ -85,8 +85,8 @@ def active_at_reference_location_counts_spec(
 ) -> QuerySpec:
     """How many of the subscribers who have each location as their reference location were seen there.
 
-    A location none of whose subscribers was seen there has the value 0, as in FlowKit; it is withheld
-    when published.
+    A location none of whose subscribers was seen there has the value 0, as in FlowKit; release
+    suppresses it.
 
     Parameters
     ----------
@@ -112,8 +112,8 @@ def active_at_reference_location_counts(
 ) -> Query:
     """How many of the subscribers who have each location as their reference location were seen there.
 
-    A location none of whose subscribers was seen there has the value 0, as in FlowKit; it is withheld
-    when published.
+    A location none of whose subscribers was seen there has the value 0, as in FlowKit; release
+    suppresses it.
 
     Parameters
     ----------
@@ -811,12 +811,13 @@ def joined_spatial_aggregate_spec(*, locations: QuerySpec, metric: QuerySpec, me
     Subscribers without the metric or a known location do not count. `stddev` and `variance` are of the
     sample; of equally common values, `mode` is the smallest. One person's value is never published: a
     published `max` is the greatest value that 16 people reach (or as many as the deployment asks for),
-    a published `min` the least that 16 stay within, a `mode` is published where 16 people share it, and
-    a `sum` where no one makes up too much of it. A metric that is no number, a handset, has a `mode`,
-    and a `distr`: the share of each value among the subscribers, with `key` the value. A share is
-    published where 16 people make it up. As the shares of a location sum to 1, one that is withheld
-    could be told from the others: at least two are withheld, of 16 people together, the next smallest
-    too where need be.
+    a published `min` the least that 16 stay within, a `mode` is published where 16 people share it. A
+    `sum` is published where no one makes up too much of it, and so are `avg`, `stddev` and `variance`,
+    which tell the sum to whoever knows the number of people. A metric that is no number, a handset, has
+    a `mode`, and a `distr`: the share of each value among the subscribers, with `key` the value. A
+    share is published where 16 people make it up. As the shares of a location sum to 1, one that is
+    withheld could be told from the others: at least two are withheld, of 16 people together, the next
+    smallest too where need be.
 
     Parameters
     ----------
@@ -849,12 +850,13 @@ def joined_spatial_aggregate(
     Subscribers without the metric or a known location do not count. `stddev` and `variance` are of the
     sample; of equally common values, `mode` is the smallest. One person's value is never published: a
     published `max` is the greatest value that 16 people reach (or as many as the deployment asks for),
-    a published `min` the least that 16 stay within, a `mode` is published where 16 people share it, and
-    a `sum` where no one makes up too much of it. A metric that is no number, a handset, has a `mode`,
-    and a `distr`: the share of each value among the subscribers, with `key` the value. A share is
-    published where 16 people make it up. As the shares of a location sum to 1, one that is withheld
-    could be told from the others: at least two are withheld, of 16 people together, the next smallest
-    too where need be.
+    a published `min` the least that 16 stay within, a `mode` is published where 16 people share it. A
+    `sum` is published where no one makes up too much of it, and so are `avg`, `stddev` and `variance`,
+    which tell the sum to whoever knows the number of people. A metric that is no number, a handset, has
+    a `mode`, and a `distr`: the share of each value among the subscribers, with `key` the value. A
+    share is published where 16 people make it up. As the shares of a location sum to 1, one that is
+    withheld could be told from the others: at least two are withheld, of 16 people together, the next
+    smallest too where need be.
 
     Parameters
     ----------

@@ -10,6 +10,8 @@ from tests.flowmachine import reference
 from tests.flowmachine.reference.money import contributions
 from tests.flowmachine.worlds import BY_HAND, START, TACS, questions
 
+import flowmachine
+from flowkit_base.errors import UserError
 from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
@@ -170,6 +172,52 @@ def test_a_deployment_can_ask_for_more_people_but_not_for_fewer():
     assert Rule(percent=20).percent == 20
     with pytest.raises(ValueError, match="at least 10"):
         Rule(percent=9)
+
+
+@pytest.mark.parametrize(("configured", "variable", "smallest"), [("", "", 16), ("30", "", 30), ("30", "40", 40)])
+def test_the_library_follows_the_rule_of_the_deployment(tmp_path, monkeypatch, configured, variable, smallest):
+    """A session on a deployment's lake follows flowmachine_smallest of flowkit.toml; the environment wins."""
+    crowd(16).session(tmp_path / "lake").close()
+    if configured:
+        (tmp_path / "flowkit.toml").write_text(f"flowmachine_smallest = {configured}\n")
+    monkeypatch.setenv("FLOWMACHINE_SMALLEST", variable)
+
+    session = flowmachine.connect(tmp_path / "lake")
+
+    assert session.rule == Rule(smallest)
+    session.close()
+
+
+@pytest.mark.parametrize("wrong", ["flowmachine_smallest = 5", "flowmachine_smallest = "])
+def test_a_wrong_rule_of_a_deployment_is_refused(tmp_path, wrong):
+    """A deployment whose rule is too mild, or cannot be read, publishes nothing, and says which setting is wrong."""
+    crowd(16).session(tmp_path / "lake").close()
+    (tmp_path / "flowkit.toml").write_text(wrong)
+
+    with pytest.raises(UserError, match=r"FLOWMACHINE_SMALLEST|flowkit\.toml"):
+        flowmachine.connect(tmp_path / "lake")
+
+
+@pytest.mark.parametrize("method", ["sum", "avg", "stddev", "variance", "count", "median"])
+def test_an_average_does_not_tell_a_sum_that_is_suppressed(method, tmp_path):
+    """If one of twenty people topped up nearly all, neither the sum nor what tells it is published."""
+    day = "2016-03-25"
+    events = [Event("calls", n, f"{day}T08:00", "a") for n in range(20)]
+    events += [
+        Event("topups", n, f"{day}T09:00", None, values={"recharge_amount": 100_000.0 if n == 0 else 1.0})
+        for n in range(20)
+    ]
+    session = World(events, CROWDED).session(tmp_path / "lake")
+    window = {"start_date": day, "end_date": "2016-03-26"}
+    paid = {"query_kind": "topup_amount", "statistic": "sum", **window}
+    place = {"query_kind": "daily_location", "date": day, "aggregation_unit": "admin1", "method": "last"}
+    asked = {"query_kind": "joined_spatial_aggregate", "locations": place, "metric": paid, "method": method}
+
+    published = rows(session.run(asked, release=True))
+
+    assert len(rows(session.run(asked))) == 1
+    assert published == ({"count": [("N", 20.0)], "median": [("N", 1.0)]}.get(method, []))
+    session.close()
 
 
 def test_a_kind_must_say_how_its_people_are_counted():
