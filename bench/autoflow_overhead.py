@@ -29,7 +29,7 @@ import papermill
 
 from autoflow import execution
 from autoflow.app import run_once
-from autoflow.runs import Run, RunState
+from autoflow.runs.run import Run, RunState
 from autoflow.settings import Settings
 
 FIRST = dt.date(2016, 1, 1)
