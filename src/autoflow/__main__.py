@@ -91,8 +91,14 @@ def once(
     except KeyboardInterrupt:
         _say("Stopped; the runs that were under way begin anew next time.")
         raise typer.Exit(130) from None
-    if not runs:
+    given_up = planning.given_up(settings)
+    if not runs and not given_up:
         Console().print("Nothing was due; 'autoflow status' says why.")
+    for each in given_up:
+        _say(f"Given up: {each.candidate.workflow.name} {each.candidate.reference_date} ({each.reason})")
+    if given_up:
+        _say("'autoflow once --retry-failed' tries what was given up again.")
+        raise typer.Exit(1)
     _exit_by(runs)
     entries = read_workflows(settings.autoflow_inputs_dir).entries
     if any(problems_of(entry.workflow) for entry in entries):
@@ -245,7 +251,7 @@ def status(
         ascii_only = not (console.encoding or "").lower().startswith("utf")
         for line in status_page.grid(overview, console.width, ascii_only=ascii_only, at_most=at_most):
             console.print(line, highlight=False)
-        _print_reasons(console, overview, "Not done")
+        _print_reasons(console, overview, "Not done, or done with a warning")
         done, asked = status_page.done_of(overview.standings)
         console.print(f"\n{done} of {asked} runs have succeeded.", highlight=False)
     if overview.note:
@@ -307,6 +313,8 @@ def _print_run(run: Run) -> None:
     if run.state is not RunState.running:
         detail = run.error if run.error else ", ".join(o.get("report", o["notebook"]) for o in run.outputs)
         print(f"{run.workflow_name} {run.reference_date} {run.state.value}: {detail}", flush=True)
+        if run.warnings:
+            _say(f"warning: {run.workflow_name} {run.reference_date}: {run.warnings}")
 
 
 def _say(sentence: str) -> None:

@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         "FlowKit's variable. Unset, reports need neither a template nor asciidoctor-pdf.",
     )
     autoflow_max_attempts: int = Field(5, ge=1, description="Times that a failing run is tried.")
+    autoflow_max_deaths: int = Field(
+        10,
+        ge=1,
+        description="Times that the process may end while a run is under way before the run is put aside; "
+        "such an end costs no attempt.",
+    )
     autoflow_retry_delay: float = Field(
         300, ge=0, description="Seconds before the first retry; each further wait is twice as long."
     )

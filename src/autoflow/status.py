@@ -108,7 +108,7 @@ def done_of(standings: Iterable[Standing]) -> tuple[int, int]:
 
 
 def reasons(overview: Overview) -> list[tuple[str, str, str, str]]:
-    """Tell why what has not run has not: entry, dates, state and reason, one row for dates that have them in common."""
+    """Entry, dates, state and reason of what has not run or has a warning; one row for dates that share them."""
     rows = []
     for line in lines_of(overview):
         for (state, reason), days in _alike(line.standings.values()):
@@ -119,7 +119,7 @@ def reasons(overview: Overview) -> list[tuple[str, str, str, str]]:
 def _alike(standings: Iterable[Standing]) -> Iterator[tuple[tuple[str, str], list[dt.date]]]:
     found: dict[tuple[str, str], list[dt.date]] = {}
     for each in standings:
-        if each.state != "success":
+        if each.state != "success" or each.reason:
             found.setdefault((each.state, each.reason), []).append(each.candidate.reference_date)
     yield from found.items()
 

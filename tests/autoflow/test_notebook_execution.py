@@ -5,13 +5,17 @@ import json
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
+from jupyter_core.utils import ensure_event_loop
+
 from autoflow.app import run_once
 from autoflow.definition.model import Notebook, Workflow
-from autoflow.execution.order import Order
+from autoflow.execution.order import Execute, Order
 from autoflow.execution.runner import open_runner
 from autoflow.runs.run import Run, RunState
 from autoflow.schedule.candidates import Candidate
@@ -188,3 +192,28 @@ def test_a_run_that_is_not_carried_through_is_no_success(
     assert told(interrupted, "2016-01-03") == (RunState.failed, 0, "AutoFlow was stopped while this ran.")
     assert told(lambda _, workflow, execute: execute(workflow.notebooks[0]), "2016-01-04")[0] is RunState.success
     assert list(settings.working_dir.iterdir()) == []
+
+
+def test_threads_of_one_context_run_notebooks_at_once(settings: Settings, write_notebook: Callable[..., Path]) -> None:
+    """Notebooks side by side run in event loops of their own, also in threads that share a context, as Prefect's do."""
+    meeting = (
+        "import pathlib, time\npathlib.Path('{own}').touch()\nend = time.monotonic() + 20\n"
+        "while not pathlib.Path('{other}').exists():\n    assert time.monotonic() < end, 'alone'\n    time.sleep(0.05)"
+    )
+    names = ("left", "right")
+    notebooks = tuple(
+        Notebook(own, write_notebook(f"{own}.ipynb", "p = 1", meeting.format(own=own, other=other)), {})
+        for own, other in (names, names[::-1])
+    )
+
+    def in_threads_of_this_context(_: Run, workflow: Workflow, execute: Execute) -> None:
+        ensure_event_loop()
+        with ThreadPoolExecutor(2) as pool:
+            wait([pool.submit(copy_context().run, execute, notebook) for notebook in workflow.notebooks])
+
+    day = dt.date(2016, 1, 1)
+    with open_runner(settings, in_threads_of_this_context) as runner:
+        run = runner.run(Candidate(Workflow("w", notebooks), day, {"reference_date": "2016-01-01"}))
+
+    assert run is not None
+    assert (run.state, run.error) == (RunState.success, None)

@@ -1,10 +1,13 @@
 """Reports in the scripts of the countries that FlowKit works in: Nepali, Arabic and accents."""
 
+import os
 import shutil
 import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pandas as pd
@@ -14,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from autoflow.reports import report
 from autoflow.reports.fonts import devanagari
 from autoflow.reports.scripts import voice_of
+from autoflow.settings import Settings
 
 NEPALI = "काठमाडौं उपत्यकामा जनसंख्याको आवागमन क्षेत्र"
 ARABIC = "حركة السكان في المنطقة الشمالية"
@@ -143,8 +147,52 @@ def test_a_plot_may_have_nepali(tmp_path: Path) -> None:
         "pyplot.rcParams['font.family'] = ['DejaVu Sans', 'Noto Sans Devanagari']\n"
         f"pyplot.title('{NEPALI} {ARABIC}'); pyplot.savefig(r'{tmp_path}/p.png')\n"
     )
-    import sys
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert done.stderr == ""
+
+
+def test_warnings_are_in_the_log_in_the_status_and_on_the_report(
+    settings: Settings,
+    flowapi: Any,
+    token: str,
+    write_notebook: Callable[..., Path],
+    write_workflows: Callable[[str], Path],
+) -> None:
+    """What `check` warns of, such as letters that no font has, stands wherever one looks at the run."""
+    flowapi.dates = {"calls": ["2016-01-01"]}
+    write_notebook("n.ipynb", "p = 1", f"# বাংলা မြန်မာ አማርኛ 中文 {NEPALI} {ARABIC}")
+    write_workflows(
+        "workflows: [{name: w, notebooks: {n: {filename: n.ipynb, parameters: {day: reference_date}, "
+        "output: {format: pdf}}}}]\n"
+        "available_dates_sensor: {schedule: null, workflows: [{workflow_name: w}]}\n"
+    )
+    environment = {
+        **os.environ,
+        "FLOWAPI_URL": settings.flowapi_url,
+        "FLOWAPI_TOKEN": token,
+        "AUTOFLOW_INPUTS_DIR": str(settings.autoflow_inputs_dir),
+        "AUTOFLOW_OUTPUTS_DIR": str(settings.autoflow_outputs_dir),
+    }
+
+    def autoflow(command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "autoflow", command], env=environment, capture_output=True, text=True, check=True
+        )
+        return " ".join((done.stdout + done.stderr).split())
+
+    checked, ran, stands = autoflow("check"), autoflow("once"), autoflow("status")
+    pdf = next(settings.reports_dir.glob("*.pdf"))
+    on_report = " ".join(
+        subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+    for script, package in (("Bengali", "noto-core"), ("Burmese", "noto-core"), ("Chinese", "noto-cjk")):
+        for place in (checked, ran, stands, on_report):
+            assert f"no installed font has its {script} letters" in place, (script, place)
+            assert package in place
+    for place in (checked, ran, stands, on_report):
+        assert "Amharic" in place
+        assert "Devanagari" not in place
+        assert "n.ipynb does not declare the parameter" in place
+    assert 'event="a run has a warning"' in ran

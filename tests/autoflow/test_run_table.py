@@ -173,7 +173,7 @@ def test_a_run_whose_lease_has_ended_is_taken_up(uri: str, monkeypatch: pytest.M
     again = claim(here)
 
     assert again is not None
-    assert again.attempt == 2
+    assert (again.attempt, again.deaths) == (1, 1)
     assert states(here) == ["running", "failed", "running"]
     assert "ended before the run did" in (here.history()[1].error or "")
     assert there.succeed(run, ()) is None
@@ -208,7 +208,7 @@ def test_a_run_of_a_process_that_is_gone_is_taken_up_at_once(uri: str) -> None:
     table.close()
 
     assert again is not None
-    assert again.attempt == 2
+    assert (again.attempt, again.deaths) == (1, 1)
 
 
 def test_many_runners_take_each_run_once(uri: str) -> None:
@@ -281,3 +281,22 @@ def test_any_password_fits_into_the_uri(monkeypatch: pytest.MonkeyPatch) -> None
     assert seen[0].password == password
     assert seen[0].host == "host"
     assert seen[0].drivername == "postgresql+psycopg"
+
+
+def test_a_run_that_kills_its_process_each_time_is_put_aside(uri: str) -> None:
+    """A death costs no attempt; after the limit of deaths the run is put aside with that reason, until it is forced."""
+    table = RunTable(uri, limits=Limits(lease=-1, max_attempts=2, max_deaths=3))
+    runs = []
+    for process in range(4):
+        table.runner = f"elsewhere/other-machine/{process}/1"
+        runs.append(claim(table))
+    last, stands = runs.pop(), next(iter(table.latest().values()))
+
+    assert [(run.attempt, run.deaths) for run in runs if run] == [(1, None), (1, 1), (1, 2)]
+    assert last is None
+    assert table.given_up(stands) == "put aside: its process died 3 times while it ran, which is the limit"
+    assert table.next_change(stands) is None
+    forced = claim(table, force=True)
+    assert forced is not None
+    assert (forced.attempt, forced.deaths) == (1, None)
+    table.close()

@@ -98,7 +98,7 @@ def states(settings: Settings) -> list[tuple[str, int | None]]:
 def test_a_killed_runner_is_succeeded_by_the_next(
     settings: Settings, prepare: Callable[..., None], start: Callable[..., Any], kernel: Callable[[], int]
 ) -> None:
-    """After kill -9 nothing half done is among the outputs, and the next runner takes the run up at once."""
+    """After kill -9 nothing half done is among the outputs; the next runner begins again at no cost of a try."""
     prepare("null", WAITING)
     process = start("once")
     pid = kernel()
@@ -109,8 +109,8 @@ def test_a_killed_runner_is_succeeded_by_the_next(
     assert list(settings.notebooks_dir.iterdir()) == []
     (settings.autoflow_inputs_dir / "go").touch()
     runs = run_once(settings)
-    assert [(run.state, run.attempt) for run in runs] == [(RunState.success, 2)], runs
-    assert states(settings) == [("running", 1), ("failed", 1), ("running", 2), ("success", 2)]
+    assert [(run.state, run.attempt, run.deaths) for run in runs] == [(RunState.success, 1, 1)], runs
+    assert states(settings) == [("running", 1), ("failed", 0), ("running", 1), ("success", 1)]
     assert list(settings.working_dir.iterdir()) == []
     assert len(list(settings.notebooks_dir.iterdir())) == 1
     until(lambda: not alive(pid))
@@ -177,6 +177,22 @@ def test_the_command_line_speaks_in_sentences(
         "workflows.yml, line 1: workflows[0].notebooks.n.filename: there is no file 'm.ipynb'"
     )
     assert not any("Traceback" in errors for _, errors in told.values())
+
+
+def test_once_names_what_was_given_up(
+    settings: Settings, prepare: Callable[..., None], start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where runs have failed for good, `once` does not say that nothing was due: it names them, with exit code 1."""
+    monkeypatch.setenv("AUTOFLOW_MAX_ATTEMPTS", "1")
+    prepare("null", "1 / 0")
+    assert [run.state for run in run_once(settings)] == [RunState.failed]
+    process = start("once")
+    said, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert said == ""
+    assert "Given up: w 2016-01-01 (failed 1 times, which is the limit: n.ipynb, cell 2: ZeroDivisionError" in errors
+    assert "'autoflow once --retry-failed' tries what was given up again." in errors
 
 
 def test_a_failed_run_is_tried_again_between_ticks(

@@ -52,7 +52,7 @@ def warnings_of(definition: Definition) -> list[str]:
     found = []
     for workflow in definition.workflows.values():
         for notebook in workflow.notebooks:
-            found += [f"{notebook.places.get(key, notebook.key)}: {said}" for key, said in _warnings(notebook)]
+            found += [f"{notebook.places.get(key, notebook.key)}: {said}" for key, said in notebook_warnings(notebook)]
     if not definition.entries:
         found.append("available_dates_sensor names no workflow, so nothing will run.")
     return found
@@ -150,9 +150,9 @@ def _problems(workflow: Workflow, kernels: _Kernels) -> Iterator[tuple[Notebook,
             yield notebook, f"its template {notebook.template.name} is no longer there."
 
 
-def _warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
+def notebook_warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
     """Give pairs of the part of the notebook's section that is meant, and what is to be said of it."""
-    from autoflow.reports import asciidoc  # noqa: PLC0415  (slow to import)
+    from autoflow.reports import asciidoc, glyphs  # noqa: PLC0415  (slow to import)
 
     name = notebook.path.name
     if notebook.template and not asciidoc.is_installed():
@@ -163,6 +163,9 @@ def _warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
         found = declared(notebook.path)
     except (OSError, ValueError):
         return
+    if notebook.format == "pdf" and not notebook.template:
+        for said in glyphs.warnings_of(name, _source(notebook.path)):
+            yield "output", said
     if found.cell is None:
         if notebook.parameters:
             said = f"{name} has no cell tagged 'parameters'; the values are set in a new cell at its top"
@@ -174,6 +177,12 @@ def _warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
         for parameter in notebook.parameters:
             if parameter not in found.parameters:
                 yield parameter, _undeclared(name, parameter, found)
+
+
+def _source(path: Path) -> str:
+    """The text of a notebook's cells, as it stands before it runs."""
+    cells = [_mapping(cell).get("source") for cell in _list(json.loads(path.read_bytes()).get("cells"))]
+    return "\n".join("".join(map(str, source)) if isinstance(source, list) else str(source) for source in cells)
 
 
 def _undeclared(name: str, parameter: str, found: Declared) -> str:

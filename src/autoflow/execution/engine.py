@@ -1,8 +1,9 @@
 """The papermill engine: a kernel with the environment, the folder and the supervision of a run."""
 
+import contextvars
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,18 @@ class Job:
         return self.kernels.unwanted(str(self.run.run_id))
 
 
+def _in_own_loop(execute: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    """Execute with the event loop of the current context, which is made for it, and close the loop."""
+    from jupyter_core.utils import ensure_event_loop  # noqa: PLC0415
+
+    loop = ensure_event_loop()
+    try:
+        execute(*arguments, **options)
+    finally:
+        if not loop.is_running():
+            loop.close()
+
+
 def run_notebook(notebook: Notebook, output: Path, parameters: Mapping[str, Any], job: Job) -> None:
     """Run papermill; whatever stops the notebook becomes a NotebookError of one sentence."""
     import papermill  # noqa: PLC0415  (slow to import, and needed only here)
@@ -43,7 +56,11 @@ def run_notebook(notebook: Notebook, output: Path, parameters: Mapping[str, Any]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            papermill.execute_notebook(
+            # Jupyter keeps an event loop in a context variable. Threads that begin with a copy of one context, as those
+            # of Prefect's tasks do, would run their kernels in the same loop; a new context makes a loop of its own.
+            contextvars.Context().run(
+                _in_own_loop,
+                papermill.execute_notebook,
                 str(notebook.path),
                 str(output),
                 parameters=dict(parameters),

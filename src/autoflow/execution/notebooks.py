@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from autoflow.definition.model import Notebook, Workflow
+from autoflow.definition.notebooks import notebook_warnings
 from autoflow.execution.engine import Job, run_notebook
 from autoflow.execution.errors import STOPPED, NotebookError, Stopped, sentence, unwritten
 from autoflow.execution.files import is_whole, put, reserved, scrub, stem_of
 from autoflow.execution.kernels import Kernels
 from autoflow.execution.order import Order, side_by_side
+from autoflow.log import log
 from autoflow.reports import asciidoc, report
 from autoflow.runs.run import Run
 from autoflow.secrecy import Secret
@@ -82,6 +84,7 @@ def _one(notebook: Notebook, job: Job) -> None:
         }
         parameters = {name: values[source] for name, source in notebook.parameters.items()}
         position = job.workflow.notebooks.index(notebook)
+        warnings = [said for _, said in notebook_warnings(notebook)]
         unfinished = job.working / f"{position}.ipynb"
         with reserved(stem_of(notebook, job.workflow, run), settings) as stem:
             final = settings.notebooks_dir / f"{stem}.ipynb"
@@ -94,16 +97,25 @@ def _one(notebook: Notebook, job: Job) -> None:
                     outputs[notebook.key] = {"key": notebook.key, "notebook": str(final)}
             if notebook.format:
                 target = settings.reports_dir / f"{stem}.{notebook.format}"
-                _write_report(notebook, final, job.working / f"{position}.{notebook.format}", target, job)
+                unfinished = job.working / f"{position}.{notebook.format}"
+                warnings = _write_report(notebook, final, unfinished, target, warnings, job)
                 outputs[notebook.key]["report"] = str(target)
+            for said in warnings:
+                log.warning("a run has a warning", workflow=run.workflow_name, date=run.reference_date, warning=said)
+            if warnings:
+                outputs[notebook.key]["warnings"] = " ".join(warnings)
 
 
-def _write_report(notebook: Notebook, executed: Path, unfinished: Path, target: Path, job: Job) -> None:
+def _write_report(  # noqa: PLR0917  (one call)
+    notebook: Notebook, executed: Path, unfinished: Path, target: Path, warnings: list[str], job: Job
+) -> list[str]:
+    """Write the report of an executed notebook, with the warnings on it if it has no template; give all warnings."""
     template = notebook.template or (job.settings.prefect__asciidoc_template_path if notebook.format == "pdf" else None)
     if template:
         asciidoc.write_report(executed, unfinished, template)
     else:
         day = job.run.reference_date.isoformat() if job.run.reference_date else None
         form = "html" if notebook.format == "html" else "pdf"
-        report.write_report(executed, unfinished, day, format=form, code=notebook.code)
+        warnings = report.write_report(executed, unfinished, day, format=form, code=notebook.code, warnings=warnings)
     put(unfinished, target)
+    return warnings

@@ -44,7 +44,14 @@ def tick(
         return not runner.table.held_back(run, now, made_of, candidate.on_change)
 
     due = [candidate for candidate in ready if waits(candidate)]
-    log.info("looked for new dates", available=len(set().union(*reported.values())), ready=len(ready), due=len(due))
+    given_up = [run for each in ready if (run := latest.get(each.key)) and runner.table.given_up(run)]
+    log.info(
+        "looked for new dates",
+        available=len(set().union(*reported.values())),
+        ready=len(ready),
+        due=len(due),
+        given_up=0 if retry_failed else len(given_up),
+    )
 
     def run(candidate: Candidate) -> tuple[Run | None, bool]:
         ended = runner.run(candidate, progress, force=retry_failed, fingerprint=prints.of(candidate))

@@ -111,6 +111,12 @@ class Contents:
     # A word that no notebook can know, so that none can name our own elements.
     nonce: str = field(default_factory=lambda: "n" + secrets.token_hex(8))
 
+    def text(self) -> str:
+        """Everything that the report says in words."""
+        cells = (cell.text for table in self.tables for line in (*table.head, *table.body) for cell in line.values())
+        captions = (table.caption.get_text() for table in self.tables if table.caption)
+        return "\n".join([self.title, *(part.get_text() for part in (*self.parts, *self.footnotes)), *captions, *cells])
+
 
 def text_of(tag: Tag) -> str:
     """Give the text of a tree with single spaces."""

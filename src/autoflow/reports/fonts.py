@@ -3,17 +3,27 @@
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
+DEBIAN = (Path("/usr/share/fonts/truetype/noto"), Path("/usr/share/fonts/opentype/noto"))
+"""Folders of the packages fonts-noto-core and fonts-noto-cjk of Debian and Ubuntu."""
 
-def font_folders() -> list[Path]:
-    """Give the folders of fonts that come in packages: DejaVu with matplotlib, and Noto Sans Devanagari."""
+
+@cache
+def font_folders() -> tuple[Path, ...]:
+    """The folders of the fonts of reports: matplotlib's, those of Python packages fontpkg-…, and Noto's of the system.
+
+    Other fonts of the system are not taken, so that a report looks the same on each machine.
+    """
+    packages = [("matplotlib", "mpl-data/fonts/ttf")]
+    packages += [(module.name, "files") for module in iter_modules() if module.name.startswith("fontpkg_")]
     folders = []
-    for package, inside in (("matplotlib", "mpl-data/fonts/ttf"), ("fontpkg_noto_sans_devanagari", "files")):
-        # Only the folders are wanted: importing matplotlib would take longer than setting a report.
-        found = find_spec(package)
-        folders += [Path(place) / inside for place in (found.submodule_search_locations if found else None) or ()]
-    return folders
+    for package, inside in packages:
+        # Only the folders are needed: importing matplotlib would take longer than setting a report.
+        spec = find_spec(package)
+        folders += [Path(place) / inside for place in (spec.submodule_search_locations if spec else None) or ()]
+    return tuple(folder for folder in (*folders, *DEBIAN) if folder.is_dir())
 
 
 def devanagari() -> list[Path]:

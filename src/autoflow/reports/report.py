@@ -1,11 +1,14 @@
 """Reports: an executed notebook becomes a typeset PDF or a web page, without its code unless that is asked for."""
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from autoflow.reports import glyphs
 from autoflow.reports.contents import ReportError
 from autoflow.reports.reading import read_contents
+from autoflow.reports.text import as_paragraph, note_line
 
 __all__ = ["Format", "ReportError", "write_report"]
 
@@ -19,13 +22,19 @@ def write_report(
     *,
     format: Format = "pdf",  # noqa: A002  (the word of workflows.yml)
     code: bool = False,
-) -> None:
+    warnings: Sequence[str] = (),
+) -> list[str]:
     """Set the text and the results of an executed notebook as a PDF, or as one web page with everything in it.
 
     The first top-level heading becomes the title. `reference_date` is ISO text, shown under it. With `code` the
-    code cells are shown too. Raises ReportError, whose message is one sentence.
+    code cells are shown too. `warnings` stand under the title, and so does a warning of letters that no font of a PDF
+    has; gives all of them. Raises ReportError, whose message is one sentence.
     """
     contents = read_contents(notebook, code=code)
+    lacking = glyphs.warnings_of(name_of(notebook), contents.text()) if format == "pdf" else []
+    # `check` looks at the notebook as it was before it ran, so that it may have seen the same letters.
+    said = list(dict.fromkeys([*warnings, *lacking]))
+    contents.parts[:0] = [as_paragraph(note_line(f"Warning: {sentence}")) for sentence in said]
     name, date, made = (
         notebook.name.split("__")[0],
         _long_date(reference_date, contents.language),
@@ -51,6 +60,12 @@ def write_report(
         raise ReportError(f"{notebook.name}: {target.name} could not be written: {error.strerror or error}.") from error
     except RecursionError as error:
         raise ReportError(f"{notebook.name}: its markup is nested too deeply to be set.") from error
+    return said
+
+
+def name_of(executed: Path) -> str:
+    """The name of the notebook that an executed one was made from."""
+    return executed.name if "__" not in executed.name else f"{executed.name.split('__')[0]}.ipynb"
 
 
 def _long_date(reference_date: str | None, language: str) -> str | None:

@@ -50,6 +50,7 @@ def _columns(state: sa.types.TypeEngine[Any]) -> list[sa.Column[Any]]:
         sa.Column("runner", sa.String),
         sa.Column("lease_until", UtcTime),
         sa.Column("fingerprint", sa.JSON(none_as_null=True)),
+        sa.Column("deaths", sa.Integer),
     ]
 
 

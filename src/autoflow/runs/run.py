@@ -23,9 +23,10 @@ class RunState(enum.Enum):
 class Run:
     """How a run stands: the newest row of a workflow with certain parameters.
 
-    `attempt` counts from 1. `outputs` holds one mapping a notebook with its `key`, `notebook` and, where
-    one was asked for, `report`, as paths. A failed run may be tried again from `retry_at` on. `fingerprint`
-    holds a digest of the "notebooks" and of the "data" that the run was started with, where they are known.
+    `attempt` counts from 1; `deaths` counts the times that its process ended before the run did, which cost no
+    attempt. `outputs` holds one mapping a notebook with its `key`, `notebook` and, if there are any, `report`, as
+    paths, and `warnings`, as sentences. A failed run may be tried again from `retry_at` on. `fingerprint` holds a
+    digest of the "notebooks" and of the "data" that the run was started with, where they are known.
     """
 
     workflow_name: str
@@ -43,6 +44,7 @@ class Run:
     runner: str | None = None
     lease_until: dt.datetime | None = None
     fingerprint: Mapping[str, str] | None = None
+    deaths: int | None = None
 
     def died(self, now: dt.datetime) -> bool:
         """Tell whether this run says that it is under way although nobody is at work on it."""
@@ -57,6 +59,11 @@ class Run:
         # FlowKit writes no lease: a row of its that says "running" after its process ended would say so for ever.
         return self.lease_until is None or self.lease_until <= now
 
+    @property
+    def warnings(self) -> str:
+        """What the outputs of the run are warned of, as sentences."""
+        return " ".join(output["warnings"] for output in self.outputs if "warnings" in output)
+
     def changed(self, fingerprint: Mapping[str, str] | None, on_change: Iterable[str]) -> list[str]:
         """Tell which of the parts that matter have changed since this run; what was not recorded has not."""
         then, now = self.fingerprint or {}, fingerprint or {}
@@ -70,9 +77,13 @@ under_way: set[str] = set()
 
 @dataclass(frozen=True)
 class Limits:
-    """How often and how soon a failed run is tried again, and how long a silent one is believed (seconds)."""
+    """How often and how soon a failed run is tried again, and how long a silent one is believed (seconds).
+
+    A run whose process has died `max_deaths` times is put aside, for it may be what kills the process.
+    """
 
     max_attempts: int = 5
+    max_deaths: int = 10
     retry_delay: float = 300
     lease: float = 60
 

@@ -94,21 +94,11 @@ class RunTable:
             now = self._now(connection)
             before = newest
             if newest and newest.died(now):
-                before = self._insert(
-                    connection,
-                    replace(
-                        newest,
-                        state=RunState.failed,
-                        attempt=newest.attempt or 1,
-                        error=UNRECORDED if newest.runner == self.runner else DIED,
-                        retry_at=now,
-                    ),
-                    now,
-                )
+                before = self._insert(connection, self._dead(newest, now), now)
             forced = before and force and before.state is RunState.failed
             if before and not forced and self.held_back(before, now, fingerprint, on_change):
                 return None
-            anew = before is None or before.changed(fingerprint, on_change)
+            again = before is None or before.changed(fingerprint, on_change)
             taken = self._insert(
                 connection,
                 Run(
@@ -119,7 +109,8 @@ class RunTable:
                     run_id=uuid.uuid4().hex,
                     reference_date=reference_date,
                     parameters=safe,
-                    attempt=1 if anew or before is None else (before.attempt or 0) + 1,
+                    attempt=1 if again or before is None else (before.attempt or 0) + 1,
+                    deaths=None if again or forced or before is None else before.deaths,
                     runner=self.runner,
                     lease_until=now + dt.timedelta(seconds=self.limits.lease),
                     fingerprint=dict(fingerprint) if fingerprint else None,
@@ -129,6 +120,24 @@ class RunTable:
             # Before the row can be seen, so that no other thread takes it for one that was left behind.
             under_way.add(str(taken.run_id))
         return taken
+
+    def _dead(self, run: Run, now: dt.datetime) -> Run:
+        """How a run stands whose process has died: the attempt does not count, the death does."""
+        ended = replace(run, state=RunState.failed, retry_at=now)
+        if run.runner == self.runner:
+            return replace(ended, error=UNRECORDED, attempt=run.attempt or 1)
+        return replace(ended, error=DIED, attempt=max((run.attempt or 1) - 1, 0), deaths=(run.deaths or 0) + 1)
+
+    def given_up(self, run: Run) -> str | None:
+        """Say why a failed run is not tried again by itself; None if it is, or has not failed."""
+        attempt, deaths = run.attempt or 0, run.deaths or 0
+        if run.state is not RunState.failed:
+            return None
+        if deaths >= self.limits.max_deaths:
+            return f"put aside: its process died {deaths} times while it ran, which is the limit"
+        if attempt >= self.limits.max_attempts:
+            return f"failed {attempt} times, which is the limit"
+        return None
 
     def held_back(
         self,
@@ -147,9 +156,9 @@ class RunTable:
             return None
         if run.state is RunState.success:
             return "done"
+        if reason := self.given_up(run):
+            return reason
         attempt = run.attempt or 0
-        if attempt >= self.limits.max_attempts:
-            return f"failed {attempt} times, which is the limit"
         if run.retry_at and run.retry_at > now and not _from_the_future(run, now):
             when = f"{run.retry_at:%Y-%m-%d %H:%M:%S} UTC"
             return f"failed {attempt} of {self.limits.max_attempts} times; next try after {when}"
@@ -159,7 +168,7 @@ class RunTable:
         """Give the moment from which a run that stands like this may be taken (again); None for never."""
         if run.state is RunState.running:
             return run.lease_until
-        if run.state is RunState.failed and (run.attempt or 0) < self.limits.max_attempts:
+        if run.state is RunState.failed and not self.given_up(run):
             now = dt.datetime.now(dt.UTC)
             return now if _from_the_future(run, now) else run.retry_at or run.timestamp
         return None
@@ -202,7 +211,7 @@ class RunTable:
             now = self._now(connection)
             if newest is None or (newest.state is RunState.running and not newest.died(now)):
                 return None
-            asked = replace(newest, state=RunState.failed, attempt=0, error=ASKED, outputs=(), retry_at=now)
+            asked = replace(newest, state=RunState.failed, attempt=0, deaths=0, error=ASKED, outputs=(), retry_at=now)
             return self._insert(connection, asked, now)
 
     def _end(self, run: Run, ended: Run, wait: float | None = None) -> Run | None:
@@ -254,7 +263,12 @@ def _from_the_future(run: Run, now: dt.datetime) -> bool:
 def open_run_table(settings: Settings, *, read_only: bool = False) -> RunTable:
     """Open the run table that the settings name: by default an SQLite file among the outputs."""
     uri = settings.autoflow_db_uri or f"sqlite:///{settings.autoflow_outputs_dir.resolve() / 'autoflow.db'}"
-    limits = Limits(settings.autoflow_max_attempts, settings.autoflow_retry_delay, settings.autoflow_lease)
+    limits = Limits(
+        settings.autoflow_max_attempts,
+        settings.autoflow_max_deaths,
+        settings.autoflow_retry_delay,
+        settings.autoflow_lease,
+    )
     return RunTable(uri, settings.autoflow_db_password.get_secret_value(), limits, read_only=read_only)
 
 

@@ -121,6 +121,23 @@ def _asks_for_data(definition: Definition) -> bool:
     return any("data" in entry.on_change for entry in definition.entries)
 
 
+def given_up(settings: Settings) -> list[Standing]:
+    """The runs that workflows.yml asks for, and that failed and are not tried again by themselves.
+
+    Nothing is asked of FlowAPI. Raises WorkflowsError or FileNotFoundError.
+    """
+    definition = read_workflows(settings.autoflow_inputs_dir)
+    table = open_run_table(settings, read_only=True)
+    try:
+        return [
+            replace(standing, reason=f"{reason}: {standing.run.error}")
+            for standing in survey(definition, None, table).standings
+            if standing.run and (reason := table.given_up(standing.run))
+        ]
+    finally:
+        table.close()
+
+
 def version_warnings(settings: Settings, definition: Definition) -> list[str]:
     """Tell if runs are asked for again on replaced data, and FlowAPI does not tell which days were replaced."""
     if not _asks_for_data(definition) or reported_versions(settings):
@@ -184,7 +201,7 @@ def _standing(
         return Standing(candidate, "withdrawn", f"{gone}; {_what_is_left(run)}", run)
     if run.state is RunState.success:
         if held or candidate.waits_for:
-            return Standing(candidate, "success", "", run)
+            return Standing(candidate, "success", run.warnings, run)
         changed = ", ".join(run.changed(made_of, candidate.on_change))
         return Standing(candidate, "due", f"changed since it ran: {changed}", run, starts=True)
     if candidate.waits_for:
@@ -215,7 +232,7 @@ def _kept(
             return Standing(candidate, "running", held or "its process ended before it did", run)
         if there is not None and day not in available:
             return Standing(candidate, "withdrawn", f"{day} is no longer available; {_what_is_left(run)}", run)
-        return Standing(candidate, run.state.value, run.error or "", run)
+        return Standing(candidate, run.state.value, run.error or run.warnings, run)
     return None
 
 
