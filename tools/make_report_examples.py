@@ -18,8 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from flowkit.deployment import Deployment
-from flowkit.services import autoflow_environment, services
+from flowkit.deployment import Deployment, autoflow
+from flowkit.services import services
 
 DOCS = Path(__file__).parents[1] / "docs"
 TARGET, STATUS = DOCS / "reports", DOCS / "pictures" / "autoflow-status.png"
@@ -71,7 +71,7 @@ def _status(demo: Path, folder: Path) -> None:
     deployment, page, shot = Deployment.open(demo), folder / "status.html", folder / "status.png"
     with services(deployment, autoflow=False):
         command = [sys.executable, "-m", "autoflow", "status", "--html", str(page)]
-        subprocess.run(command, env=autoflow_environment(deployment), check=True)
+        subprocess.run(command, env=autoflow.environment(deployment), check=True)
     browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     size = ["--force-device-scale-factor=1.5", "--window-size=1080,960", f"--user-data-dir={folder / 'browser'}"]
     subprocess.run([*browser, *size, f"--screenshot={shot}", page.as_uri()], check=True, capture_output=True)

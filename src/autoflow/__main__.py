@@ -299,7 +299,7 @@ def _print_reasons(console: Console, overview: planning.Overview, title: str) ->
 
 
 def _settings() -> Settings:
-    settings = Settings()  # pyright: ignore[reportCallIssue]
+    settings = Settings().renewed()  # pyright: ignore[reportCallIssue]
     write_log_to_stderr(settings.autoflow_log_level)
     return settings
 

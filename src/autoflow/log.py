@@ -14,8 +14,8 @@ _hidden: list[Secret] = []
 
 def hide(secret: str) -> None:
     """Keep a secret out of every line from now on."""
-    if secret:
-        _hidden[:] = [Secret(secret)]
+    if secret and not any(Secret(secret).forms == known.forms for known in _hidden):
+        _hidden[:] = [*_hidden[-9:], Secret(secret)]
 
 
 def _without_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     flowapi_token: SecretStr = Field(
         SecretStr(""), description="FlowAPI token that allows available_dates and the notebooks' queries."
     )
+    flowapi_token_file: Path | None = Field(
+        None,
+        description="File with the token, which wins over FLOWAPI_TOKEN; it is read again for each run, so that a "
+        "token may be short-lived.",
+    )
     ssl_certificate_file: Path | None = Field(
         None, description="Certificate file of an https FlowAPI that is not signed by a public authority."
     )
@@ -109,6 +114,7 @@ class Settings(BaseSettings):
         "autoflow_inputs_dir",
         "autoflow_outputs_dir",
         "ssl_certificate_file",
+        "flowapi_token_file",
         "prefect__asciidoc_template_path",
         mode="after",
     )
@@ -147,6 +153,13 @@ class Settings(BaseSettings):
         # pydantic-settings warns about a secrets directory that does not exist, so it is named only if it does.
         files = (SecretsSettingsSource(settings_cls, secrets_dir=SECRETS),) if SECRETS.is_dir() else ()
         return (init_settings, *files, env_settings)
+
+    def renewed(self) -> Self:
+        """The settings with the token that its file holds now; the same if the token is in no file."""
+        if self.flowapi_token_file is None:
+            return self
+        token = self.flowapi_token_file.read_text(encoding="utf-8").strip()
+        return self.model_copy(update={"flowapi_token": SecretStr(token)})
 
     @property
     def notebooks_dir(self) -> Path:

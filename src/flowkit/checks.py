@@ -7,7 +7,7 @@ import urllib.request
 from contextlib import suppress
 
 from flowdb.tables import POINTS
-from flowkit.deployment import Deployment, flowauth
+from flowkit.deployment import Deployment, autoflow, flowauth
 from flowkit.errors import DeploymentError
 
 _ENOUGH_DISK = 2 * 10**9
@@ -111,11 +111,17 @@ def _flowauth_answers(deployment: Deployment) -> bool:
     return False
 
 
+def workflows_run(deployment: Deployment) -> str | None:
+    """AutoFlow's workflows can run, and no run was given up."""
+    return autoflow.problem(deployment)
+
+
 CHECKS = (
     secrets_are_kept,
     keys_fit,
     boundaries_and_cells_are_there,
     days_are_there,
     disk_has_room,
+    workflows_run,
     services_answer,
 )

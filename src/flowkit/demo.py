@@ -9,10 +9,10 @@ from rich.text import Text
 
 from flowdb.tables import LEVELS
 from flowkit import demo_folder
-from flowkit.deployment import PORTS, SETTINGS, Deployment, creation, flowauth, tokens
+from flowkit.deployment import PORTS, SETTINGS, Deployment, autoflow, creation, flowauth, tokens
 from flowkit.deployment.lock import running
 from flowkit.errors import DeploymentError
-from flowkit.services import autoflow_environment, is_free, services
+from flowkit.services import is_free, services
 from flowkit.terminal import counted, out, progress
 from flowkit_base.addresses import free_port
 from flowkit_base.files import write_whole
@@ -149,10 +149,9 @@ def _people(deployment: Deployment) -> None:
 def _report(deployment: Deployment) -> None:
     from autoflow.app import run_once
     from autoflow.runs.run import Run, RunState
-    from autoflow.settings import Settings
 
-    told = autoflow_environment(deployment)
-    settings = Settings(**{name.lower(): told[name] for name in told if name.lower() in Settings.model_fields})  # type: ignore[arg-type]
+    autoflow.Token(deployment).issue()
+    settings = autoflow.settings(deployment)
     with progress("Running notebooks on each day") as tell:
         ended: list[Run] = []
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flowkit.deployment import SETTINGS, Deployment, flowauth, tokens
+from flowkit.deployment import autoflow as autoflow_of
 from flowkit.errors import DeploymentError
 
 _QUICK, _MOST_RESTARTS, _PATIENCE = 60.0, 5, 30.0
@@ -94,7 +95,10 @@ def services(deployment: Deployment, *, autoflow: bool = True, cut_off: bool = F
     if deployment.has_flowauth:
         # Before FlowAPI asks for its revocations, and before AutoFlow's token is listed.
         register(deployment)
-    watch = Watch(_services(deployment, autoflow=autoflow), deployment, _cleaning(deployment))
+    token = autoflow_of.Token(deployment) if autoflow and autoflow_of.has_workflows(deployment) else None
+    if token is not None:
+        token.issue()
+    watch = Watch(_services(deployment, autoflow=autoflow), deployment, _cleaning(deployment), token)
     try:
         watch.start()
         yield watch
@@ -110,6 +114,8 @@ class Watch:
     deployment: Deployment
     cleaning: Service
     """Deletes the files of replaced and withdrawn days, at the beginning and once a day."""
+    token: autoflow_of.Token | None = None
+    """That of AutoFlow, signed again in time."""
     _ending: threading.Event = field(default_factory=threading.Event)
     _keeper: threading.Thread | None = None
 
@@ -160,6 +166,10 @@ class Watch:
             for service in self.services:
                 if not service.running and not service.restless and not self._ending.is_set():
                     service.start()
+            if self.token is not None:
+                # A token that could not be signed now, as on a full disk, is signed a moment later.
+                with suppress(DeploymentError, OSError):
+                    self.token.keep()
             starts = self.cleaning.starts
             if not self.cleaning.running and (not starts or time.monotonic() - starts[-1] > _CLEANED_EVERY):
                 self.cleaning.start()
@@ -204,9 +214,9 @@ def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
         }
         flowapi |= {name: deployment.setting(name, place) for name, place in published.items()}
     started.append(Service("FlowAPI", ("flowapi",), flowapi, logs / "flowapi.log"))
-    if autoflow and (deployment.path / "autoflow" / "inputs" / "workflows.yml").exists():
+    if autoflow and autoflow_of.has_workflows(deployment):
         started.append(
-            Service("AutoFlow", ("autoflow", "serve"), autoflow_environment(deployment), logs / "autoflow.log")
+            Service("AutoFlow", ("autoflow", "serve"), autoflow_of.environment(deployment), logs / "autoflow.log")
         )
     return started
 
@@ -215,17 +225,6 @@ def _cleaning(deployment: Deployment) -> Service:
     """`flowkit lake clean`, as a process of its own: it needs memory for a moment once a day."""
     module = ("flowkit", "--deployment", str(deployment.path), "lake", "clean")
     return Service("Cleaning", module, deployment.environment(), deployment.path / "logs" / "lake.log")
-
-
-def autoflow_environment(deployment: Deployment) -> dict[str, str]:
-    """The environment that AutoFlow runs in: where the API is, a token of its own, and its directories."""
-    return deployment.environment(
-        FLOWAPI_URL=deployment.api_url,
-        FLOWAPI_TOKEN=tokens.token(deployment, "autoflow", days=365),
-        AUTOFLOW_INPUTS_DIR=str(deployment.path / "autoflow" / "inputs"),
-        AUTOFLOW_OUTPUTS_DIR=str(deployment.path / "autoflow" / "outputs"),
-        AUTOFLOW_DB_URI=f"sqlite:///{deployment.path / 'autoflow' / 'runs.db'}",
-    )
 
 
 def register(deployment: Deployment) -> None:

@@ -124,7 +124,7 @@ def test_no_identifier_leaves_the_delivery(watched, identifiers):
     """No telephone number, IMSI or IMEI of the delivery is in the lake, the cache, a log, a record or a report."""
     place, said, _ = watched
     files = [f for f in place.path.rglob("*") if f.is_file() and not f.is_relative_to(place.path / "delivery")]
-    assert {"flowapi.log", "flowmachine.log", "catalogue.db", "runs.db"} <= {f.name for f in files}
+    assert {"flowapi.log", "flowmachine.log", "catalogue.db", "autoflow.db"} <= {f.name for f in files}
     assert [f for f in files if f.is_relative_to(place.path / "cache") and f.suffix == ".parquet"]
     assert not identifiers & set(re.findall(r"\d{8,20}", said))
     for file in files:

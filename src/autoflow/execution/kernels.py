@@ -72,6 +72,7 @@ def kill(pid: int) -> None:
 def kernel_environment(settings: Settings) -> dict[str, str]:
     """Give the environment of a notebook: this process's, with the way to FlowAPI and without the run table's."""
     environment = {name: value for name, value in os.environ.items() if not WITHHELD.fullmatch(name)}
+    environment.pop("FLOWAPI_TOKEN_FILE", None)
     environment["FLOWAPI_URL"] = settings.flowapi_url
     environment["FLOWAPI_TOKEN"] = settings.flowapi_token.get_secret_value()
     if settings.ssl_certificate_file:

@@ -33,9 +33,9 @@ class Runner:
     """
 
     def __init__(self, settings: Settings, in_order: Order = side_by_side) -> None:
-        self.settings = settings
+        self.settings = settings.renewed()
         self.in_order = in_order
-        hide(settings.flowapi_token.get_secret_value())
+        hide(self.settings.flowapi_token.get_secret_value())
         self.table = open_run_table(settings)
         self.kernels = Kernels(threading.Semaphore(settings.autoflow_parallel))
         self._mine: dict[str, float] = {}
@@ -108,7 +108,9 @@ class Runner:
 
     def _execute(self, candidate: Candidate, run: Run) -> Run | None:
         try:
-            outputs = execute(run, candidate.workflow, self.settings, self.kernels, self.in_order)
+            settings = self.settings.renewed()
+            hide(settings.flowapi_token.get_secret_value())
+            outputs = execute(run, candidate.workflow, settings, self.kernels, self.in_order)
         except Stopped:
             return self._recorded(run, lambda: self.table.give_back(run, STOPPED))
         except NotebookError as error:

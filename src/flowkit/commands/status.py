@@ -5,6 +5,7 @@ from collections import Counter
 import typer
 
 from flowkit import chosen
+from flowkit.deployment import autoflow
 from flowkit.terminal import counted, show, table
 
 SECTION = "Run"
@@ -29,5 +30,7 @@ def status() -> None:
         rows.add_row(name, counted(lake.reference(name).num_rows, "row"))
     rows.add_row("time zone", lake.timezone)
     rows.add_row("store", "PostgreSQL, mirroring the lake" if deployment.mirrored else str(deployment.store))
+    if runs := autoflow.runs(deployment):
+        rows.add_row("AutoFlow", runs)
     rows.add_row("API", f"{deployment.api_url} is up" if is_up(deployment) else "not up: flowkit up")
     show(rows)

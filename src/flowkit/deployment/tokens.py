@@ -1,7 +1,7 @@
 """Tokens for a deployment's API."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -27,30 +27,52 @@ def token(deployment: Deployment, user: str, roles: Sequence[str] = (), days: fl
 
     Raises DeploymentError for a role that the settings do not name.
     """
-    from flowkit_jwt_generator import generate_token
-
     if unknown := [role for role in roles if role not in deployment.roles]:
         names = ", ".join(deployment.roles) or "none"
         raise DeploymentError(f"There is no role {unknown[0]!r} in {SETTINGS}; it names: {names}.")
     # What is wrong with the key is told before what is wrong with the lake.
-    key = deployment.signing_key
+    _ = deployment.signing_key
     every = scopes(deployment)
     granted = {
         role: [scope for scope in every if any(fnmatchcase(scope, pattern) for pattern in deployment.roles[role])]
         for role in roles
     }
 
+    return signed(deployment, user, granted or {"universal_role": every}, dt.timedelta(days=days))
+
+
+def signed(deployment: Deployment, user: str, roles: Mapping[str, Sequence[str]], life: dt.timedelta) -> str:
+    """A token with roles of the given scopes, listed by the deployment's FlowAuth if it has one."""
+    from flowkit_jwt_generator import generate_token
+
     def sign(key: "RSAPrivateKey") -> str:
         return generate_token(
-            flowapi_identifier=deployment.name,
-            username=user,
-            private_key=key,
-            lifetime=dt.timedelta(days=days),
-            roles=granted or {"universal_role": every},
+            flowapi_identifier=deployment.name, username=user, private_key=key, lifetime=life, roles=roles
         )
 
-    listed = deployment.has_flowauth and flowauth.is_started(deployment)
-    return _listed(deployment, user, sign) if listed else sign(key)
+    return _listed(deployment, user, sign) if are_listed(deployment) else sign(deployment.signing_key)
+
+
+def are_listed(deployment: Deployment) -> bool:
+    """Whether the deployment's FlowAuth lists its tokens, so that they can be revoked."""
+    return deployment.has_flowauth and flowauth.is_started(deployment)
+
+
+def revoke(deployment: Deployment, token: str, because: str) -> None:
+    """End a token before its time, if FlowAuth lists it."""
+    import jwt
+
+    from flowauth.services import tokens
+    from flowauth.tables import Token
+
+    try:
+        number = jwt.decode(token, options={"verify_signature": False}).get("jti")
+    except jwt.InvalidTokenError:
+        return
+    if number is None or not are_listed(deployment):
+        return
+    with flowauth.database(deployment) as database, database.write() as session:
+        tokens.end(session, "flowkit up", Token.jti == number, because, dt.datetime.now(dt.UTC))
 
 
 def _listed(deployment: Deployment, user: str, sign: Callable[["RSAPrivateKey"], str]) -> str:
