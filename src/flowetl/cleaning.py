@@ -12,17 +12,16 @@ import re
 from collections.abc import Mapping
 
 from flowdb.bounded_duckdb import SQL_TYPES
+from flowdb.reference.values import DECIMAL_COMMA, FALSE_WORDS, NO_VALUE, NOUNS, TRUE_WORDS
 from flowdb.tables import DAILY, Column, stored_columns
 from flowetl import pseudonyms, zones
 from flowkit_base.sql_text import literal
 
-_NO_VALUE = "('NULL', 'null', 'None', 'none', 'NaN', 'nan', '\\N')"
 _TIME = r"\d{4}[-/]\d{2}[-/]\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
 _OFFSET = r" ?(Z|[+-]\d{2}(:?\d{2})?)"
-_TRUE = "('true', 't', '1', '1.0', 'yes', 'y')"
-_FALSE = "('false', 'f', '0', '0.0', 'no', 'n')"
 _MINUTE = 60_000_000
-_NOUN = {"float64": "a number", "int32": "a whole number", "int16": "a whole number", "bool": "true or false"}
+_CHECKED = ("float64", "int32", "int16", "bool")
+"""The types whose texts may be misread."""
 
 
 def tidied(line: str, delimiter: str) -> str:
@@ -59,16 +58,18 @@ def cleaned(
     today: dt.date,
     structure: str,
     whole: str,
+    decimal_comma: bool = False,
 ) -> str:
     """The SELECT that makes stored rows of delivered ones, with a `reason` where a row is bad.
 
     `values` gives the SQL expression of the text of each delivered column over `source`; `structure` one that says
-    what is wrong with a line as a whole; `whole` one of the line. The columns `file` and `line_number` of the source
+    what is wrong with a line as a whole; `whole` one of the line. With
+    `decimal_comma`, numbers may have one. The columns `file` and `line_number` of the source
     are passed on. The result has the stored columns, `day` being NULL on bad rows, and their `reason` and `form`; no
     delivered text is in it but cells, networks and kinds of good rows.
     """
     table = DAILY[event_type]
-    texts = ", ".join(f"{_text(values[c.name])} AS {c.name}_text" for c in table if c.name in values)
+    texts = ", ".join(f"{_text(c, values[c.name], decimal_comma)} AS {c.name}_text" for c in table if c.name in values)
     until = today + dt.timedelta(days=1)
     naive_us, absolute = "epoch_us(naive)", "absolute_us"
     local_offset = zones.offset_at_local(source_zone, until, naive_us)
@@ -105,13 +106,21 @@ def _shape(text: str) -> str:
     return f"regexp_replace(regexp_replace({text}, '[0-9]', '9', 'g'), '[^0-9 ,;:|.\"/+\\t-]', 'a', 'g')"
 
 
-def _text(value: str) -> str:
-    return f"nullif(trim({value}), '')"
+def _text(column: Column, value: str, decimal_comma: bool) -> str:
+    text = f"nullif(trim({value}), '')"
+    if decimal_comma and column.type in ("float64", "int32"):
+        comma = f"regexp_full_match({text}, {literal(DECIMAL_COMMA)})"
+        return f"CASE WHEN {comma} THEN replace({text}, ',', '.') ELSE {text} END"
+    return text
+
+
+def _words(words: tuple[str, ...]) -> str:
+    return f"({', '.join(map(literal, words))})"
 
 
 def _said(text: str) -> str:
     """A text, or no value where it is one of the words for none."""
-    return f"CASE WHEN {text} NOT IN {_NO_VALUE} THEN {text} END"
+    return f"CASE WHEN {text} NOT IN {_words(NO_VALUE)} THEN {text} END"
 
 
 def _naive(text: str) -> str:
@@ -136,7 +145,8 @@ def _parsed(column: Column) -> str:
     match column.type:
         case "bool":
             lowered = f"lower({text})"
-            return f"CASE WHEN {lowered} IN {_TRUE} THEN true WHEN {lowered} IN {_FALSE} THEN false END"
+            true, false = _words(TRUE_WORDS), _words(FALSE_WORDS)
+            return f"CASE WHEN {lowered} IN {true} THEN true WHEN {lowered} IN {false} THEN false END"
         case "float64" | "int32":
             return f"TRY_CAST({text} AS DOUBLE)"
         case _:
@@ -155,7 +165,7 @@ def _misread(column: Column) -> str:
             wrong = f"{strange} OR {name} <> trunc({name}) OR abs({name}) >= 2147483648"
         case _:
             wrong = strange
-    return f"{text} IS NOT NULL AND ({wrong}) AND {text} NOT IN {_NO_VALUE}"
+    return f"{text} IS NOT NULL AND ({wrong}) AND {text} NOT IN {_words(NO_VALUE)}"
 
 
 def _reason(event_type: str, values: Mapping[str, str], earliest: int, latest: int) -> str:
@@ -175,9 +185,9 @@ def _reason(event_type: str, values: Mapping[str, str], earliest: int, latest: i
         (f"{c.name} IS NULL", f"'{c.name} is empty'") for c in DAILY[event_type] if c.required and c.name != "datetime"
     ]
     cases += [
-        (_misread(c), f"'{c.name} is not {_NOUN[c.type]}'")
+        (_misread(c), f"'{c.name} is not {NOUNS[c.type]}'")
         for c in DAILY[event_type]
-        if c.name in values and c.type in _NOUN and not c.identifies
+        if c.name in values and c.type in _CHECKED and not c.identifies
     ]
     return "CASE " + " ".join(f"WHEN {when} THEN {then}" for when, then in cases) + " END"
 

@@ -26,10 +26,11 @@ from flowdb import catalogue as books
 from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake, day_lock, sweep
 from flowdb.reference import settling
+from flowdb.reference.errors import DeliveryError
+from flowdb.reference.values import Encoding
 from flowdb.tables import DAILY, stored_columns
 from flowetl import deliveries, pseudonyms, quality
-from flowetl.deliveries import Delivery, Encoding
-from flowetl.errors import IngestError
+from flowetl.deliveries import Delivery
 from flowetl.staging import Progress, Run, Staged, quarantine, stage
 from flowetl.workspace import connected, directory_of_run, sentence, sentences
 from flowkit_base.errors import UserError
@@ -94,14 +95,14 @@ def ingest(
     unless a file has more than `max_bad_lines`. `replace` allows a day to be replaced by less than half of it;
     `late="add"` adds such rows to the day instead. `checks` are folders of further quality checks.
 
-    Raises IngestError or LakeError, in one sentence; where it is about a file or a rule, nothing was loaded.
+    Raises DeliveryError or LakeError, in one sentence; where it is about a file or a rule, nothing was loaded.
     """
     tell = progress or (lambda *_: None)
     paths = list(files)
     if event_type not in DAILY:
-        raise IngestError(f"{event_type!r} is no event type; there are: {', '.join(DAILY)}.")
+        raise DeliveryError(f"{event_type!r} is no event type; there are: {', '.join(DAILY)}.")
     if not paths:
-        raise IngestError("No file is given.")
+        raise DeliveryError("No file is given.")
     source_zone = timezone_of_source or lake.timezone
     today = dt.datetime.now(_zone(lake.timezone)).date()
     _zone(source_zone)
@@ -122,10 +123,10 @@ def ingest(
 def withdraw(lake: Lake, catalogue: Catalogue, event_type: str, day: dt.date, reason: str) -> None:
     """Take a day out of the lake, with a reason; its history stays.
 
-    Raises IngestError for an unknown event type, LakeError where the day is not in.
+    Raises DeliveryError for an unknown event type, LakeError where the day is not in.
     """
     if event_type not in DAILY:
-        raise IngestError(f"{event_type!r} is no event type; there are: {', '.join(DAILY)}.")
+        raise DeliveryError(f"{event_type!r} is no event type; there are: {', '.join(DAILY)}.")
     with day_lock(lake, event_type, day):
         books.record_commit(catalogue, event_type, lake.withdraw_day(event_type, day, reason))
 
@@ -252,9 +253,9 @@ def _refuse_bad_lines(run: Run, staged: Staged, max_bad_lines: int | None) -> No
         first = f"the first is line {number}: {reason}"
         where = kept.relative_to(run.lake.path)
         if not staged.days(delivery):
-            raise IngestError(f"{delivery.name} has no good line; {first}. All are in the lake's {where}.")
+            raise DeliveryError(f"{delivery.name} has no good line; {first}. All are in the lake's {where}.")
         if max_bad_lines is not None and bad > max_bad_lines:
-            raise IngestError(
+            raise DeliveryError(
                 f"{delivery.name} has {bad} bad lines, more than the {max_bad_lines} that are allowed; {first}. "
                 f"All are in the lake's {where}."
             )
@@ -267,20 +268,20 @@ def _refuse_losses(
     former: Mapping[dt.date, Mapping[str, Any]],
     rules: _Rules,
 ) -> dict[dt.date, Mapping[str, Any]]:
-    """The facts of days that rows are to be added to; raises IngestError where a day would lose half its rows."""
+    """The facts of days that rows are to be added to; raises DeliveryError where a day would lose half its rows."""
     smaller = {d for d in days if d in former and sum(staged.rows[d].values()) * 2 < former[d]["rows"]}
     if not smaller or rules.replace:
         return {}
     if rules.late == "add":
         for day in sorted(smaller):
             if former[day].get("key") != run.fingerprint:
-                raise IngestError(
+                raise DeliveryError(
                     f"The {run.event_type} of {day} were loaded under another key: rows can be added only under it."
                 )
         return {day: former[day] for day in smaller}
     day = min(smaller)
     others = f" ({len(smaller)} days are so)" if len(smaller) > 1 else ""
-    raise IngestError(
+    raise DeliveryError(
         f"The {run.event_type} of {day} are in with {former[day]['rows']} rows and this delivery has "
         f"{sum(staged.rows[day].values())}{others}: give late files together with the first ones, or add them (--add), "
         "or say that they shall replace the day (--replace)."
@@ -411,4 +412,4 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise IngestError(f"{name!r} is not a time zone: name one such as Asia/Kathmandu or UTC.") from None
+        raise DeliveryError(f"{name!r} is not a time zone: name one such as Asia/Kathmandu or UTC.") from None

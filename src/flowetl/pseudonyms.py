@@ -10,7 +10,7 @@ import hmac
 
 import duckdb
 
-from flowetl.errors import IngestError
+from flowdb.reference.errors import DeliveryError
 
 KINDS = {
     "msisdn": "subscriber",
@@ -39,7 +39,7 @@ def fingerprint(key: bytes) -> str:
 def give_key(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
     """Make a key known to a connection, for the expressions of `expression`; it stands in no SQL text."""
     if len(key) < _SHORTEST_KEY:
-        raise IngestError(f"The key for pseudonyms is shorter than {_SHORTEST_KEY} bytes: make a longer one.")
+        raise DeliveryError(f"The key for pseudonyms is shorter than {_SHORTEST_KEY} bytes: make a longer one.")
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
     connection.execute("SET VARIABLE inner_pad = ?", [bytes(b ^ 0x36 for b in block)])
     connection.execute("SET VARIABLE outer_pad = ?", [bytes(b ^ 0x5C for b in block)])

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import duckdb
 
+from flowdb.reference.errors import DeliveryError
 from flowdb.tables import DAILY, EVENT_TYPES
-from flowetl.errors import IngestError
 
 SHIPPED = Path(__file__).with_name("checks")
 
@@ -35,7 +35,7 @@ class QualityCheck:
 
 @cache
 def read(folder: Path = SHIPPED) -> tuple[QualityCheck, ...]:
-    """The checks of a folder, in order of name; raises IngestError where a file does not say what it is for."""
+    """The checks of a folder, in order of name; raises DeliveryError where a file does not say what it is for."""
     return tuple(sorted((_read(p) for p in folder.rglob("*.sql")), key=lambda c: (c.stem, c.event_types)))
 
 
@@ -45,7 +45,7 @@ def _read(path: Path) -> QualityCheck:
     names = tuple(t.strip() for t in types.split(","))
     event_types = tuple(t for n in names for t in (EVENT_TYPES if n == "all" else (n,)))
     if not first.startswith("--") or not colon or not set(event_types) <= set(DAILY):
-        raise IngestError(
+        raise DeliveryError(
             f"{path.name} must begin with a line such as `-- calls, sms: What it counts.`; "
             f"the event types are all (but mobile money), {', '.join(DAILY)}."
         )

@@ -13,10 +13,10 @@ from pathlib import Path
 import duckdb
 
 from flowdb.lake import Lake
+from flowdb.reference.errors import DeliveryError
 from flowdb.tables import DAILY
 from flowetl import cleaning, deliveries
 from flowetl.deliveries import Delivery
-from flowetl.errors import IngestError
 from flowkit_base.sql_text import literal, literals
 
 REVISION = 1
@@ -118,6 +118,7 @@ def _stage_group(run: Run, staged: Staged, group: Sequence[Delivery]) -> None:
         today=run.today,
         structure=structure,
         whole=whole,
+        decimal_comma=group[0].format == "csv" and group[0].delimiter != ",",
     )
     run.connection.execute(
         f"COPY (SELECT * REPLACE ((file + {base})::INTEGER AS file) FROM ({select})) "
@@ -144,7 +145,7 @@ def _count(run: Run, staged: Staged, part: Path) -> None:
             staged.bad[delivery] = staged.bad.get(delivery, 0) + rows
     for delivery, rows in seen.items():
         if rows != delivery.lines:
-            raise IngestError(f"{delivery.name} changed while it was read: run it again when it is there whole.")
+            raise DeliveryError(f"{delivery.name} changed while it was read: run it again when it is there whole.")
 
 
 def _text(run: Run, group: Sequence[Delivery], found: Mapping[str, int]) -> tuple[str, dict[str, str], str, str]:

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flowdb.bounded_duckdb import open_duckdb
 from flowdb.lake import Lake, LakeError
+from flowdb.reference.errors import DeliveryError
 from flowetl import pseudonyms
-from flowetl.errors import IngestError
 
 BREAKS = (OSError, duckdb.Error, DeltaError, SQLAlchemyError)
 """What a full disk, too little memory or a damaged lake raises."""
@@ -24,7 +24,7 @@ BREAKS = (OSError, duckdb.Error, DeltaError, SQLAlchemyError)
 def directory_of_run(lake: Lake) -> Iterator[Path]:
     """A directory of this run inside the lake; those of dead runs are removed."""
     if set("*?[") & set(str(lake.path)):
-        raise IngestError(f"The lake's path {lake.path} holds one of * ? [: give its directory another name.")
+        raise DeliveryError(f"The lake's path {lake.path} holds one of * ? [: give its directory another name.")
     root = lake.path / "tmp"
     root.mkdir(mode=0o700, exist_ok=True)
     for lock_path in root.glob("ingest-*.lock"):
@@ -57,7 +57,7 @@ def connected(
             directory / "spill", memory_limit=memory_limit, threads=threads, preserve_insertion_order=False
         )
     except duckdb.Error as error:
-        raise IngestError(f"The memory limit {memory_limit!r} is not taken: {_first_line(error)}.") from None
+        raise DeliveryError(f"The memory limit {memory_limit!r} is not taken: {_first_line(error)}.") from None
     with connection:
         pseudonyms.give_key(connection, key)
         yield connection
@@ -65,17 +65,17 @@ def connected(
 
 @contextmanager
 def sentences(lake: Lake) -> Iterator[None]:
-    """Turn what a full disk, too little memory or a damaged lake raises into an IngestError."""
+    """Turn what a full disk, too little memory or a damaged lake raises into an DeliveryError."""
     try:
         yield
     except BREAKS as error:
-        raise IngestError(sentence(lake, error)) from error
+        raise DeliveryError(sentence(lake, error)) from error
 
 
 def sentence(lake: Lake, error: BaseException) -> str:
     """What an error means for the load, and what to do."""
     match error:
-        case IngestError() | LakeError():
+        case DeliveryError() | LakeError():
             return str(error)
         case duckdb.OutOfMemoryException():
             return f"The load needs more than its memory limit: raise it, or give fewer files ({_first_line(error)})."

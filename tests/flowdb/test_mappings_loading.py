@@ -11,7 +11,7 @@ import shapely
 from pyproj import Geod
 
 from flowdb.lake import Lake, LakeError
-from flowdb.reference import cells, geography, mappings, settling
+from flowdb.reference import cells, geography, grids, mappings, settling
 
 CELLS = "id,version,longitude,latitude\na,0,0.5,0.5\nb,0,1.5,0.5\nc,0,1.5,0.5\n"
 
@@ -208,7 +208,7 @@ def test_squares_hold_each_point_once(lake, write):
     """Every point of the country, on an edge of squares or not, is in exactly one square of a grid."""
     country = shapely.Point(84, 28).buffer(1.5)
     geography.load(lake, write("c.csv", f'code,wkt\nX,"{country.wkt}"\n'), unit="admin0", code="code")
-    geography.grid(lake, 20)
+    grids.make(lake, 20)
     level = [r for r in lake.reference("geography").to_pylist() if r["unit"] == "grid-20km"]
     draw = random.Random(3)
     corners = [shapely.get_coordinates(shapely.from_wkb(r["geom"]))[0].tolist() for r in draw.sample(level, 30)]
@@ -232,7 +232,7 @@ def test_squares_hold_each_point_once(lake, write):
 def test_squares_have_their_true_size(lake, write, country):
     """Wherever a square lies, its area on the ellipsoid is that of its name to 0.1 %, and its codes are in order."""
     geography.load(lake, write("c.csv", f'code,wkt\nX,"{country.wkt}"\n'), unit="admin0", code="code")
-    made = [geography.grid(lake, 25).rows for _ in range(2)]
+    made = [grids.make(lake, 25).rows for _ in range(2)]
     level = [r for r in lake.reference("geography").to_pylist() if r["unit"] == "grid-25km"]
     areas = [abs(Geod(ellps="WGS84").geometry_area_perimeter(shapely.from_wkb(r["geom"]))[0]) for r in level]
 
@@ -248,7 +248,7 @@ def test_squares_across_the_180th_meridian_stay_small(lake, write):
     """A country on both sides of the 180th meridian is covered by squares that are cut there, none around the world."""
     country = shapely.MultiPolygon([shapely.box(178, -19, 180, -16), shapely.box(-180, -19, -179, -16)])
     geography.load(lake, write("c.csv", f'code,wkt\nX,"{country.wkt}"\n'), unit="admin1", code="code")
-    geography.grid(lake, 50, unit="grid-coarse")
+    grids.make(lake, 50, unit="grid-coarse")
     shapes = shapely.from_wkb([r["geom"] for r in lake.reference("geography").to_pylist() if r["unit"] != "admin1"])
 
     assert 50 < len(shapes) < 150
@@ -259,13 +259,13 @@ def test_squares_across_the_180th_meridian_stay_small(lake, write):
 def test_a_grid_that_cannot_be_is_refused(lake, write):
     """A grid without a country, of too many squares, or of another name is refused with the way out."""
     with pytest.raises(LakeError, match="There are no boundaries to cover"):
-        geography.grid(lake, 10)
+        grids.make(lake, 10)
     geography.load(lake, write("c.csv", f'code,wkt\nX,"{shapely.box(0, 0, 20, 20).wkt}"\n'), unit="admin0", code="code")
     with pytest.raises(LakeError, match=r"grid-100m would have more than [0-9,]+ squares.*Make larger squares"):
-        geography.grid(lake, 0.1)
+        grids.make(lake, 0.1)
     for km in (0, -1, 0.01, 1001, float("nan")):
         with pytest.raises(LakeError, match=r"choose from 0\.05 to 1000 km"):
-            geography.grid(lake, km)
+            grids.make(lake, km)
     for unit in ("squares", "admin1", "cell", "grid 10"):
         with pytest.raises(LakeError, match=r"choose another name|begin with grid-|cannot name a level"):
-            geography.grid(lake, 10, unit=unit)
+            grids.make(lake, 10, unit=unit)

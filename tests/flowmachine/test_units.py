@@ -12,7 +12,7 @@ from tests.flowmachine.test_kinds_on_engines import ENGINES
 import flowmachine
 from flowapi.authorisation import query_kinds, scopes_of_schemas, subset_kinds
 from flowdb.lake import Lake
-from flowdb.reference import cells, geography, mappings, sites
+from flowdb.reference import cells, geography, grids, mappings, sites
 from flowdb.tables import UNITS
 from flowkit_jwt_generator.scopes import query_scopes
 from flowmachine import geojson
@@ -62,7 +62,7 @@ class Country(World):
         for unit, areas in LEVELS.items():
             lines = [f'{code},"{shapely.box(west, 26, east, 27).wkt}"' for code, (west, east) in areas.items()]
             geography.load(lake, file("areas.csv", "\n".join(["code,wkt", *lines])), unit=unit, code="code")
-        geography.grid(lake, 20)
+        grids.make(lake, 20)
         mappings.load_mapping(lake, file("by_hand.csv", BY_HAND), table="geography.by_hand")
         mappings.load_points(lake, file("moved.csv", MOVED), table="infrastructure.moved")
         mappings.load_points(lake, file("stations.csv", STATIONS), table="infrastructure.stations")

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from flowdb.lake import Lake, LakeError
 from flowdb.reference.checks import SINCE_EVER, STILL, check_once, check_places, check_service_dates
-from flowdb.reference.delivered_csv import read_rows
-from flowdb.reference.replacement import Loaded, arrow_table, changing
+from flowdb.reference.delivered_csv import read_csv, refuse_other_table, typed_rows
+from flowdb.reference.replacement import Loaded, arrow_table, changing, refuse_other_ids
 from flowdb.reference.settling import settle_held
+from flowdb.reference.values import Encoding
 from flowdb.tables import CELLS
 
 
@@ -19,20 +20,29 @@ def load(
     file: Path,
     columns: Mapping[str, str] | None = None,
     *,
+    encoding: Encoding = "utf-8",
     overlaps: Literal["refuse", "cut"] = "refuse",
+    insist: bool = False,
 ) -> Loaded:
-    """Load the cells from a CSV, in place of all former ones, and settle their positions and units.
+    """Load the cells from a CSV, replacing all former ones, and settle their positions and units.
 
     `columns` gives a source column for a target one where the names differ. Service dates of versions of one cell
     that overlap are refused, or, with `overlaps="cut"`, the earlier version ends the day before the later begins.
     Raises LakeError naming file, line and field.
     """
-    rows, warnings = read_rows(file, CELLS, columns or {}, ("id", "version", "longitude", "latitude"))
+    content = read_csv(file, encoding)
+    if not insist:
+        refuse_other_table(content, CELLS, columns or {})
+    rows, warnings = typed_rows(
+        content, CELLS, columns, required=("id", "longitude", "latitude"), assumed={"version": 0}
+    )
     check_places(rows)
     check_service_dates(rows)
     check_once(rows, ("id", "version"))
     warnings += _part_versions(file, rows, overlaps)
     with changing(lake):
+        if not insist:
+            refuse_other_ids("cells", lake.reference("cells")["id"].to_pylist(), [row["id"] for row in rows])
         lake.replace_reference("cells", arrow_table(rows, CELLS), {"source": file.name})
         warnings += settle_held(lake)
     return Loaded(len(rows), tuple(warnings))

@@ -19,7 +19,7 @@ def check_places(rows: list[dict[str, Any]]) -> None:
             if value is not None and abs(value) > limit:
                 raise LakeError(
                     f"{row['where']}: {name} {value:g} is not between -{limit} and {limit}; "
-                    "if longitude and latitude are exchanged, load with longitude=latitude and latitude=longitude."
+                    "if the two are exchanged, load it with --map longitude=latitude --map latitude=longitude."
                 )
         if (row["longitude"] is None) != (row["latitude"] is None):
             given, empty = sorted(("longitude", "latitude"), key=lambda n: row[n] is None)

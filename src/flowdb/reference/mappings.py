@@ -1,6 +1,5 @@
 """Loading of the deployment's own tables of places: which unit a cell belongs to, and where points are."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,12 @@ import shapely
 
 from flowdb.lake import Lake, LakeError, arrow_schema
 from flowdb.reference.checks import check_once, check_places
-from flowdb.reference.delivered_csv import read_rows, without_traps
-from flowdb.reference.geography import as_text, in_wgs84, read_features
+from flowdb.reference.delivered_csv import CsvTable, read_csv, typed_rows
+from flowdb.reference.errors import DeliveryError
+from flowdb.reference.features import as_text, in_wgs84, read_features
 from flowdb.reference.replacement import Loaded, changing
 from flowdb.reference.settling import settle_held
+from flowdb.reference.values import Encoding
 from flowdb.tables import CELL_MAPPINGS, GEOM_POINTS, Column, Table, is_column_name, is_table_name
 
 _OURS = ("events", "dfs", "cache", "etl", "flowdb", "pg_catalog", "information_schema")
@@ -22,7 +23,9 @@ _OURS = ("events", "dfs", "cache", "etl", "flowdb", "pg_catalog", "information_s
 _NETWORK = ("infrastructure.cells", "infrastructure.sites", "infrastructure.tacs")
 
 
-def load_mapping(lake: Lake, file: Path, *, table: str, columns: Mapping[str, str] | None = None) -> Loaded:
+def load_mapping(
+    lake: Lake, file: Path, *, table: str, columns: Mapping[str, str] | None = None, encoding: Encoding = "utf-8"
+) -> Loaded:
     """Load a table of which unit each cell belongs to, in place of the former one of that name.
 
     The CSV has a column `id`, the cell, and a column `<unit>pcod`, the unit's code, such as admin3pcod; it may have
@@ -30,7 +33,8 @@ def load_mapping(lake: Lake, file: Path, *, table: str, columns: Mapping[str, st
     target one where the names differ. Raises LakeError naming file, line and field.
     """
     _check_name(table)
-    rows, _ = read_rows(file, _text_columns(file, columns or {}), columns or {}, ("id",))
+    content = read_csv(file, encoding)
+    rows, _ = typed_rows(content, _text_columns(table, content, columns or {}), columns, required=("id",))
     check_once(rows, ("id",))
     told = [name for name in rows[0] if name not in ("where", "line")]
     with changing(lake):
@@ -63,7 +67,9 @@ def load_mapping(lake: Lake, file: Path, *, table: str, columns: Mapping[str, st
         return Loaded(len(rows), _replace(lake, CELL_MAPPINGS, table, made, file))
 
 
-def load_points(lake: Lake, file: Path, *, table: str, columns: Mapping[str, str] | None = None) -> Loaded:
+def load_points(
+    lake: Lake, file: Path, *, table: str, columns: Mapping[str, str] | None = None, encoding: Encoding = "utf-8"
+) -> Loaded:
     """Load a table of points, in place of the former one of that name.
 
     A CSV with columns `longitude` and `latitude` or `wkt`, or GeoJSON, GeoPackage or a Shapefile; and a column `id`, or
@@ -71,7 +77,7 @@ def load_points(lake: Lake, file: Path, *, table: str, columns: Mapping[str, str
     the names differ. Raises LakeError naming file, line or feature, and field.
     """
     _check_name(table)
-    rows, warnings = _points_of(file, columns or {})
+    rows, warnings = _points_of(file, table, columns or {}, encoding)
     names = [n for n in rows[0] if n not in ("where", "line", "longitude", "latitude")]
     values = {n: [row[n] for row in rows if row[n] is not None] for n in names if is_column_name(n)}
     unique = [n for n, found in values.items() if found and len(set(found)) == len(found)]
@@ -128,44 +134,40 @@ def _codes(lake: Lake) -> dict[str, set[str]]:
     return codes
 
 
-def _text_columns(file: Path, columns: Mapping[str, str], **typed: Column) -> Table:
+def _text_columns(name: str, content: CsvTable, columns: Mapping[str, str], **typed: Column) -> Table:
     """A table of the columns that a CSV's header names, as text but for those that are declared."""
-    taken = set(columns.values())
-    names = dict.fromkeys([*columns, *(name for name in _header(file) if name not in taken)])
-    text = {name: Column(name, "string", "", required=name == "id") for name in names if is_column_name(name)}
-    return Table("the table", "", tuple({**text, **typed}.values()))
+    sources = set(columns.values())
+    names = dict.fromkeys([*columns, *(n for n in content.header if n not in sources)])
+    text = {n: Column(n, "string", "", required=n == "id") for n in names if is_column_name(n)}
+    return Table(name, "", tuple({**text, **typed}.values()))
 
 
-def _header(file: Path) -> list[str]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as text:
-            return [without_traps(h) for h in next(csv.reader(text), [])]
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []  # Reading the rows says what is wrong.
-
-
-def _points_of(file: Path, columns: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[str]]:
+def _points_of(
+    file: Path, table: str, columns: Mapping[str, str], encoding: Encoding
+) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a file of points, each with `longitude` and `latitude`, and where it stands."""
-    named = {*_header(file), *columns} - set(columns.values())
-    if file.suffix.lower() == ".csv" and "wkt" not in named:
-        degrees = {n: Column(n, "float64", "", required=True) for n in ("longitude", "latitude")}
-        rows, warnings = read_rows(file, _text_columns(file, columns, **degrees), columns, tuple(degrees))
-        check_places(rows)
-        return rows, warnings
-    warnings: list[str] = []
-    fields, shapes, crs = read_features(file)
+    if file.suffix.lower() == ".csv":
+        content = read_csv(file, encoding)
+        if "wkt" not in {*content.header, *columns} - {*columns.values()}:
+            degrees = {n: Column(n, "float64", "", required=True) for n in ("longitude", "latitude")}
+            declared = _text_columns(table, content, columns, **degrees)
+            rows, notes = typed_rows(content, declared, columns, required=tuple(degrees))
+            check_places(rows)
+            return rows, notes
+    features = read_features(file, encoding=encoding)
+    fields = features.fields
     for target, source in columns.items():
         if source not in fields:
-            raise LakeError(f"{file.name} has no field {source!r}; it has: {', '.join(fields)}.")
+            raise DeliveryError(f"{file.name} has no field {source!r}; it has: {', '.join(fields)}.")
         fields[target] = fields.pop(source)
-    for number, shape in enumerate(shapes, 1):
+    for number, shape in enumerate(features.shapes, 1):
         if shape is None or shapely.get_type_id(shape) != shapely.GeometryType.POINT or shapely.is_empty(shape):
-            raise LakeError(f"{file.name}: feature {number} is not a point.")
-    shapes = in_wgs84(file, np.asarray(shapes, dtype=object), crs, warnings)
+            raise DeliveryError(f"{file.name}: feature {number} is not a point.")
+    shapes = in_wgs84(features)
     at = np.column_stack([shapely.get_x(shapes), shapely.get_y(shapes)])
     rows = [
         {"where": f"{file.name}, feature {n}", "line": n, "longitude": lon, "latitude": lat}
         | {name: as_text(values[n - 1]) or None for name, values in fields.items()}
         for n, (lon, lat) in enumerate(at.tolist(), 1)
     ]
-    return rows, warnings
+    return rows, features.notes

@@ -1,13 +1,13 @@
 """Replacing a reference table: one process at a time, and what a load reports."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from flowdb.lake import ARROW, Lake, held
+from flowdb.lake import ARROW, Lake, LakeError, held
 from flowdb.tables import Table
 
 _REFUSAL = "Cells or boundaries are being loaded by another process: wait for it to end."
@@ -32,3 +32,12 @@ def changing(lake: Lake) -> Iterator[None]:
 def arrow_table(rows: list[dict[str, Any]], table: Table) -> pa.Table:
     """Rows as the Arrow table of a declared one; columns that the rows lack are null."""
     return pa.table({c.name: pa.array([r.get(c.name) for r in rows], ARROW[c.type]) for c in table})
+
+
+def refuse_other_ids(what: str, former: Collection[str], new: Collection[str]) -> None:
+    """Raise LakeError if none of the ids of a table stays, which happens if another kind of list is loaded."""
+    if former and new and not {*former} & {*new}:
+        raise LakeError(
+            f"None of the {len({*former}):,} {what} that are loaded is in this file: is it another kind of list? "
+            "If all of them have changed, say --insist."
+        )

@@ -226,6 +226,8 @@ def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], li
     places: list[pa.Table] = []
     found: list[pa.Table] = []
     warnings: list[str] = []
+    outside: dict[int, list[str]] = {}
+    swapped = 0
     # A tree of the points, asked by the polygons: shapely then prepares each polygon once.
     tree = _tree(positions, "lon", "lat")
     for unit in sorted(set(geography["unit"].to_pylist())):
@@ -239,7 +241,11 @@ def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], li
         first = np.ones(len(point), bool)
         first[1:] = point[1:] != point[:-1]
         warnings += [] if grid else _overlapping(unit, positions, level, polygon, point)
-        warnings += _outside(unit, positions, polygons, int(first.sum()))
+        if lost := positions.num_rows - int(first.sum()):
+            outside.setdefault(lost, []).append(unit)
+        if lost and lost == positions.num_rows:
+            exchanged = _tree(positions, "lat", "lon").query(polygons, predicate="contains")[1]
+            swapped = max(swapped, len(set(exchanged.tolist())))
         places.append(
             pa.table(
                 {
@@ -253,6 +259,15 @@ def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], li
         )
         inside = positions.take(pa.array(point[first], pa.int64()))
         found.append(_placed(inside, polygon[first], unit))
+    warnings += [
+        f"{lost} of {positions.num_rows} cell versions lie in no unit of {', '.join(units)}."
+        for lost, units in outside.items()
+    ]
+    if swapped:
+        warnings.append(
+            f"With longitude and latitude exchanged, {swapped} would: if the file names them the wrong way round, load "
+            "it with --map longitude=latitude --map latitude=longitude."
+        )
     return places, found, warnings
 
 
@@ -292,18 +307,3 @@ def _overlapping(unit: str, positions: pa.Table, level: pa.Table, polygon: Any, 
     shared = len(set(point[again].tolist()))
     told = f"Units of {unit} overlap: {shared} cell versions lie in more than one, such as {cell} in {smaller} and "
     return [told + f"{larger}; the smallest code is taken."]
-
-
-def _outside(unit: str, positions: pa.Table, polygons: Any, inside: int) -> list[str]:
-    outside = positions.num_rows - inside
-    if not outside:
-        return []
-    told = [f"{outside} of {positions.num_rows} cell versions lie in no unit of {unit}."]
-    if not inside:
-        found = _tree(positions, "lat", "lon").query(polygons, predicate="contains")[1]
-        if len(found):
-            told.append(
-                f"With longitude and latitude exchanged, {len(set(found.tolist()))} would: if the file names them "
-                "the wrong way round, load it with longitude=latitude and latitude=longitude."
-            )
-    return told
