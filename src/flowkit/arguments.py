@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
+
+from flowdb.reference.values import ENCODINGS, Encoding
 
 Columns = Annotated[
     list[str],
@@ -16,6 +18,12 @@ TableName = Annotated[
 CsvFile = Annotated[
     Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="A CSV file.")
 ]
+EncodingName = Annotated[
+    str, typer.Option("--encoding", help=f"The encoding of the file's text: {', '.join(ENCODINGS)}.")
+]
+Insist = Annotated[
+    bool, typer.Option("--insist", help="Load it, though it looks like another kind of file than it is said to be.")
+]
 EventType = Annotated[
     str,
     typer.Argument(metavar="EVENT_TYPE", help="calls, sms, mds, topups, forwards, or transactions (mobile money)."),
@@ -23,11 +31,21 @@ EventType = Annotated[
 
 
 def column_map(columns: Sequence[str]) -> dict[str, str]:
-    """The file's column by FlowKit's, from TARGET=SOURCE texts; raises BadParameter for any other text."""
+    """The file's column by FlowKit's, from TARGET=SOURCE texts; raises BadParameter for any other text.
+
+    An empty source leaves the target out.
+    """
     mapping = {}
     for text in columns:
         target, equals, source = text.partition("=")
-        if not (target and equals and source):
+        if not (target and equals):
             raise typer.BadParameter(f"{text!r} is not TARGET=SOURCE.", param_hint="--map")
         mapping[target] = source
     return mapping
+
+
+def encoding(name: str) -> Encoding:
+    """The encoding of a name; raises BadParameter if there is none."""
+    if name not in ENCODINGS:
+        raise typer.BadParameter(f"it is one of {', '.join(ENCODINGS)}.", param_hint="--encoding")
+    return cast("Encoding", name)

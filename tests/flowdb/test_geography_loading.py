@@ -1,5 +1,8 @@
 """Loading of boundaries."""
 
+import json
+import warnings
+
 import geopandas
 import pytest
 import shapely
@@ -38,7 +41,7 @@ def test_features_that_share_a_code_become_one(lake, squares):
 def test_a_load_replaces_its_level_only(lake, squares):
     """Loading a level again replaces it and leaves the other levels."""
     geography.load(lake, squares("a.geojson", ("A", 0, 0)), unit="admin1", code="pcode")
-    geography.load(lake, squares("b.geojson", ("X", 0, 0), ("Y", 1, 0)), unit="admin2", code="pcode")
+    geography.load(lake, squares("b.geojson", ("Z", 0, 0), ("Y", 1, 0)), unit="admin2", code="pcode")
     geography.load(lake, squares("c.geojson", ("Z", 0, 0)), unit="admin2", code="pcode")
     assert [(u["unit"], u["pcod"]) for u in lake.reference("geography").to_pylist()] == [
         ("admin1", "A"),
@@ -77,6 +80,58 @@ def test_invalid_shapes_are_mended(lake, write):
     assert shape.area == 2.0
 
 
+def test_a_ring_that_is_not_closed_is_closed_with_a_word(lake, write, squares):
+    """An open ring is closed, and the note names its feature; a shape that cannot be mended is named."""
+    content = json.loads(squares("a.geojson", ("A", 0, 0), ("B", 1, 0)).read_text())
+    content["features"][1]["geometry"]["coordinates"][0].pop()
+    loaded = geography.load(lake, write("open.geojson", content), unit="admin3", code="pcode")
+    assert loaded.warnings == ("open.geojson: rings that were not closed have been closed, of feature 2.",)
+    assert [shapely.from_wkb(u["geom"]).area for u in _units(lake, "admin3")] == [1.0, 1.0]
+    content["features"][1]["geometry"]["coordinates"] = [[[0, 0]]]
+    with pytest.raises(LakeError, match=r"^open.geojson: feature 2 has a shape that cannot be read\.$"):
+        geography.load(lake, write("open.geojson", content), unit="admin3", code="pcode")
+
+
+def test_one_code_of_places_of_different_names_is_told(lake, write, squares):
+    """Two places that share a code become one unit, and the note names both."""
+    content = json.loads(squares("a.geojson", ("A", 0, 0), ("A", 1, 0), ("B", 2, 0)).read_text())
+    content["features"][0]["properties"]["label"] = "North"
+    file = write("twice.geojson", content)
+    loaded = geography.load(lake, file, unit="admin3", code="pcode", name="label")
+    assert loaded.warnings == (
+        "1 code stands for places of different names, which become one unit: A (North, Unit A).",
+    )
+
+
+def test_a_file_of_several_layers_needs_the_name_of_one(lake, squares, tmp_path):
+    """Of several layers none is taken in silence: they are named, and --layer takes one; tables without shapes are no
+    layers."""
+    frame = geopandas.read_file(squares("a.geojson", ("A", 0, 0)))
+    path = tmp_path / "two.gpkg"
+    for layer in ("adm3", "adm0"):
+        frame.to_file(path, layer=layer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(LakeError, match=r"^two.gpkg has 2 layers, adm3, adm0: name one with --layer\.$"):
+            geography.load(lake, path, unit="admin3", code="pcode")
+        with pytest.raises(LakeError, match=r"^two.gpkg has no layer 'adm1'; it has: adm3, adm0\.$"):
+            geography.load(lake, path, unit="admin3", code="pcode", layer="adm1")
+        assert geography.load(lake, path, unit="admin3", code="pcode", layer="adm0").warnings == ()
+
+
+def test_text_in_another_encoding_than_said_is_read_by_naming_it(lake, squares, tmp_path):
+    """A Shapefile in Windows' encoding whose .cpg says UTF-8 is refused with --encoding, which reads it."""
+    frame = geopandas.read_file(squares("a.geojson", ("A", 0, 0)))
+    frame["label"] = "Zamb\u00e9zia"
+    path = tmp_path / "a.shp"
+    frame.to_file(path, encoding="cp1252")
+    path.with_suffix(".cpg").write_text("UTF-8")
+    with pytest.raises(LakeError, match=r"^a.shp has text that is not utf-8: .* --encoding \(cp1252, latin-1\)\.$"):
+        geography.load(lake, path, unit="admin3", code="pcode", name="label")
+    geography.load(lake, path, unit="admin3", code="pcode", name="label", encoding="cp1252")
+    assert [u["name"] for u in _units(lake, "admin3")] == ["Zamb\u00e9zia"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -85,9 +140,9 @@ def test_invalid_shapes_are_mended(lake, write):
         ("pcode,wkt\nA,POINT (0 0)\n", "b.csv: feature 1 (A) is not a polygon."),
         ("pcode,wkt\nA,POLYGON EMPTY\n", "b.csv: feature 1 (A) has no shape."),
         ('pcode,wkt\n ,"POLYGON ((0 0, 1 0, 1 1, 0 0))"\n', "b.csv: feature 1 has nothing in field 'pcode'."),
-        ("pcode,wkt\nA,a square\n", "b.csv: row 2, field 'wkt' is not well-known text."),
-        ("pcode,wkt\nA\n", "b.csv: row 2 has 1 fields, its header has 2."),
-        ("pcode,wkt\n", "b.csv holds no feature."),
+        ("pcode,wkt\nA,a square\n", "b.csv, line 2: field 'wkt' is not well-known text."),
+        ("pcode,wkt\nA\n", "b.csv, line 2: 1 fields where the header has 2."),
+        ("pcode,wkt\n", "b.csv has a header but no row."),
         (
             'pcode,wkt\nA,"POLYGON ((0 0, 500000 0, 500000 500000, 0 0))"\n',
             "b.csv holds points that are no longitude and latitude on earth.",

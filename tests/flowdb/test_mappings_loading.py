@@ -98,7 +98,7 @@ REFUSED_MAPPINGS = {
     "no such unit": ("id,admin3pcod\na,A\nb,X\n", r"m\.csv, line 3: admin3pcod 'X' is no unit of admin3\."),
     "a cell twice": ("id,admin3pcod\na,A\na,B\n", r"m\.csv, line 3: id a stands in line 2 already\."),
     "no cell": ("id,admin3pcod\n,A\n", r"m\.csv, line 2: id is empty\."),
-    "no id": ("cell,admin3pcod\na,A\n", r"has no column id; it has: cell, admin3pcod\. Name its column with --map id="),
+    "no id": ("cell,admin3pcod\na,A\n", r"lacks id \(it has: cell, admin3pcod\); try --map id=cell"),
     "no unit": ("id,district\na,A\n", r"m\.csv has no column that names a unit, such as admin3pcod; it has: id, dist"),
     "a level that is not loaded": ("id,admin2pcod\na,A\n", r"there is no level admin2 here: load its boundaries"),
     "a line too short": ("id,admin3pcod\na\n", r"m\.csv, line 2: 1 fields where the header has 2\."),
@@ -125,7 +125,7 @@ REFUSED_POINTS = {
     "a point twice": ("id,longitude,latitude\na,1,2\na,1,3\n", r"p\.csv, line 3: id a stands in line 2 already\."),
     "no name": ("longitude,latitude\n1,2\n", r"p\.csv has no column whose values name one point each"),
     "an area": ('id,wkt\na,"POLYGON ((0 0,1 0,1 1,0 0))"\n', r"p\.csv: feature 1 is not a point\."),
-    "no columns": ("id,x,y\na,1,2\n", r"p\.csv has no column longitude, latitude; it has: id, x, y\."),
+    "no columns": ("id,x,y\na,1,2\n", r"p\.csv lacks longitude, latitude .* try --map longitude=x --map latitude=y"),
 }
 
 
@@ -159,7 +159,7 @@ def test_a_name_stands_for_one_thing(country, write, squares):
     with pytest.raises(LakeError, match=r"geography\.admin3 holds the boundaries of the level admin3"):
         mappings.load_mapping(country, file, table="geography.admin3")
     for unit in ("m", "p"):
-        with pytest.raises(LakeError, match=f"geography.{unit} is a table of the deployment's own already"):
+        with pytest.raises(LakeError, match=f"geography.{unit} is a custom table already"):
             geography.load(country, squares("u.geojson", ("A", 0, 0)), unit=unit, code="pcode")
     for unit in ("lon-lat", "cell", "site", "nonspatial"):
         with pytest.raises(LakeError, match="a meaning of its own"):

@@ -74,6 +74,9 @@ def test_a_damaged_gzip_is_refused(deployment):
         (b"datetime,msisdn\n", "is empty: it has a header but no line."),
         (b"\x00\x01\x02binary", "is not text"),
         (b"PK\x03\x04zip", "is a zip archive: unpack it."),
+        (b"\xd0\xcf\x11\xe0workbook", "is an Excel workbook or another Office file: save it as CSV."),
+        (b'{"type": "FeatureCollection"}\n', "is JSON: save it as CSV."),
+        (b"<html>\n<p>Sign in</p>\n", "is a web page or XML: download the CSV file itself."),
         ("datetime,msisdn\n1,2\n".encode("utf-16"), "is UTF-16 text: save it as UTF-8."),
         (b"datetime,msisdn\r2016-01-01 10:00:00,al\r", "ends its lines by carriage returns alone"),
         (b"PAR1 and no more", "is damaged Parquet"),
@@ -88,7 +91,8 @@ def test_a_file_in_another_encoding_names_the_way_out(deployment):
     """A file full of Latin-1 is not put into quarantine line by line."""
     content = b"datetime,msisdn,network\n" + b"2016-01-01 10:00:00,al,T\xe9l\xe9com\n" * 10_001
     said = _refusal(deployment, deployment.file(content, "latin.csv"))
-    assert said.startswith("latin.csv has more than 10000 lines that are not UTF-8: if it is Latin-1, say so")
+    assert said.startswith("latin.csv: in more than 10,000 lines the text is not UTF-8; ")
+    assert "--encoding latin-1" in said
 
 
 def test_a_file_that_is_not_there_is_named(deployment):

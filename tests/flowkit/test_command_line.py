@@ -151,7 +151,7 @@ def test_doctor_says_what_to_do(model):
     [
         (("nonsense",), "No such command"),
         (("ingest", "calls"), "Missing argument"),
-        (("ingest", "calls", "x.csv", "--encoding", "utf-16"), "it is utf-8 or latin-1"),
+        (("ingest", "calls", "x.csv", "--encoding", "utf-16"), "it is one of utf-8, latin-1, cp1252"),
         (("ingest", "calls", "x.csv", "--map", "msisdn"), "is not TARGET=SOURCE"),
         (("token", "ann", "--days", "0"), "--days"),
         (("etl", "withdraw", "calls", "yesterday", "--reason", "r"), "yesterday"),

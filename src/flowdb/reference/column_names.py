@@ -51,7 +51,7 @@ def locate(
     positions |= {target: header.index(source) for target, source in columns.items() if source}
     left_out = [n for at, n in enumerate(header) if n and at not in positions.values()]
     missing = [n for n in required if n not in positions]
-    proposals = _proposals(table, {*columns, *positions}, left_out, missing)
+    proposals = _proposals(header, table, {*columns, *positions}, left_out, missing)
     if missing or proposals:
         complaint = _complaint(header, table, missing, left_out)
         raise DeliveryError(f"The header of {file} {complaint}; try {_options(missing, proposals)}.")
@@ -71,14 +71,16 @@ def better_fit(header: Iterable[str], table: Table, columns: Mapping[str, str], 
     return f"looks like {fit.name}, not {table.name}: it has {', '.join(only)}"
 
 
-def _proposals(table: Table, taken: Collection[str], left_out: Sequence[str], missing: Sequence[str]) -> dict[str, str]:
-    """Unknown columns, by the missing column that they may be meant for."""
+def _proposals(
+    header: Sequence[str], table: Table, taken: Collection[str], left_out: Sequence[str], missing: Sequence[str]
+) -> dict[str, str]:
+    """Columns of a header, by the missing column that they may be meant for."""
     proposals: dict[str, str] = {}
-    other_names = _OF_EVENTS if table.name in DAILY else _OF_TABLE.get(table.name, {})
-    for target in (n for n in table.names if n not in taken):
-        for source in left_out:
+    other_names = _OF_EVENTS if table.name in DAILY else _OF_TABLE.get(table.name, _OF_TABLE["cells"])
+    for target in (n for n in dict.fromkeys([*missing, *table.names]) if n not in taken):
+        for source in header if target in missing else left_out:
             plain = source.lower().replace(" ", "_").replace("-", "_")
-            alike = difflib.SequenceMatcher(None, plain, target).ratio() >= _ALIKE
+            alike = source in left_out and difflib.SequenceMatcher(None, plain, target).ratio() >= _ALIKE
             if source not in proposals.values() and (alike or plain in other_names.get(target, ())):
                 proposals[target] = source
                 break

@@ -122,7 +122,7 @@ def _shapes(path: Path, wkb: Any, notes: list[str]) -> Any:
             raise DeliveryError(f"{path.name}: feature {number + 1} has a shape that cannot be read.")
         closed.append(number + 1)
     which = ", ".join(map(str, closed[:_SHOWN])) + ", ..." * (len(closed) > _SHOWN)
-    notes.append(f"{path.name}: a ring was not closed and was closed, of feature {which}.")
+    notes.append(f"{path.name}: rings that were not closed have been closed, of feature {which}.")
     return shapes
 
 

@@ -38,6 +38,6 @@ def refuse_other_ids(what: str, former: Collection[str], new: Collection[str]) -
     """Raise LakeError if none of the ids of a table stays, which happens if another kind of list is loaded."""
     if former and new and not {*former} & {*new}:
         raise LakeError(
-            f"None of the {len({*former}):,} {what} that are loaded is in this file: is it another kind of list? "
+            f"None of the {len({*former}):,} {what} loaded so far is in this file: is it another kind of list? "
             "If all of them have changed, say --insist."
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flowkit import chosen, mirror
-from flowkit.arguments import Columns, EventType, column_map
+from flowkit.arguments import Columns, EncodingName, EventType, column_map, encoding
 from flowkit.terminal import note, progress, show, table
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def ingest(
     timezone: Annotated[
         str | None, typer.Option(help="The zone of times without an offset; default: the deployment's.")
     ] = None,
-    encoding: Annotated[str, typer.Option(help="utf-8 or latin-1.")] = "utf-8",
+    encoding_name: EncodingName = "utf-8",
     max_bad_lines: Annotated[
         int | None, typer.Option(min=0, help="Refuse a file with more bad lines; default: quarantine any number.")
     ] = None,
@@ -36,8 +36,6 @@ def ingest(
     import flowetl
 
     deployment = chosen.deployment()
-    if encoding not in ("utf-8", "latin-1"):
-        raise typer.BadParameter("it is utf-8 or latin-1.", param_hint="--encoding")
     with deployment.catalogue() as catalogue, progress(f"Loading {event_type}") as tell:
         reports = flowetl.ingest(
             deployment.lake,
@@ -47,7 +45,7 @@ def ingest(
             key=deployment.pseudonym_key,
             columns=column_map(columns),
             timezone_of_source=timezone,
-            encoding=encoding,  # type: ignore[arg-type]
+            encoding=encoding(encoding_name),
             max_bad_lines=max_bad_lines,
             replace=replace,
             late="add" if add else "refuse",

@@ -3,7 +3,7 @@
 import typer
 
 from flowkit import chosen, reference_tables
-from flowkit.arguments import Columns, CsvFile, column_map
+from flowkit.arguments import Columns, CsvFile, EncodingName, Insist, column_map, encoding
 
 SECTION = "Load"
 app = typer.Typer()
@@ -12,10 +12,15 @@ app.add_typer(group, name="sites")
 
 
 @group.command("load")
-def load(file: CsvFile, columns: Columns = []) -> None:  # noqa: B006 - Typer's way to say none
-    """Load the sites, in place of all former ones."""
+def load(
+    file: CsvFile,
+    columns: Columns = [],  # noqa: B006 - Typer's way to say none
+    encoding_name: EncodingName = "utf-8",
+    insist: Insist = False,
+) -> None:
+    """Load the sites, replacing all that were loaded."""
     from flowdb.reference import sites
 
     deployment = chosen.deployment()
-    loaded = sites.load(deployment.lake, file, column_map(columns))
+    loaded = sites.load(deployment.lake, file, column_map(columns), encoding=encoding(encoding_name), insist=insist)
     reference_tables.finish(deployment, loaded, "version of a site", "versions of sites")
