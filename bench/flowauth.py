@@ -30,6 +30,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from flowauth import access
 from flowauth.app import create_app
 from flowauth.services import audit, sign_in
 from flowauth.settings import Settings
@@ -284,7 +285,7 @@ def ask(app: FastAPI, size: Size, times: int = 5) -> list[Asked]:
                 session, state.settings, session.get_one(User, number), "127.0.0.1", by="password"
             )
         browser = TestClient(app, base_url="http://localhost", follow_redirects=False)
-        browser.cookies.set(sign_in.COOKIE, cookie)
+        browser.cookies.set(access.COOKIE, cookie)
         for path in addresses(app, size):
             if path == "/" or path.startswith(LEAVES_OUT) or path.endswith(FILES):
                 continue

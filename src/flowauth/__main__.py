@@ -7,16 +7,15 @@ import logging
 import signal
 import socket
 import sys
-import textwrap
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-from pydantic_core import PydanticUndefined
-
 from flowauth.errors import Refused
 from flowauth.settings import Settings
+from flowkit_base.addresses import is_loopback
+from flowkit_base.errors import UserError
+from flowkit_base.settings import settings_help
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -32,19 +31,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="flowauth",
         description="FlowAuth: people, roles and tokens. `flowkit auth` administers it from the command line.",
-        epilog=_settings_help(),
+        epilog=settings_help(Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
     try:
         serve()
-    except Refused as refused:
-        sys.exit(refused.message)
+    except UserError as error:
+        sys.exit(str(error))
 
 
 def serve() -> None:
     """Serve until the process is told to stop; raises Refused, in sentences, where it cannot start."""
-    settings = read_settings()
+    settings = Settings.read()
     _write_log_to_stderr(settings.flowauth_log_level)
     # The web framework takes seconds to load on a busy machine; a wrong setting is told before.
     import uvicorn  # noqa: PLC0415
@@ -74,17 +73,8 @@ def serve() -> None:
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def read_settings() -> Settings:
-    """Read the settings; raises Refused with a sentence for each that is wrong."""
-    try:
-        return Settings()  # pyright: ignore[reportCallIssue]  # values come from the environment
-    except ValidationError as error:
-        raise Refused("\n".join(_sentence(problem) for problem in error.errors())) from None
-
-
 def _application(settings: Settings) -> "FastAPI":
     from flowauth.app import create_app  # noqa: PLC0415
-    from flowauth.database import DatabaseError  # noqa: PLC0415
     from flowauth.services import keys  # noqa: PLC0415
 
     try:
@@ -92,8 +82,6 @@ def _application(settings: Settings) -> "FastAPI":
         with app.state.database.read() as session:
             # A Fernet key that is not this database's is told now, and not by the first token.
             keys.signing(session, app.state.vault)
-    except DatabaseError as error:
-        raise Refused(str(error).rstrip(".") + ".") from None
     except Refused as refused:
         names = {"username": "FLOWAUTH_ADMIN_USERNAME", "password": "FLOWAUTH_ADMIN_PASSWORD"}
         name = names.get(refused.field or "")
@@ -116,7 +104,7 @@ def _advise(app: "FastAPI", settings: Settings) -> None:
             file=sys.stderr,
             flush=True,
         )
-    if settings.flowauth_url is None and settings.flowauth_host not in ("127.0.0.1", "::1", "localhost"):
+    if settings.flowauth_url is None and not is_loopback(settings.flowauth_host):
         print(
             f"FlowAuth listens on {settings.flowauth_host}, but answers people on loopback names alone: "
             "set FLOWAUTH_URL to the address by which they reach it.",
@@ -205,28 +193,6 @@ def _write_log_to_stderr(level: str) -> None:
     root.setLevel(max(logging.WARNING, getattr(logging, level.upper())))
     for name in ("flowauth", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
-
-
-def _sentence(problem: object) -> str:
-    assert isinstance(problem, dict)  # noqa: S101  # pydantic's own type
-    name = str(problem["loc"][0]).upper() if problem["loc"] else ""
-    if problem["type"] == "missing":
-        field = Settings.model_fields[name.lower()]
-        said = (field.description or "").rstrip(".")
-        return f"{name} is not set ({said}); set it as an environment variable or in the file /run/secrets/{name}."
-    # The value itself is not repeated: it may be a key.
-    reason = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
-    return f"{name}: {reason}." if name else f"{reason}."
-
-
-def _settings_help() -> str:
-    lines = ["settings, each from the file /run/secrets/<NAME> or the environment variable <NAME>:"]
-    for name, field in Settings.model_fields.items():
-        default = "required" if field.default is PydanticUndefined else f"default {field.default}"
-        text = f"{field.description} ({default})"
-        lines.append(f"  {name.upper()}")
-        lines.extend(textwrap.wrap(text, 96, initial_indent="      ", subsequent_indent="      "))
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

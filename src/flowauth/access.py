@@ -1,5 +1,6 @@
 """Who asks: the one place where pages and API learn who is signed in, and refuse who may not."""
 
+import datetime as dt
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
@@ -7,16 +8,18 @@ from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
+from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany, fields
 from flowauth.services import sign_in, throttle
 from flowauth.services.sign_in import Person
 from flowauth.settings import Settings
+from flowauth.tables import User
 
 LARGEST_NUMBER = 2**31 - 1
 """The largest number that a row can have; databases take no larger one."""
 Id = Annotated[int, Path(ge=1, le=LARGEST_NUMBER)]
 KeyId = Annotated[str, Path(pattern="^[0-9a-f]{1,64}$")]
 
+COOKIE, DEVICE_COOKIE = "flowauth_session", "flowauth_device"
 CSRF_COOKIE, CSRF_HEADER, CSRF_FIELD = "X-CSRF", "X-CSRF-Token", "csrf"
 VISIT = "flowauth_visit"
 """The cookie of a browser in which nobody is signed in yet, so that no other page can sign it in."""
@@ -49,9 +52,61 @@ def is_page(scope: Scope) -> bool:
     return "route" not in scope and b"text/html" in accepted
 
 
+def cookie_name(settings: Settings, name: str = COOKIE) -> str:
+    """The name under which a cookie is set: where people come by https, one that no other host can set."""
+    return f"__Host-{name}" if settings.secure else name
+
+
+def set_cookie(
+    response: Response, settings: Settings, value: str, name: str = COOKIE, life: dt.timedelta | None = None
+) -> None:
+    """Set a cookie that scripts cannot read and other sites cannot send; without a life, until the browser ends."""
+    seconds = int(life.total_seconds()) if life else None
+    response.set_cookie(
+        cookie_name(settings, name),
+        value,
+        max_age=seconds,
+        path="/",
+        secure=settings.secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def forget_cookie(response: Response, settings: Settings, name: str = COOKIE) -> None:
+    """Take a cookie away."""
+    response.delete_cookie(cookie_name(settings, name), path="/", secure=settings.secure, httponly=True, samesite="lax")
+
+
+def remember_device(response: Response, settings: Settings, user: User, device: str | None) -> None:
+    """Let a device be known on which a person has just signed in completely; `device` is its cookie so far."""
+    value = throttle.device_cookie(settings, user, device)
+    set_cookie(response, settings, value, DEVICE_COOKIE, throttle.DEVICE_LIFE)
+
+
+def address_of(request: Request) -> str:
+    """The address that a request comes from.
+
+    What X-Forwarded-For says is believed from the right on as long as FLOWAUTH_TRUSTED_PROXIES say it.
+    """
+    trusted = request.app.state.settings.trusted_proxies
+    address = throttle.read_address(request.client.host) if request.client else None
+    if address is None:
+        return "unknown"
+    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    for hop in reversed(hops):
+        if not any(address in network for network in trusted):
+            break
+        before = throttle.read_address(hop)
+        if before is None:
+            break
+        address = before
+    return str(address)
+
+
 def session_cookie(request: Request) -> str:
     """What the cookie of the session holds, or nothing; once it is given another value, that one."""
-    return renewed_cookie(request) or request.cookies.get(sign_in.cookie_name(request.app.state.settings), "")
+    return renewed_cookie(request) or request.cookies.get(cookie_name(request.app.state.settings), "")
 
 
 def renewed_cookie(request: Request) -> str | None:
@@ -61,7 +116,7 @@ def renewed_cookie(request: Request) -> str | None:
 
 def device_cookie(request: Request) -> str | None:
     """The cookie by which a browser is known in which people have signed in before."""
-    return request.cookies.get(sign_in.cookie_name(request.app.state.settings, sign_in.DEVICE_COOKIE))
+    return request.cookies.get(cookie_name(request.app.state.settings, DEVICE_COOKIE))
 
 
 def keep_cookie(request: Request, cookie: str) -> None:
@@ -71,14 +126,14 @@ def keep_cookie(request: Request, cookie: str) -> None:
 
 def set_cookies(response: Response, settings: Settings, cookie: str) -> None:
     """Give a browser the cookie of a session, and the token that its writes must carry."""
-    sign_in.set_cookie(response, settings, cookie)
+    set_cookie(response, settings, cookie)
     csrf = sign_in.csrf_token(settings, cookie)
     response.set_cookie(CSRF_COOKIE, csrf, path="/", samesite="strict", secure=settings.secure)
 
 
 def drop_cookie(response: Response, settings: Settings) -> None:
     """Take the cookies of a session away."""
-    sign_in.forget_cookie(response, settings)
+    forget_cookie(response, settings)
     response.delete_cookie(CSRF_COOKIE, path="/", samesite="strict", secure=settings.secure)
 
 
@@ -129,20 +184,15 @@ def of_cookie(request: Request, cookie: str, complete: bool = True) -> Person:
 
 
 def confirm(request: Request, person: Person, password: str | None, field: str) -> None:
-    """Ask somebody for their password again; the session gets another cookie, which copies of the old one know not.
+    """Ask somebody for their password again; the session gets another cookie, so that a stolen old one stops working.
 
     In a transaction of its own, so that a wrong password is counted; it is refused with the name of the field.
     """
     state = request.app.state
     if password is None and person.user.password is not None:
-        raise Refused("Your own password is wanted for this.", field)
-    try:
-        with state.database.write() as session:
-            address = throttle.address_of(request, state.settings)
-            cookie = sign_in.confirm(session, state.settings, person, password or "", address)
-    except Refused as refused:
-        refused.field = field
-        raise
+        raise Refused("Your own password is needed for this.", field)
+    with fields(field), state.database.write() as session:
+        cookie = sign_in.confirm(session, state.settings, person, password or "", address_of(request))
     if cookie is not None:
         keep_cookie(request, cookie)
 

@@ -46,8 +46,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for kind in (Refused, HTTPException, RequestValidationError, OperationalError):
         app.add_exception_handler(kind, _refuse)
+    app.add_exception_handler(pages.Unconfirmed, _ask)
     app.add_middleware(Gate, settings=settings)
     return app
+
+
+def _ask(request: Request, error: Exception) -> Response:
+    """Ask for what loses something whether it is meant."""
+    assert isinstance(error, pages.Unconfirmed)  # noqa: S101 - what it is registered for
+    return pages.confirmation(request, error)
 
 
 def _refuse(request: Request, error: Exception) -> Response:

@@ -76,16 +76,12 @@ class Opened:
 
 @contextmanager
 def opened() -> Iterator[Opened]:
-    """Open FlowAuth's database as the settings say; raises Refused where that cannot be."""
+    """Open FlowAuth's database as the settings say; raises UserError where that cannot be."""
     from flowauth import opening  # noqa: PLC0415
-    from flowauth.__main__ import read_settings  # noqa: PLC0415
-    from flowauth.database import DatabaseError  # noqa: PLC0415
+    from flowauth.settings import Settings  # noqa: PLC0415
 
-    settings = read_settings()
-    try:
-        database, vault = opening.opened(settings)
-    except DatabaseError as error:
-        raise Refused(str(error).rstrip(".") + ".") from None
+    settings = Settings.read()
+    database, vault = opening.opened(settings)
     try:
         yield Opened(settings, database, vault)
     finally:

@@ -1,5 +1,7 @@
 """The database of FlowAuth: SQLite or PostgreSQL, brought to the newest migration when it is opened."""
 
+import contextlib
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,21 +13,15 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from flowauth.services import audit
+from flowkit_base.databases import PATIENCE, DatabaseError, database_url, open_database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ONE_AT_A_TIME = 7_283_102
 """The advisory lock that PostgreSQL holds for a transaction that writes."""
-PATIENCE = 30
-"""Seconds for which a transaction that is to write waits for the one that writes."""
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the message says why and what to do."""
 
 
 class Database:
@@ -70,66 +66,44 @@ def _engine(uri: str, password: str) -> sa.Engine:
     On either engine a transaction waits, before its first statement, for whoever writes: two administrators decide one
     after the other, and the audit log is one chain. One that reads waits for nobody.
     """
-    try:
-        url = make_url(uri.replace("{}", "password"))
-    except ArgumentError as error:
-        raise DatabaseError(
-            "DB_URI is not a database URI; write it as postgresql://user:{}@host:5432/flowauth or "
-            "sqlite:////path/to/flowauth.db"
-        ) from error
-    if "{}" in uri:
-        url = url.set(password=password)
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
+    url = database_url("DB_URI", uri, password)
     if url.get_backend_name() == "postgresql":
-        return _postgresql(url)
-    if url.get_backend_name() != "sqlite":
-        raise DatabaseError("DB_URI names neither SQLite nor PostgreSQL; FlowAuth keeps its data in one of these.")
-    if url.database in (None, "", ":memory:"):
-        raise DatabaseError(
-            "DB_URI needs a file, such as sqlite:////path/to/flowauth.db; people must outlive FlowAuth."
-        )
-    engine = sa.create_engine(
-        url, connect_args={"timeout": PATIENCE}, hide_parameters=True, json_serializer=audit.canonical
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _: Any) -> None:
-        # sqlite3 begins a transaction at the first write, which lets two that have read both decide to write.
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA journal_mode = WAL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reads") else "BEGIN IMMEDIATE")
-
+        # Each statement after the lock must see what those before have written, whatever the server's default is.
+        level = "READ COMMITTED"
+        return open_database(url, begin=_wait_for_the_writer, isolation_level=level, json_serializer=audit.canonical)
+    file = Path(url.database or "")
+    # A wrong path must not become an empty FlowAuth without people.
+    if not file.parent.is_dir():
+        raise DatabaseError(f"DB_URI: there is no folder {file.parent} for the database; make it, or name another one.")
+    engine = open_database(url, json_serializer=audit.canonical)
+    event.listen(engine, "connect", _prepare_sqlite)
+    _keep_private(file)
     return engine
 
 
-def _postgresql(url: sa.URL) -> sa.Engine:
-    # Each statement after the lock must see what those before have written, whatever the server's default is.
-    engine = sa.create_engine(
-        url,
-        pool_pre_ping=True,
-        hide_parameters=True,
-        isolation_level="READ COMMITTED",
-        json_serializer=audit.canonical,
-    )
+def _wait_for_the_writer(connection: sa.Connection) -> None:
+    if not connection.get_execution_options().get("reads"):
+        patience = sa.func.set_config("lock_timeout", f"{int(PATIENCE * 1000)}ms", True)
+        connection.execute(sa.select(patience, sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
 
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _: Any) -> None:
-        # In a zone east of Greenwich the last hours of 9999, which stand for "never", are in a year that Python lacks.
-        connection.execute("SET TIME ZONE 'UTC'")
-        connection.commit()
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        if not connection.get_execution_options().get("reads"):
-            patience = sa.func.set_config("lock_timeout", f"{int(PATIENCE * 1000)}ms", True)
-            connection.execute(sa.select(patience, sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # A revocation must outlive a power cut too.
+    connection.execute("PRAGMA synchronous=FULL")
 
-    return engine
+
+def _keep_private(path: Path) -> None:
+    """Leave the file to its owner alone if it is new, and take it from everybody but owner and group if it is not.
+
+    SQLite gives the files beside it, of what is written last, the same mode.
+    """
+    with contextlib.suppress(OSError):
+        path.touch(mode=0o600, exist_ok=False)
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        # Another user's file, or one that is not there, is the database's to complain of.
+        with contextlib.suppress(OSError):
+            if (mode := stat.S_IMODE(file.stat().st_mode)) & 0o007:
+                file.chmod(mode & ~0o007)
 
 
 def _migrate(engine: sa.Engine) -> None:

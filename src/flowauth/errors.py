@@ -1,5 +1,8 @@
 """What FlowAuth says no with: one family of errors, each a sentence for the person who asked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flowkit_base.errors import UserError
 
 
@@ -72,3 +75,16 @@ class TooMany(Refused):
     def __init__(self, message: str, wait: float) -> None:
         super().__init__(message)
         self.wait = wait
+
+
+@contextmanager
+def fields(otherwise: str | None = None, /, **names: str) -> Iterator[None]:
+    """Name the fields of what is refused in the block as the sender calls them: `fields(code="two_factor_code")`.
+
+    A refusal of another field, or of none, keeps what it names unless `otherwise` is given.
+    """
+    try:
+        yield
+    except Refused as refused:
+        refused.field = names.get(refused.field or "", otherwise or refused.field)
+        raise

@@ -190,7 +190,7 @@ class _Answer:
             cookies = SimpleCookie(Headers(scope=self._scope).get("cookie", ""))
         except CookieError:
             return
-        own = cookies.get(sign_in.cookie_name(self._settings))
+        own = cookies.get(access.cookie_name(self._settings))
         if own is None or any(value.startswith(access.CSRF_COOKIE) for value in headers.getlist("set-cookie")):
             return
         token = sign_in.csrf_token(self._settings, own.value)

@@ -2,31 +2,19 @@
 
 import ipaddress as ip
 from functools import cache
-from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
-from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 
+from flowauth.errors import Refused
+from flowkit_base import settings as base
+from flowkit_base.addresses import is_private_way
+from flowkit_base.settings import LogLevel, complaints
 from flowkit_jwt_generator.keys import load_private_key
 
-SECRETS = Path("/run/secrets")
 FEWEST_BITS = 2048
-
-
-def is_private_way(url: str) -> bool:
-    """Whether nobody can listen on the way to an address: by https, or within this machine."""
-    parts = urlsplit(url)
-    if not parts.hostname or parts.username is not None or parts.fragment:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost"))
 
 
 @cache
@@ -42,10 +30,8 @@ def _networks(text: str) -> tuple[ip.IPv4Network | ip.IPv6Network, ...]:
     return tuple(networks)
 
 
-class Settings(BaseSettings):
+class Settings(base.Settings):
     """What an administrator sets for one FlowAuth."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, env_ignore_empty=True)
 
     private_jwt_signing_key: SecretStr = Field(
         description="RSA private key that tokens are signed with, PEM or base64 of PEM; the first of the signing keys."
@@ -101,20 +87,13 @@ class Settings(BaseSettings):
         le=7 * 24 * 3600,
         description="Seconds between two readings of the document of a server that has an address; 0 reads none.",
     )
-    flowauth_log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        "error", description="Least level of the log on standard error."
-    )
+    flowauth_log_level: LogLevel = Field("error", description="Least level of the log on standard error.")
     demo_mode: bool = Field(
         False, description="FlowKit's demonstration users; refused here, for `flowkit demo` alone makes them."
     )
     reset_flowauth_db: bool = Field(
         False, description="FlowKit emptied the database where this was set; FlowAuth refuses to start with it."
     )
-
-    @field_validator("flowauth_log_level", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
 
     @field_validator("private_jwt_signing_key")
     @classmethod
@@ -187,14 +166,9 @@ class Settings(BaseSettings):
         return (self.flowauth_url or "").startswith("https://")
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: keywords, then secret files, then the environment."""
-        files = (SecretsSettingsSource(settings_cls, secrets_dir=SECRETS),) if SECRETS.is_dir() else ()
-        return (init_settings, *files, env_settings)
+    def read(cls) -> Self:
+        """Read the settings; raises Refused with a sentence for each that is wrong."""
+        try:
+            return cls()  # pyright: ignore[reportCallIssue]  # values come from the environment
+        except ValidationError as error:
+            raise Refused("\n".join(complaints(error, cls))) from None

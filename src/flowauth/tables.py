@@ -6,33 +6,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from flowkit_base.databases import Moment
+
 LONGEST_NAME = 75
 LONGEST_SCOPE = 512
-
-
-class UtcTime(sa.TypeDecorator[dt.datetime]):
-    """A moment in UTC, also on SQLite, which keeps no time zones."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
-        """Send the moment in UTC; a time without a zone is a mistake of the program."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError("A moment without a time zone was to be stored.")
-        return value.astimezone(dt.UTC) if value else None
-
-    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
-        """Give the moment in UTC."""
-        if value is None:
-            return None
-        return value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
 
 
 class Base(DeclarativeBase):
     """The declared tables; `Base.metadata` is what migrations lead to."""
 
-    type_annotation_map = {dt.datetime: UtcTime, dict[str, Any]: sa.JSON, list[str]: sa.JSON}  # noqa: RUF012
+    type_annotation_map = {dt.datetime: Moment, dict[str, Any]: sa.JSON, list[str]: sa.JSON}  # noqa: RUF012
 
 
 scopes_in_role = sa.Table(

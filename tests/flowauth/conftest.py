@@ -21,11 +21,13 @@ from cryptography.fernet import Fernet
 from fastapi.testclient import TestClient
 
 import flowauth.settings
+from flowauth import access
 from flowauth.database import Database
 from flowauth.services import keys, people, roles, servers, sign_in
 from flowauth.services.limits import Limits
 from flowauth.settings import Settings
-from flowauth.tables import AuditRecord, Base, User, UtcTime
+from flowauth.tables import AuditRecord, Base, User
+from flowkit_base.databases import Moment
 from flowkit_jwt_generator.keys import generate_keypair
 
 BOTH = ("sqlite", "postgres")
@@ -220,7 +222,7 @@ def signed_in_as(app):
         with app.state.database.write() as session:
             cookie, _ = sign_in.begin(session, settings, user.username, PASSWORD, "127.0.0.1")
         browser = TestClient(app, base_url="http://localhost", follow_redirects=False)
-        browser.cookies.set(sign_in.COOKIE, cookie)
+        browser.cookies.set(access.COOKIE, cookie)
         browser.headers["X-CSRF-Token"] = sign_in.csrf_token(settings, cookie)
         return browser
 
@@ -235,7 +237,7 @@ def clock(database):
         gone = dt.timedelta(**time)
         with database.engine.begin() as connection:
             for table in Base.metadata.sorted_tables:
-                moments = [column for column in table.columns if isinstance(column.type, UtcTime)]
+                moments = [column for column in table.columns if isinstance(column.type, Moment)]
                 if not moments or table is AuditRecord.__table__:
                     continue
                 own = list(table.primary_key.columns)

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from tests.flowauth.conftest import PASSWORD, document
 
+from flowauth import access
 from flowauth.app import create_app
 from flowauth.errors import Refused
 from flowauth.services import passwords, people, provider, roles, servers, sign_in, tokens, two_factor
@@ -169,7 +170,7 @@ def test_no_other_site_signs_somebody_in(app, administrator):
         for path in ("/signin", "/sign-in"):
             answer = browser.post(path, **send)
             assert answer.status_code in (400, 401, 403, 415, 422)
-            assert sign_in.COOKIE not in browser.cookies
+            assert access.COOKIE not in browser.cookies
 
 
 def _signed_in_by_page(browser, username, **more):
@@ -182,12 +183,12 @@ def test_a_session_that_somebody_planted_is_not_taken_up(app, analyst):
     for planted in ("planted", "a" * 43, ""):
         browser = browser_of(app)
         if planted:
-            browser.cookies.set(sign_in.COOKIE, planted, domain="localhost.local", path="/")
+            browser.cookies.set(access.COOKIE, planted, domain="localhost.local", path="/")
         _signed_in_by_page(browser, "ann")
-        given = [cookie.value for cookie in browser.cookies.jar if cookie.name == sign_in.COOKIE]
+        given = [cookie.value for cookie in browser.cookies.jar if cookie.name == access.COOKIE]
         assert any(value != planted and len(value) >= 43 for value in given)
         attacker = browser_of(app)
-        attacker.cookies.set(sign_in.COOKIE, planted or "x")
+        attacker.cookies.set(access.COOKIE, planted or "x")
         assert attacker.get("/is_signed_in").status_code == 401
 
 
@@ -195,18 +196,18 @@ def test_signing_in_again_ends_the_session_before(app, analyst):
     """Who signs in where somebody is signed in gets a new session, and the old one is over."""
     browser = browser_of(app)
     assert browser.post("/signin", json={"username": "ann", "password": PASSWORD}).status_code == 200
-    first = browser.cookies[sign_in.COOKIE]
+    first = browser.cookies[access.COOKIE]
     again = {"X-CSRF-Token": browser.cookies["X-CSRF"]}
     sent = {"username": "ann", "password": PASSWORD}
     assert browser.post("/signin", json=sent, headers=again).status_code == 200
-    second = browser.cookies[sign_in.COOKIE]
+    second = browser.cookies[access.COOKIE]
     page = browser.get("/account")
     assert browser.post("/sign-in", data={**sent, "csrf": csrf_of(page)}).status_code == 303
-    third = browser.cookies[sign_in.COOKIE]
+    third = browser.cookies[access.COOKIE]
     assert len({first, second, third}) == 3
     for cookie, status in ((first, 401), (second, 401), (third, 200)):
         thief = browser_of(app)
-        thief.cookies.set(sign_in.COOKIE, cookie)
+        thief.cookies.set(access.COOKIE, cookie)
         assert thief.get("/is_signed_in").status_code == status
 
 
@@ -387,7 +388,7 @@ def test_only_administrators_send_much(app, client, signed_in_as, analyst, admin
             for sent in ({"content": much}, pieces):
                 assert browser.post(path, headers=kind, **sent).status_code in statuses
     made_up = browser_of(app)
-    made_up.cookies.set(sign_in.COOKIE, "x" * 43)
+    made_up.cookies.set(access.COOKIE, "x" * 43)
     assert made_up.post("/admin/servers", content=much, headers={"Content-Type": "application/json"}).status_code == 401
     csrf = signed_in_as(administrator)
     form = b"csrf=" + csrf.headers["X-CSRF-Token"].encode() + b"&" + b"a=1&" * 50_000
@@ -429,17 +430,17 @@ def test_a_method_that_is_not_meant_does_nothing(app, signed_in_as, administrato
 
 def test_cookies_that_are_doubled_open_nothing(app, signed_in_as, analyst, administrator):
     """Of two cookies of one name one counts, or none; by https one that another host could have set does not count."""
-    own, others = (signed_in_as(user).cookies[sign_in.COOKIE] for user in (analyst, administrator))
+    own, others = (signed_in_as(user).cookies[access.COOKIE] for user in (analyst, administrator))
     for first, second in (("x", own), (own, "x"), ("x" * 43, own), (f'"{own}"', own), (own, own)):
         answer = browser_of(app).get(
-            "/is_signed_in", headers={"Cookie": f"{sign_in.COOKIE}={first}; {sign_in.COOKIE}={second}"}
+            "/is_signed_in", headers={"Cookie": f"{access.COOKIE}={first}; {access.COOKIE}={second}"}
         )
         assert answer.status_code in (200, 401)
         assert answer.status_code == 401 or answer.json()["is_admin"] is False
     for broken in ("=", ";;;", "flowauth_session", "flowauth_session==", '"', "a=\x01", "X-CSRF=;=;" * 100):
         assert browser_of(app).get("/sign-in", headers={"Cookie": broken}).status_code == 200
     by_https = browser_of(_with_settings(app, flowauth_url="https://auth.example.org"))
-    assert by_https.get("/is_signed_in", headers={"Cookie": f"{sign_in.COOKIE}={others}"}).status_code == 401
+    assert by_https.get("/is_signed_in", headers={"Cookie": f"{access.COOKIE}={others}"}).status_code == 401
 
 
 def test_every_cookie_stays_on_https(app, analyst):
@@ -671,7 +672,7 @@ def test_a_password_alone_opens_nothing_where_there_is_a_second_factor(app, data
         _two_factor_for(session, vault, settings, people.find(session, analyst.id))
     browser = browser_of(app)
     _signed_in_by_page(browser, "ann")
-    assert sign_in.COOKIE in browser.cookies
+    assert access.COOKIE in browser.cookies
     token = browser.cookies["X-CSRF"]
     for declared, path, method in routes_of(app):
         if declared in FOR_ANYBODY:
@@ -769,7 +770,7 @@ def test_no_answer_and_no_cookie_holds_what_a_script_could_steal(app, analyst):
         assert cookie.startswith("X-CSRF=") or "httponly" in cookie.lower()
     for path in ("/account", "/my/servers", "/is_signed_in", "/tokens/servers"):
         assert "no-store" in browser.get(path).headers["cache-control"]
-    assert browser.cookies[sign_in.COOKIE] not in answer.text
+    assert browser.cookies[access.COOKIE] not in answer.text
 
 
 def test_a_made_up_token_of_flowauth_signs_nobody_in(app, database, vault, analyst, peopled, settings):
@@ -778,7 +779,7 @@ def test_a_made_up_token_of_flowauth_signs_nobody_in(app, database, vault, analy
         user, held = people.find(session, analyst.id), session.get_one(Role, peopled.id)
         text = tokens.issue(session, vault, user, held.server, [held], name="mine").text
     browser = browser_of(app, Authorization=f"Bearer {text}")
-    browser.cookies.set(sign_in.COOKIE, text)
+    browser.cookies.set(access.COOKIE, text)
     assert browser.get("/is_signed_in").status_code == 401
     assert jwt.get_unverified_header(text)["alg"] == "RS256"
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from tests.flowauth.conftest import PASSWORD, document
 from typer.testing import CliRunner
 
-from flowauth import commands
+from flowauth import access, commands
 from flowauth.errors import Refused
 from flowauth.services import passwords, people, sign_in
 from flowauth.tables import AuditRecord, Token
@@ -58,7 +58,7 @@ def issue(app, person):
     from fastapi.testclient import TestClient
 
     browser = TestClient(app, base_url="http://localhost")
-    browser.cookies.set(sign_in.COOKIE, cookie)
+    browser.cookies.set(access.COOKIE, cookie)
     browser.headers["X-CSRF-Token"] = sign_in.csrf_token(app.state.settings, cookie)
     answer = browser.post("/tokens/tokens/1", json={"name": "mine", "roles": [{"name": "viewer"}]})
     assert answer.status_code == 200, answer.text

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as bounded
 from tests.flowauth.conftest import BOTH, PASSWORD, SCOPES, document, on_sqlite
 
-from flowauth.services import people, servers, sign_in
+from flowauth import access
+from flowauth.services import people, servers
 from flowauth.services.limits import Limits
 from flowauth.tables import Role
 
@@ -182,18 +183,18 @@ def test_the_password_given_again_gives_another_cookie(app, administrator):
     """
     browser = script(app)
     enter(browser, "ada")
-    held = browser.cookies[sign_in.COOKIE]
+    held = browser.cookies[access.COOKIE]
     for name, status in (("eve", 200), ("a b", 400), ("max", 200)):
         copied = script(app)
-        copied.cookies.set(sign_in.COOKIE, held)
+        copied.cookies.set(access.COOKIE, held)
         sent = {"username": name, "password": SECOND, "is_admin": True}
         refusal(browser.post("/admin/users", json=sent | {"your_password": "wrong"}), 400, "your_password")
-        assert browser.cookies[sign_in.COOKIE] == held
+        assert browser.cookies[access.COOKIE] == held
         assert good(copied.get("/is_signed_in"))["logged_in"]
         good(browser.post("/admin/users", json=sent | {"your_password": PASSWORD}), status)
         refusal(copied.get("/is_signed_in"), 401)
-        assert browser.cookies[sign_in.COOKIE] != held
-        held = browser.cookies[sign_in.COOKIE]
+        assert browser.cookies[access.COOKIE] != held
+        held = browser.cookies[access.COOKIE]
 
 
 def test_a_token_by_script(ann, server):

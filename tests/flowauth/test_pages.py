@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from tests.flowauth.conftest import PASSWORD, document
 
+from flowauth import access
 from flowauth.access import own_path
 from flowauth.pages.abilities import abilities
-from flowauth.services import passwords, people, roles, servers, sign_in
+from flowauth.services import passwords, people, roles, servers
 from flowauth.services.limits import Limits
 from flowauth.tables import Role, User
 
@@ -73,10 +74,10 @@ def test_a_form_with_the_right_password_changes_the_cookie(client, administrator
     copied = TestClient(client.app, base_url="http://localhost", follow_redirects=False)
 
     def send(path, shown, **fields):
-        copied.cookies.set(sign_in.COOKIE, held := client.cookies[sign_in.COOKIE])
+        copied.cookies.set(access.COOKIE, held := client.cookies[access.COOKIE])
         answer = client.post(path, data={"csrf": form_token(shown), **fields})
-        told = [cookie for cookie in answer.headers.get_list("set-cookie") if cookie.startswith(sign_in.COOKIE)]
-        assert len(told) == (client.cookies[sign_in.COOKIE] != held)
+        told = [cookie for cookie in answer.headers.get_list("set-cookie") if cookie.startswith(access.COOKIE)]
+        assert len(told) == (client.cookies[access.COOKIE] != held)
         assert ("location" in copied.get("/account").headers) == bool(told)
         return answer, bool(told)
 

@@ -18,6 +18,7 @@ from flowauth.services import audit, following, keys, people, roles, servers, si
 from flowauth.services.limits import Limits
 from flowauth.settings import Settings
 from flowauth.tables import Role, Server, SigningKey, Token, User
+from flowkit_base import databases
 
 AT_ONCE = 4
 
@@ -363,7 +364,8 @@ def test_moments_and_names_are_kept_as_they_are(shared, names):
 
 def test_whoever_holds_the_database_up_is_not_waited_for_without_end(shared, names, monkeypatch):
     """Where one who writes does not come to an end, the next gives up after a time."""
-    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    for module in (database, databases):
+        monkeypatch.setattr(module, "PATIENCE", 0.2)
     impatient = Database.__new__(Database)
     impatient.engine = database._engine(shared.engine.url.render_as_string(hide_password=False), "")
     impatient._info = {}

@@ -6,15 +6,20 @@ import os
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from cryptography.fernet import Fernet
 from tests.flowauth.conftest import PASSWORD
+
+from flowauth.database import Database
+from flowauth.services import people
 
 COMMAND = [sys.executable, "-m", "flowauth"]
 OURS = ("FLOW", "DB_URI", "SECRET_KEY", "PRIVATE_JWT", "DEMO_MODE", "RESET_", "TWO_FACTOR")
@@ -213,3 +218,17 @@ def test_a_kill_loses_nothing_that_was_answered(start):
     with signed_in(start()) as script:
         assert {user["name"] for user in script.get("/admin/users").json()} >= {"ada", *added}
         assert script.get("/admin/audit/verify").json()["holds"] is True
+
+
+def test_its_file_is_its_owners_alone(migrated, store):
+    """The database, which holds hashes of passwords, is made for its owner alone; others lose what they had of it."""
+    path = Path(store.removeprefix("sqlite:///"))
+    assert stat.S_IMODE(migrated.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    database = Database(store)
+    with database.write() as session:
+        people.create(session, "tests", "ann", None)
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) & 0o007 for each in path.parent.glob("flowauth.db*")}
+    database.close()
+    assert len(modes) > 1
+    assert set(modes.values()) == {0}

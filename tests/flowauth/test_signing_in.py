@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from starlette.responses import Response
 from tests.flowauth.conftest import BOTH, PASSWORD, on_sqlite
 
+from flowauth import access
 from flowauth.errors import NotAllowed, NotSignedIn, Refused, TooMany
 from flowauth.services import audit, passwords, people, sign_in, two_factor
 from flowauth.tables import AuditRecord, SignIn, User
@@ -313,8 +314,8 @@ def test_the_form_of_another_sign_in_is_refused(settings):
 def test_the_cookie_is_kept_from_scripts_and_other_sites(settings):
     """The cookie is HttpOnly and SameSite; by https, it is also Secure and of this host alone."""
     plain, safe = Response(), Response()
-    sign_in.set_cookie(plain, settings, "value")
-    sign_in.set_cookie(safe, settings.model_copy(update={"flowauth_url": "https://auth.example"}), "value")
+    access.set_cookie(plain, settings, "value")
+    access.set_cookie(safe, settings.model_copy(update={"flowauth_url": "https://auth.example"}), "value")
 
     assert plain.headers["set-cookie"] == "flowauth_session=value; HttpOnly; Path=/; SameSite=lax"
     assert safe.headers["set-cookie"] == "__Host-flowauth_session=value; HttpOnly; Path=/; SameSite=lax; Secure"

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from tests.flowauth.conftest import BOTH, PASSWORD, on_sqlite
 
+from flowauth import access
 from flowauth.errors import NotSignedIn, TooMany
 from flowauth.services import passwords, sign_in, throttle
 from flowauth.settings import Settings
@@ -204,7 +205,7 @@ def test_several_people_share_a_device(settings, analyst, administrator):
     """A device that two people use is known for both, and names neither."""
     device = throttle.device_cookie(settings, administrator, throttle.device_cookie(settings, analyst, None))
     response = Response()
-    sign_in.remember_device(response, settings, analyst, device)
+    access.remember_device(response, settings, analyst, device)
 
     assert throttle.device_of(settings, device, analyst) == throttle.device_of(settings, device, administrator)
     assert "HttpOnly" in response.headers["set-cookie"]
@@ -320,16 +321,21 @@ def test_only_our_proxies_are_believed(settings, peer, forwarded, told):
     """Where a request comes from is told by the connection, and by X-Forwarded-For as far as our proxies wrote it."""
     behind = settings.model_copy(update={"flowauth_trusted_proxies": "10.0.0.0/8, 2001:db8:ff::1"})
     headers = [(b"x-forwarded-for", each.encode()) for each in forwarded]
-    request = Request({"type": "http", "headers": headers, "client": (peer, 1) if peer else None})
+    request = _request(behind, headers, (peer, 1) if peer else None)
 
-    assert throttle.address_of(request, behind) == told
+    assert access.address_of(request) == told
 
 
 @on_sqlite
 def test_no_proxy_is_believed_unless_named(settings):
     """Without FLOWAUTH_TRUSTED_PROXIES, nobody can choose the address that they are counted by."""
-    request = Request({"type": "http", "headers": [(b"x-forwarded-for", b"6.6.6.6")], "client": ("127.0.0.1", 1)})
-    assert throttle.address_of(request, settings) == "127.0.0.1"
+    request = _request(settings, [(b"x-forwarded-for", b"6.6.6.6")], ("127.0.0.1", 1))
+    assert access.address_of(request) == "127.0.0.1"
+
+
+def _request(settings, headers, client):
+    app = SimpleNamespace(state=SimpleNamespace(settings=settings))
+    return Request({"type": "http", "headers": headers, "client": client, "app": app})
 
 
 def test_a_proxy_that_is_no_address_is_told(settings):

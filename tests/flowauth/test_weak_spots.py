@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from tests.flowauth.conftest import PASSWORD, SCOPES, document
 from tests.flowauth.test_attacks import FOR_ANYBODY, kept, routes_of
 
+from flowauth import access
 from flowauth.app import create_app
 from flowauth.errors import NotAllowed, Refused
 from flowauth.services import passwords, people, roles, servers, tokens, two_factor
@@ -129,9 +130,9 @@ def _with_code(signed_in_as, database, user, code, vault, settings):
 
     browser = signed_in_as(user)
     with database.write() as session:
-        begun = sign_in.who(session, settings, browser.cookies[sign_in.COOKIE], complete=False).sign_in
+        begun = sign_in.who(session, settings, browser.cookies[access.COOKIE], complete=False).sign_in
         cookie, _ = sign_in.give_code(session, vault, settings, begun, code, "127.0.0.1")
-    browser.cookies.set(sign_in.COOKIE, cookie)
+    browser.cookies.set(access.COOKIE, cookie)
     browser.headers["X-CSRF-Token"] = sign_in.csrf_token(settings, cookie)
     return browser
 

@@ -16,9 +16,9 @@ from flowauth.pages import (
     two_factor,
     users,
 )
-from flowauth.pages.render import refusal
+from flowauth.pages.render import Unconfirmed, confirmation, refusal
 
-__all__ = ["refusal", "router"]
+__all__ = ["Unconfirmed", "confirmation", "refusal", "router"]
 
 router = APIRouter()
 for part in (

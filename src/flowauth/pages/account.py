@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse, Response
 
 from flowauth import access
 from flowauth.access import MayChoose, Posted, SignedIn
-from flowauth.errors import Refused
+from flowauth.errors import Refused, fields
 from flowauth.pages import forms
 from flowauth.pages import two_factor as set_up
-from flowauth.pages.render import Unconfirmed, confirmation, page, then, weigh
+from flowauth.pages.render import page, then, weigh
 from flowauth.services import audit, passwords, people, sign_in, two_factor
 from flowauth.services.sign_in import Person
 from flowauth.tables import SignIn, User
@@ -124,8 +124,6 @@ def end_sign_ins(request: Request, person: SignedIn, form: Posted) -> Response:
             losses = [f"{whom} signed in as you must sign in again."] if number else []
             title = "Sign out there?" if which else "Sign out everywhere else?"
             weigh(form, title, losses, title.rstrip("?"), "/account", password=not sign_in.is_fresh(person))
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
     except Refused as refused:
         return _show(request, person, refused)
     return then(request, "/account", "It is signed out." if which else "You are signed in here alone.")
@@ -135,12 +133,8 @@ def end_sign_ins(request: Request, person: SignedIn, form: Posted) -> Response:
 def _proved(request: Request, person: Person, form: FormData, way: str) -> Iterator[tuple[Session, User, str]]:
     """Take the password, and give what a code of the second factor is looked at with; each is refused at its field."""
     access.confirm(request, person, forms.secret(form, f"{way}_password"), f"{way}_password")
-    try:
-        with request.app.state.database.write() as session:
-            yield session, people.find(session, person.user.id), forms.text(form, f"{way}_code")
-    except Refused as refused:
-        refused.field = f"{way}_code"
-        raise
+    with fields(f"{way}_code"), request.app.state.database.write() as session:
+        yield session, people.find(session, person.user.id), forms.text(form, f"{way}_code")
 
 
 def _change(request: Request, person: Person, form: FormData) -> None:

@@ -15,10 +15,9 @@ from flowauth.errors import Refused
 from flowauth.pages import forms
 from flowauth.pages.abilities import abilities
 from flowauth.pages.lists import listed
-from flowauth.pages.render import Unconfirmed, confirmation, moment, page, then, weigh
+from flowauth.pages.render import moment, page, then, weigh
 from flowauth.services import people, servers, tokens
-from flowauth.services.limits import longest_life
-from flowauth.services.roles import limits_of
+from flowauth.services.limits import Limits, longest_life
 from flowauth.services.sign_in import Person
 from flowauth.tables import Role, Scope, Server, Token, scopes_in_role, users_with_roles
 
@@ -32,9 +31,8 @@ LIVES = ((60, "1 hour"), (480, "8 hours"), (1440, "1 day"), (10080, "7 days"), (
 @router.get("/my/servers")
 def my_servers(request: Request, person: SignedIn) -> Response:
     """List the servers on which somebody holds a role."""
-    now = dt.datetime.now(dt.UTC)
     mine = sa.select(Token.server_id, sa.func.count().label("live"), sa.func.max(Token.expiry).label("until"))
-    mine = mine.where(Token.user_id == person.user.id, Token.expiry > now, Token.revoked.is_(None))
+    mine = mine.where(Token.user_id == person.user.id, tokens.alive())
     live = mine.group_by(Token.server_id).subquery()
     held = (
         sa.select(Role.server_id, sa.func.count().label("roles"))
@@ -56,12 +54,11 @@ def my_servers(request: Request, person: SignedIn) -> Response:
 @router.get("/my/servers/{server_id}")
 def my_tokens(request: Request, server_id: Id, person: SignedIn) -> Response:
     """List somebody's tokens for a server, live ones apart from ended ones."""
-    now = dt.datetime.now(dt.UTC)
     with request.app.state.database.read() as session:
         user = people.find(session, person.user.id)
         own = sa.select(Token).where(Token.user_id == person.user.id, Token.server_id == server_id)
         own = own.options(selectinload(Token.roles).load_only(Role.name))
-        living = sa.and_(Token.expiry > now, Token.revoked.is_(None))
+        living = tokens.alive()
         live = listed(session, request, own.where(living).order_by(Token.expiry, Token.id), "live")
         ended = own.where(sa.not_(living)).order_by(Token.expiry.desc(), Token.id.desc())
         past = listed(session, request, ended, "ended", 20)
@@ -128,25 +125,22 @@ def renew(request: Request, token_id: Id, person: SignedIn, form: Posted) -> Res
 @router.post("/my/tokens/{token_id}/revoke")
 def revoke(request: Request, token_id: Id, person: SignedIn, form: Posted) -> Response:
     """End a token before its time."""
-    try:
-        with request.app.state.database.write() as session:
-            token = tokens.find(session, token_id, people.find(session, person.user.id))
-            back = f"/my/servers/{token.server_id}"
-            if token.revoked is not None or token.expiry <= dt.datetime.now(dt.UTC):
-                return then(request, back, f"The token '{token.name}' had ended already.")
-            tokens.revoke(session, person.user.username, token, "its holder ended it")
-            weigh(
-                form,
-                f"Revoke the token '{token.name}'?",
-                [
-                    f"Programs that use it are refused by {token.server.name}, as soon as it has fetched the new list.",
-                    f"It would have lived until {moment(token.expiry)}; it cannot be brought back.",
-                ],
-                "Revoke it",
-                back,
-            )
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
+    with request.app.state.database.write() as session:
+        token = tokens.find(session, token_id, people.find(session, person.user.id))
+        back = f"/my/servers/{token.server_id}"
+        if token.revoked is not None or token.expiry <= dt.datetime.now(dt.UTC):
+            return then(request, back, f"The token '{token.name}' had ended already.")
+        tokens.revoke(session, person.user.username, token, "its holder ended it")
+        weigh(
+            form,
+            f"Revoke the token '{token.name}'?",
+            [
+                f"Programs that use it are refused by {token.server.name}, as soon as it has fetched the new list.",
+                f"It would have lived until {moment(token.expiry)}; it cannot be brought back.",
+            ],
+            "Revoke it",
+            back,
+        )
     return then(request, back, f"The token '{token.name}' is revoked.")
 
 
@@ -217,7 +211,7 @@ def _told(server: Server, role: Role, scopes: Sequence[str], brief: bool) -> dic
 def _ends(server: Server, roles: Sequence[Role]) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
     end, whose = tokens.latest_end(server, roles, now)
-    longest = max(longest_life(now, limits_of(role)) for role in roles)
+    longest = max(longest_life(now, Limits.of(role)) for role in roles)
     lives = [(minutes, words) for minutes, words in LIVES if now + dt.timedelta(minutes=minutes) <= longest]
     return {"end": end, "whose": whose, "lives": lives, "now": now}
 

@@ -10,7 +10,6 @@ from flowauth.pages.forms import secret
 from flowauth.pages.render import page, then
 from flowauth.pages.signing_in import go_on
 from flowauth.services import people, provider, sign_in
-from flowauth.services.throttle import address_of
 
 router = APIRouter()
 ONWARD = "flowauth_onward"
@@ -52,23 +51,23 @@ def _go(request: Request) -> Response:
     state = request.app.state
     journey = provider.go(state.settings, state.vault)
     response = RedirectResponse(journey.url, 303)
-    sign_in.set_cookie(response, state.settings, journey.kept, provider.KEPT_COOKIE, provider.KEPT_LIFE)
+    access.set_cookie(response, state.settings, journey.kept, provider.KEPT_COOKIE, provider.KEPT_LIFE)
     onward = access.own_path(request.query_params.get("next"))
-    sign_in.set_cookie(response, state.settings, onward, ONWARD, provider.KEPT_LIFE)
+    access.set_cookie(response, state.settings, onward, ONWARD, provider.KEPT_LIFE)
     return response
 
 
 def _come_back(request: Request) -> Response:
     settings, vault = request.app.state.settings, request.app.state.vault
-    kept = request.cookies.get(sign_in.cookie_name(settings, provider.KEPT_COOKIE))
+    kept = request.cookies.get(access.cookie_name(settings, provider.KEPT_COOKIE))
     try:
         identity = provider.identify(settings, vault, kept, dict(request.query_params))
         response = _taken(request, identity)
     except Refused as refused:
         response = page(request, "provider_failed.html", refused.status, refused=refused)
     # Whatever comes of it, an answer counts once.
-    sign_in.forget_cookie(response, settings, provider.KEPT_COOKIE)
-    sign_in.forget_cookie(response, settings, ONWARD)
+    access.forget_cookie(response, settings, provider.KEPT_COOKIE)
+    access.forget_cookie(response, settings, ONWARD)
     return response
 
 
@@ -77,7 +76,7 @@ def _lead(request: Request, purpose: provider.Purpose, person: sign_in.Person) -
     state = request.app.state
     journey = provider.go(state.settings, state.vault, purpose, person)
     response = page(request, "provider_way.html", url=journey.url, name=state.settings.flowauth_oidc_name)
-    sign_in.set_cookie(response, state.settings, journey.kept, provider.KEPT_COOKIE, provider.KEPT_LIFE)
+    access.set_cookie(response, state.settings, journey.kept, provider.KEPT_COOKIE, provider.KEPT_LIFE)
     return response
 
 
@@ -85,10 +84,10 @@ def _taken(request: Request, identity: provider.Identity) -> Response:
     settings, database = request.app.state.settings, request.app.state.database
     if identity.purpose == "sign in":
         with database.write() as session:
-            cookie, begun = provider.begin(session, settings, identity, address_of(request, settings))
+            cookie, begun = provider.begin(session, settings, identity, access.address_of(request))
             # Who was signed in here before is so no more.
             sign_in.end(session, access.session_cookie(request))
-        onward = access.own_path(request.cookies.get(sign_in.cookie_name(settings, ONWARD)))
+        onward = access.own_path(request.cookies.get(access.cookie_name(settings, ONWARD)))
         return go_on(request, cookie, begun, onward)
     cookie = access.session_cookie(request)
     if not cookie:

@@ -6,9 +6,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from flowauth.errors import NotThere
-from flowauth.services import keys, revocations
-from flowauth.tables import Server
+from flowauth.services import keys, revocations, servers
 
 router = APIRouter()
 
@@ -26,11 +24,7 @@ def key_set(request: Request) -> JSONResponse:
 def revocation_list(request: Request, server_name: str) -> Response:
     """The signed revocation list of a server."""
     with request.app.state.database.read() as session:
-        named = sa.select(Server).where(Server.name == server_name)
-        # PostgreSQL takes no NUL in a text; no name has what cannot be printed.
-        server = session.scalar(named) if server_name.isprintable() else None
-        if server is None:
-            raise NotThere("There is no such server.")
+        server = servers.named(session, server_name)
         signed = revocations.signed_list(session, request.app.state.vault, server)
     return Response(signed, media_type="application/jwt")
 

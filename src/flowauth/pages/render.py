@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import quote, unquote, urlencode
 import jinja2
 from fastapi import Request
 from markupsafe import Markup
+from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from flowauth import access
@@ -22,6 +24,7 @@ from flowauth.services import sign_in
 
 SAID = "flowauth_said"
 """The cookie of what is to be said once on the next page."""
+_PLURALS = {"day": "days", "key": "keys", "person": "people"}
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _STATIC = Path(__file__).parents[1] / "static"
 
@@ -85,33 +88,38 @@ def refusal(request: Request, refused: Refused) -> Response:
     return response
 
 
+@dataclass
 class Unconfirmed(Exception):
-    """Something is lost by what is asked for, and nobody has said yet that it may be."""
+    """Something is lost by what a form does, and nobody has said yet that it may be; the application asks."""
 
-    def __init__(self, title: str, losses: Sequence[str], button: str, back: str, password: bool = False) -> None:
-        super().__init__(title)
-        self.title = title
-        self.losses = losses
-        self.button = button
-        self.back = back
-        self.password = password
+    form: FormData
+    title: str
+    losses: Sequence[str]
+    button: str
+    back: str
+    password: bool
 
 
-def weigh(form: Any, title: str, losses: Sequence[str], button: str, back: str, *, password: bool = False) -> None:
+def weigh(form: FormData, title: str, losses: Sequence[str], button: str, back: str, *, password: bool = False) -> None:
     """Let pass what loses nothing, or what was confirmed in these very words; else raise Unconfirmed.
 
     Call it inside the transaction, after the work: what is raised rolls it back, so that a rehearsal tells the losses.
     """
     if losses and form.get("confirmed") != forms.fingerprint([title, *losses]):
-        raise Unconfirmed(title, losses, button, back, password)
+        raise Unconfirmed(form, title, losses, button, back, password)
 
 
-def confirmation(request: Request, form: Any, asked: Unconfirmed) -> HTMLResponse:
+def confirmation(request: Request, unconfirmed: Unconfirmed) -> HTMLResponse:
     """Ask, by a page that names what is lost, whether a form is meant; it carries the form on."""
+    form = unconfirmed.form
     own = {access.CSRF_FIELD, "confirmed", "your_password"}
     carried = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in own]
     return page(
-        request, "confirm.html", asked=asked, carried=carried, confirmed=forms.fingerprint([asked.title, *asked.losses])
+        request,
+        "confirm.html",
+        asked=unconfirmed,
+        carried=carried,
+        confirmed=forms.fingerprint([unconfirmed.title, *unconfirmed.losses]),
     )
 
 
@@ -130,7 +138,7 @@ def life(minutes: int) -> str:
 
 def counted(number: int, what: str) -> str:
     """A number of things: 1 token, 2 tokens."""
-    plural = what[:-1] + "ies" if what.endswith("y") and what[-2:] not in ("ay", "ey") else f"{what}s"
+    plural = _PLURALS.get(what) or (what[:-1] + "ies" if what.endswith("y") else f"{what}s")
     return f"{number:,} {what if number == 1 else plural}"
 
 

@@ -1,25 +1,23 @@
 """Administration: roles, their scopes as a tree, and who holds them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from flowauth.access import Administrator, Id, Posted
-from flowauth.errors import NotThere, Refused
+from flowauth.errors import Refused
 from flowauth.pages import forms, scope_tree
 from flowauth.pages.abilities import abilities
 from flowauth.pages.lists import asked, listed, wanted
-from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
+from flowauth.pages.render import counted, page, then, weigh
 from flowauth.pages.users import ended
 from flowauth.services import roles, servers
-from flowauth.services.limits import Limits
-from flowauth.tables import Role, Server, User, scopes_in_role, users_with_roles
+from flowauth.tables import Role, Server, User, users_with_roles
 
 router = APIRouter()
 
@@ -28,20 +26,15 @@ router = APIRouter()
 def all_roles(request: Request, person: Administrator) -> Response:
     """List the roles, of one server or of all."""
     find, server_id = wanted(request), asked(request, "server", 0)
-    select = sa.select(Role).join(Role.server).options(joinedload(Role.server))
-    if find:
-        named = sa.or_(Role.name.icontains(find, autoescape=True), Server.name.icontains(find, autoescape=True))
-        select = select.where(named)
-    if server_id:
-        select = select.where(Role.server_id == server_id)
     with request.app.state.database.read() as session:
-        there = listed(session, request, select.order_by(Server.name, Role.name))
+        listing = listed(session, request, roles.search(find, server_id))
         # Counted for the roles of this page alone: beside the roles, the counts would be made for all that are sorted.
-        numbers = [role.id for role in there.rows]
-        scopes, members = (_counts(session, table, numbers) for table in (scopes_in_role, users_with_roles))
-        there = replace(there, rows=[(role, scopes.get(role.id, 0), members.get(role.id, 0)) for role in there.rows])
-        offered = session.execute(sa.select(Server.id, Server.name).order_by(Server.name)).all()
-        return page(request, "roles.html", roles=there, find=find, server_id=server_id, servers=offered)
+        scopes, members = roles.scope_counts(session, listing.rows), roles.member_counts(session, listing.rows)
+        rows = [(role, scopes.get(role.id, 0), members.get(role.id, 0)) for role in listing.rows]
+        offered = servers.names(session)
+        return page(
+            request, "roles.html", roles=replace(listing, rows=rows), find=find, server_id=server_id, servers=offered
+        )
 
 
 @router.get("/manage/roles/new")
@@ -50,11 +43,7 @@ def ask_for_role(request: Request, person: Administrator) -> Response:
     with request.app.state.database.read() as session:
         server = session.get(Server, asked(request, "server", 0))
         if server is None:
-            return page(
-                request,
-                "role_server.html",
-                servers=session.execute(sa.select(Server.id, Server.name).order_by(Server.name)).all(),
-            )
+            return page(request, "role_server.html", servers=servers.names(session))
         return _form(request, session, server, None, frozenset())
 
 
@@ -64,7 +53,7 @@ def add_role(request: Request, person: Administrator, form: Posted) -> Response:
     server_id = asked(request, "server", 0)
     with request.app.state.database.read() as session:
         server = servers.find(session, server_id)
-        chosen = scope_tree.chosen(scope_tree.scopes_of(session, server), frozenset(), form)
+        chosen = scope_tree.chosen(servers.scopes_of(session, server), frozenset(), form)
         if scope_tree.turned(form):
             return _form(request, session, server, None, chosen, form=form)
     try:
@@ -84,8 +73,8 @@ def add_role(request: Request, person: Administrator, form: Posted) -> Response:
 def one_role(request: Request, role_id: Id, person: Administrator) -> Response:
     """Show a role, to be changed."""
     with request.app.state.database.read() as session:
-        role = _role(session, role_id)
-        return _form(request, session, role.server, role, _held(session, role_id))
+        role = roles.find(session, role_id)
+        return _form(request, session, role.server, role, roles.scopes_of(session, role_id))
 
 
 @router.post("/manage/roles/{role_id}")
@@ -93,21 +82,21 @@ def change_role(request: Request, role_id: Id, person: Administrator, form: Post
     """Change a role's name, scopes and limits; scopes that the form does not show stay as they are."""
     database, back = request.app.state.database, f"/manage/roles/{role_id}"
     with database.read() as session:
-        role = _role(session, role_id)
-        scopes = scope_tree.scopes_of(session, role.server)
-        chosen = scope_tree.chosen(scopes, _held(session, role_id), form)
+        role = roles.find(session, role_id)
+        scopes = servers.scopes_of(session, role.server)
+        chosen = scope_tree.chosen(scopes, roles.scopes_of(session, role_id), form)
         if scope_tree.turned(form):
             return _form(request, session, role.server, role, chosen, form=form)
     try:
         limits = forms.limits(form)
         with database.write() as session:
-            role, held = _role(session, role_id), _held(session, role_id)
+            role, held = roles.find(session, role_id), roles.scopes_of(session, role_id)
             if forms.text(form, "version") != _version(role, held):
                 raise Refused(
                     "Somebody else has changed this role since you opened it; open it again to see how it is now.",
                     "name",
                 )
-            members = _members(session, role_id)
+            members = roles.members_of(session, role_id)
             name = role.name
             wish = roles.Wanted(
                 forms.text(form, "name"), chosen, members, limits, forms.ticked(form, "require_two_factor")
@@ -120,11 +109,9 @@ def change_role(request: Request, role_id: Id, person: Administrator, form: Post
                     0, f"{counted(len(members), 'member')} {_lose(len(members))} {counted(lost, 'scope')} of '{name}'."
                 )
             weigh(form, f"Change the role '{name}'?", losses, "Save the changes", back)
-    except Unconfirmed as asked_again:
-        return confirmation(request, form, asked_again)
     except Refused as refused:
         with database.read() as session:
-            role = _role(session, role_id)
+            role = roles.find(session, role_id)
             return _form(request, session, role.server, role, chosen, form=form, refused=refused)
     return then(request, back, f"The role '{role.name}' is changed.")
 
@@ -142,63 +129,32 @@ def change_members(request: Request, role_id: Id, person: Administrator, form: P
     back = f"/manage/roles/{role_id}/members"
     try:
         with request.app.state.database.write() as session:
-            role = _role(session, role_id)
-            before = _members(session, role_id)
+            role = roles.find(session, role_id)
+            before = roles.members_of(session, role_id)
             after = (before - forms.listed(form, "shown")) | forms.numbers(form, "users")
-            limits = Limits(role.latest_token_expiry, role.longest_token_life_minutes)
-            wish = roles.Wanted(role.name, _held(session, role_id), after, limits, role.require_two_factor)
+            wish = replace(roles.present(session, role), users=after)
             gone = roles.change(session, person.user.username, role, wish)
             lost = session.scalars(sa.select(User.username).where(User.id.in_(before - after)).order_by(User.username))
             losses = [f"'{name}' loses the role '{role.name}' of {role.server.name}." for name in lost]
             weigh(form, f"Take the role '{role.name}' away?", losses + ended(gone), "Save who holds it", back)
-    except Unconfirmed as asked_again:
-        return confirmation(request, form, asked_again)
     except Refused as refused:
         with request.app.state.database.read() as session:
             return _people(request, session, role_id, refused)
-    return then(
-        request, back, f"'{role.name}' is held by {counted(len(after), 'person').replace('persons', 'people')}."
-    )
+    return then(request, back, f"'{role.name}' is held by {counted(len(after), 'person')}.")
 
 
 @router.post("/manage/roles/{role_id}/delete")
 def delete_role(request: Request, role_id: Id, person: Administrator, form: Posted) -> Response:
     """Take a role away."""
-    try:
-        with request.app.state.database.write() as session:
-            role = _role(session, role_id)
-            name, held = role.name, len(_members(session, role_id))
-            gone = roles.delete(session, person.user.username, role)
-            losses = [f"The role '{name}' of {role.server.name} is gone, with what it allows."]
-            losses += [f"{counted(held, 'member')} {_lose(held)} it."] if held else []
-            title, back = f"Delete the role '{name}'?", f"/manage/roles/{role_id}"
-            weigh(form, title, losses + ended(gone), f"Delete '{name}'", back)
-    except Unconfirmed as asked_again:
-        return confirmation(request, form, asked_again)
+    with request.app.state.database.write() as session:
+        role = roles.find(session, role_id)
+        name, held = role.name, len(roles.members_of(session, role_id))
+        gone = roles.delete(session, person.user.username, role)
+        losses = [f"The role '{name}' of {role.server.name} is gone, with what it allows."]
+        losses += [f"{counted(held, 'member')} {_lose(held)} it."] if held else []
+        title, back = f"Delete the role '{name}'?", f"/manage/roles/{role_id}"
+        weigh(form, title, losses + ended(gone), f"Delete '{name}'", back)
     return then(request, "/manage/roles", f"The role '{name}' is deleted.")
-
-
-def _counts(session: Session, table: sa.Table, numbers: Sequence[int]) -> dict[int, int]:
-    """How many scopes or members each of some roles has; roles without any are left out."""
-    number = sa.select(table.c.role_id, sa.func.count()).where(table.c.role_id.in_(numbers))
-    return dict(session.execute(number.group_by(table.c.role_id)).tuples().all())
-
-
-def _role(session: Session, role_id: int) -> Role:
-    role = session.get(Role, role_id, options=[joinedload(Role.server)])
-    if role is None:
-        raise NotThere("There is no such role.")
-    return role
-
-
-def _held(session: Session, role_id: int) -> frozenset[int]:
-    held = sa.select(scopes_in_role.c.scope_id).where(scopes_in_role.c.role_id == role_id)
-    return frozenset(session.scalars(held))
-
-
-def _members(session: Session, role_id: int) -> frozenset[int]:
-    held = sa.select(users_with_roles.c.user_id).where(users_with_roles.c.role_id == role_id)
-    return frozenset(session.scalars(held))
 
 
 def _version(role: Role, held: frozenset[int]) -> str:
@@ -217,8 +173,8 @@ def _form(
     form: FormData | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    scopes = scope_tree.scopes_of(session, server)
-    held = _held(session, role.id) if role is not None else frozenset()
+    scopes = servers.scopes_of(session, server)
+    held = roles.scopes_of(session, role.id) if role is not None else frozenset()
     typed: dict[str, Any] | None = forms.kept(form) if form is not None else None
     off = {scope.id: "(switched off)" for scope in scopes if not scope.enabled}
     number = sa.select(sa.func.count()).where(users_with_roles.c.role_id == (role.id if role else 0))
@@ -240,9 +196,9 @@ def _form(
 
 
 def _people(request: Request, session: Session, role_id: int, refused: Refused | None = None) -> Response:
-    role, find = _role(session, role_id), wanted(request)
+    role, find = roles.find(session, role_id), wanted(request)
     everybody = request.query_params.get("who") == "everybody" or bool(find)
-    held = _members(session, role_id)
+    held = roles.members_of(session, role_id)
     everybody = everybody or not held
     select: sa.Select[Any] = sa.select(User.id, User.username).order_by(User.username)
     if find:

@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import Request
-from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
 from flowauth.pages import forms
 from flowauth.pages.abilities import SIMPLE, unit_order
 from flowauth.pages.lists import wanted
-from flowauth.tables import Scope, Server
+from flowauth.tables import Scope
 
 MOST_SCOPES = 700
 """Scopes that a page shows at once; of a server that offers more, one unit is shown at a time."""
@@ -49,11 +47,6 @@ class Branch:
     def ticked(self) -> int:
         """How many of them are ticked."""
         return sum(box.ticked for box in self.boxes) + sum(branch.ticked for branch in self.branches.values())
-
-
-def scopes_of(session: Session, server: Server) -> Sequence[Scope]:
-    """All scopes of a server, by name."""
-    return session.scalars(sa.select(Scope).where(Scope.server_id == server.id).order_by(Scope.name)).all()
 
 
 def turned(form: FormData) -> bool:

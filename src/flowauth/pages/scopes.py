@@ -11,7 +11,7 @@ from starlette.responses import Response
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms, scope_tree
-from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
+from flowauth.pages.render import counted, page, then, weigh
 from flowauth.pages.users import ended
 from flowauth.services import servers
 from flowauth.tables import Role, Scope, Server, scopes_in_role
@@ -34,14 +34,14 @@ def switch_scopes(request: Request, server_id: Id, person: Administrator, form: 
     database, back = request.app.state.database, f"/manage/servers/{server_id}/scopes"
     with database.read() as session:
         server = servers.find(session, server_id)
-        scopes = scope_tree.scopes_of(session, server)
+        scopes = servers.scopes_of(session, server)
         chosen = scope_tree.chosen(scopes, _enabled(scopes), form)
         if scope_tree.turned(form):
             return _form(request, session, server, chosen, form=form)
     try:
         with database.write() as session:
             server = servers.find(session, server_id)
-            scopes = scope_tree.scopes_of(session, server)
+            scopes = servers.scopes_of(session, server)
             before = _enabled(scopes)
             if forms.text(form, "version") != _version(scopes):
                 raise Refused(
@@ -53,8 +53,6 @@ def switch_scopes(request: Request, server_id: Id, person: Administrator, form: 
             gone = servers.enable(session, person.user.username, server, {s.id: s.id in chosen for s in scopes})
             title = f"Switch off {counted(len(off), 'scope')} of '{server.name}'?"
             weigh(form, title, losses + ended(gone), "Switch off", back)
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
     except Refused as refused:
         with database.read() as session:
             return _form(request, session, servers.find(session, server_id), refused=refused)
@@ -116,7 +114,7 @@ def _form(
     form: FormData | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    scopes = scope_tree.scopes_of(session, server)
+    scopes = servers.scopes_of(session, server)
     before = _enabled(scopes)
     ticked = before if chosen is None else chosen
     shown = scope_tree.shown(request, scopes, ticked, {}, form)

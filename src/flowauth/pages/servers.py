@@ -16,10 +16,10 @@ from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms
 from flowauth.pages.lists import listed, wanted
-from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
-from flowauth.pages.users import ended, living
-from flowauth.services import servers
-from flowauth.tables import Role, Scope, Server
+from flowauth.pages.render import counted, page, then, weigh
+from flowauth.pages.users import ended
+from flowauth.services import servers, tokens
+from flowauth.tables import Role, Scope
 
 router = APIRouter()
 MOST_NAMES = 100
@@ -30,13 +30,8 @@ MOST_NAMES = 100
 def all_servers(request: Request, person: Administrator) -> Response:
     """List the servers."""
     find = wanted(request)
-    scopes = sa.select(sa.func.count()).where(Scope.server_id == Server.id).scalar_subquery()
-    roles = sa.select(sa.func.count()).where(Role.server_id == Server.id).scalar_subquery()
-    select = sa.select(Server, scopes, roles).order_by(Server.name)
-    if find:
-        select = select.where(Server.name.icontains(find, autoescape=True))
     with request.app.state.database.read() as session:
-        return page(request, "servers.html", servers=listed(session, request, select), find=find)
+        return page(request, "servers.html", servers=listed(session, request, servers.search(find)), find=find)
 
 
 @router.get("/manage/servers/new")
@@ -78,17 +73,15 @@ def change_server(request: Request, server_id: Id, person: Administrator, form: 
     try:
         limits = forms.limits(form)
         with database.write() as session:
-            server, live = servers.find(session, server_id), living(session)
+            server, live = servers.find(session, server_id), tokens.number_alive(session)
             servers.change(session, person.user.username, server, limits, forms.text(form, "document_url") or None)
             weigh(
                 form,
                 f"Change the limits of '{server.name}'?",
-                ended(live - living(session)),
+                ended(live - tokens.number_alive(session)),
                 "Change the limits",
                 f"/manage/servers/{server_id}",
             )
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
     except Refused as refused:
         with database.read() as session:
             return _show(request, session, server_id, form, refused)
@@ -126,23 +119,20 @@ def take_document(request: Request, server_id: Id, person: Administrator, form: 
 @router.post("/manage/servers/{server_id}/delete")
 def delete_server(request: Request, server_id: Id, person: Administrator, form: Posted) -> Response:
     """Take a server away with its roles."""
-    try:
-        with request.app.state.database.write() as session:
-            server, live = servers.find(session, server_id), living(session)
-            name, roles = server.name, [role.name for role in server.roles]
-            servers.delete(session, person.user.username, server)
-            losses = [f"FlowAuth makes no more tokens for '{name}'."]
-            if roles:
-                told = ", ".join(sorted(roles)[:10]) + (" and others" if len(roles) > 10 else "")
-                losses.append(f"{counted(len(roles), 'role')} and who holds them are lost: {told}.")
-            if gone := live - living(session):
-                losses.append(
-                    f"FlowAuth forgets {counted(gone, 'live token')} and can no longer revoke them; the server "
-                    "believes them until they expire. Revoke them first, if they are to end."
-                )
-            weigh(form, f"Delete the server '{name}'?", losses, f"Delete '{name}'", f"/manage/servers/{server_id}")
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
+    with request.app.state.database.write() as session:
+        server, live = servers.find(session, server_id), tokens.number_alive(session)
+        name, roles = server.name, [role.name for role in server.roles]
+        servers.delete(session, person.user.username, server)
+        losses = [f"FlowAuth makes no more tokens for '{name}'."]
+        if roles:
+            told = ", ".join(sorted(roles)[:10]) + (" and others" if len(roles) > 10 else "")
+            losses.append(f"{counted(len(roles), 'role')} and who holds them are lost: {told}.")
+        if gone := live - tokens.number_alive(session):
+            losses.append(
+                f"FlowAuth forgets {counted(gone, 'live token')} and can no longer revoke them; the server "
+                "believes them until they expire. Revoke them first, if they are to end."
+            )
+        weigh(form, f"Delete the server '{name}'?", losses, f"Delete '{name}'", f"/manage/servers/{server_id}")
     return then(request, "/manage/servers", f"The server '{name}' is deleted.")
 
 

@@ -11,7 +11,6 @@ from flowauth.errors import NotSignedIn, Refused
 from flowauth.pages.forms import secret, text
 from flowauth.pages.render import page, then
 from flowauth.services import sign_in
-from flowauth.services.throttle import address_of
 from flowauth.tables import SignIn
 
 router = APIRouter()
@@ -39,7 +38,7 @@ def enter(request: Request, form: Posted) -> Response:
     onward = access.own_path(text(form, "next"))
     try:
         with request.app.state.database.write() as session:
-            name, password, address = text(form, "username"), secret(form, "password"), address_of(request, settings)
+            name, password, address = text(form, "username"), secret(form, "password"), access.address_of(request)
             device = access.device_cookie(request)
             cookie, begun = sign_in.begin(session, settings, name, password, address, device=device)
             # Who was signed in here before is so no more.
@@ -76,7 +75,7 @@ def enter_code(request: Request, form: Posted) -> Response:
                 state.settings,
                 person.sign_in,
                 text(form, "code"),
-                address_of(request, state.settings),
+                access.address_of(request),
                 device=access.device_cookie(request),
             )
     except Refused as refused:
@@ -115,7 +114,7 @@ def go_on(request: Request, cookie: str, begun: SignIn, onward: str) -> Response
     response = then(request, onward if begun.complete else f"/sign-in/code?{urlencode({'next': onward})}")
     access.keep_cookie(request, cookie)
     if begun.complete:
-        sign_in.remember_device(response, settings, begun.user, access.device_cookie(request))
+        access.remember_device(response, settings, begun.user, access.device_cookie(request))
     return response
 
 

@@ -12,14 +12,12 @@ from flowauth.access import Administrator, KeyId, Posted
 from flowauth.errors import NotThere, Refused
 from flowauth.pages import forms
 from flowauth.pages.lists import listed
-from flowauth.pages.render import Unconfirmed, confirmation, moment, page, then, weigh
+from flowauth.pages.render import moment, page, then, weigh
 from flowauth.pages.users import ended
-from flowauth.services import keys
+from flowauth.services import keys, tokens
 from flowauth.tables import SigningKey, Token
 
 router = APIRouter()
-IN_ADVANCE = dt.timedelta(hours=1)
-"""How long before it signs a key is announced, unless another moment is chosen."""
 
 
 @router.get("/manage/keys")
@@ -49,21 +47,15 @@ def public_key(request: Request, kid: KeyId, person: Administrator) -> Response:
 @router.post("/manage/keys")
 def announce(request: Request, person: Administrator, form: Posted) -> Response:
     """Make a key that signs from a moment on."""
-    now = dt.datetime.now(dt.UTC)
     try:
-        signs_from = now if forms.text(form, "when") == "now" else forms.when(form, "signs_from")
-        if signs_from is None or signs_from < now - dt.timedelta(minutes=5):
-            raise Refused("Choose the moment from which the key is to sign; it lies in the future.", "signs_from")
-        losses = []
-        if forms.text(form, "when") == "now":
-            losses.append("A FlowAPI refuses new tokens until it has fetched the new key.")
+        at_once = forms.text(form, "when") == "now"
+        signs_from = keys.valid_start(dt.datetime.now(dt.UTC) if at_once else forms.when(form, "signs_from"))
+        losses = ["A FlowAPI refuses new tokens until it has fetched the new key."] if at_once else []
         weigh(form, "Sign with a new key at once?", losses, "Sign with a new key", "/manage/keys")
         state = request.app.state
         made = keys.make(state.vault)
         with state.database.write() as session:
-            key = keys.announce(session, made, person.user.username, max(signs_from, now))
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
+            key = keys.announce(session, made, person.user.username, signs_from)
     except Refused as refused:
         with request.app.state.database.read() as session:
             return _show(request, session, refused)
@@ -87,8 +79,6 @@ def withdraw(request: Request, kid: KeyId, person: Administrator, form: Posted) 
                 "/manage/keys",
                 password=True,
             )
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
     except Refused as refused:
         with request.app.state.database.read() as session:
             return _show(request, session, refused)
@@ -96,23 +86,15 @@ def withdraw(request: Request, kid: KeyId, person: Administrator, form: Posted) 
 
 
 def _show(request: Request, session: Session, refused: Refused | None = None) -> Response:
-    now = dt.datetime.now(dt.UTC)
-    there = listed(session, request, sa.select(SigningKey).order_by(SigningKey.signs_from.desc(), SigningKey.kid))
-    published = {key.kid for key in keys.published(session)}
-    able = [key for key in there.rows if key.withdrawn is None and key.signs_from <= now]
-    signing = max(able, key=lambda key: (key.signs_from, key.kid)).kid if able else None
-    alive = sa.select(Token.kid, sa.func.count()).where(Token.expiry > now, Token.revoked.is_(None))
-    tokens = dict(session.execute(alive.group_by(Token.kid)).tuples().all())
+    alive = sa.select(Token.kid, sa.func.count()).where(tokens.alive()).group_by(Token.kid)
     return page(
         request,
         "keys.html",
         refused.status if refused else 200,
-        keys=there,
-        published=published,
-        signing=signing,
-        tokens=tokens,
-        now=now,
-        proposed=now + IN_ADVANCE,
+        keys=listed(session, request, keys.search()),
+        states=keys.states(session),
+        tokens=dict(session.execute(alive).tuples().all()),
+        proposed=dt.datetime.now(dt.UTC) + keys.IN_ADVANCE,
         refused=refused,
     )
 

@@ -1,11 +1,10 @@
 """Administration: people."""
 
 import datetime as dt
-from typing import Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
@@ -14,9 +13,10 @@ from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms
 from flowauth.pages.lists import listed, wanted
-from flowauth.pages.render import Unconfirmed, confirmation, counted, page, then, weigh
-from flowauth.services import audit, passwords, people
-from flowauth.tables import Role, Server, Token, TwoFactor, User, users_with_roles
+from flowauth.pages.render import counted, page, then, weigh
+from flowauth.services import passwords, people, roles, tokens
+from flowauth.services.sign_in import Person
+from flowauth.tables import Role, TwoFactor, User, users_with_roles
 
 router = APIRouter()
 MOST_ROLES = 150
@@ -82,10 +82,7 @@ def change_user(request: Request, user_id: Id, person: Administrator, form: Post
     """Change a person's rights and roles; what is not shown stays as it is."""
     database = request.app.state.database
     try:
-        with database.read() as session:
-            promoted = forms.ticked(form, "is_admin") and not people.find(session, user_id).is_admin
-        if promoted:
-            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
+        _confirm(request, person, form, user_id, promotes=forms.ticked(form, "is_admin"))
         with database.write() as session:
             user = people.find(session, user_id)
             held = frozenset(role.id for role in user.roles)
@@ -94,7 +91,7 @@ def change_user(request: Request, user_id: Id, person: Administrator, form: Post
             losses = [f"'{user.username}' loses the role {name}." for name in lost]
             if user.is_admin and not forms.ticked(form, "is_admin"):
                 losses.append(f"'{user.username}' can administer no more, and is signed out everywhere.")
-            live = living(session)
+            live = tokens.number_alive(session)
             people.change(
                 session,
                 person.user.username,
@@ -106,12 +103,10 @@ def change_user(request: Request, user_id: Id, person: Administrator, form: Post
             weigh(
                 form,
                 f"Take rights from '{user.username}'?",
-                losses + ended(live - living(session)),
+                losses + ended(live - tokens.number_alive(session)),
                 "Save the changes",
                 f"/manage/users/{user_id}",
             )
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
     except Refused as refused:
         with database.read() as session:
             return _form(request, session, people.find(session, user_id), form, refused)
@@ -124,8 +119,7 @@ def set_password(request: Request, user_id: Id, person: Administrator, form: Pos
     database = request.app.state.database
     generated = passwords.generated() if forms.ticked(form, "generate") else None
     try:
-        if _administers(request, user_id):
-            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
+        _confirm(request, person, form, user_id, opens=True)
         with database.write() as session:
             user = people.find(session, user_id)
             given = generated or forms.secret(form, "password")
@@ -143,8 +137,7 @@ def sign_out(request: Request, user_id: Id, person: Administrator, form: Posted)
     """Sign somebody out everywhere."""
     with request.app.state.database.write() as session:
         user = people.find(session, user_id)
-        people.sign_out_everywhere(session, user)
-        audit.record(session, person.user.username, "user.sign_out_everywhere", user.username, after={})
+        people.sign_out(session, person.user.username, user)
     return then(request, f"/manage/users/{user_id}", f"'{user.username}' is signed out everywhere.")
 
 
@@ -152,13 +145,11 @@ def sign_out(request: Request, user_id: Id, person: Administrator, form: Posted)
 def reset_two_factor(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
     """Take somebody's second factor away, as when the phone is lost; an administrator's, by one's own password."""
     try:
-        guarded = _administers(request, user_id)
-        if guarded and forms.text(form, "confirmed"):
-            access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
+        if forms.text(form, "confirmed"):
+            _confirm(request, person, form, user_id, opens=True)
         with request.app.state.database.write() as session:
             user = people.find(session, user_id)
-            if user_id == person.user.id:
-                people.not_ones_own_factor()
+            guarded = people.is_guarded(user, opens=True)
             losses = [
                 f"The authenticator app and the backup codes of '{user.username}' work no more.",
                 f"'{user.username}' is signed out everywhere, and sets two-factor up anew.",
@@ -166,8 +157,6 @@ def reset_two_factor(request: Request, user_id: Id, person: Administrator, form:
             people.change(session, person.user.username, user, reset_two_factor=True)
             title = f"Reset two-factor of '{user.username}'?"
             weigh(form, title, losses, "Reset two-factor", f"/manage/users/{user_id}", password=guarded)
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
     except Refused as refused:
         with request.app.state.database.read() as session:
             return _form(request, session, people.find(session, user_id), None, refused)
@@ -186,19 +175,10 @@ def delete_user(request: Request, user_id: Id, person: Administrator, form: Post
             losses = [f"'{name}' can no longer sign in."]
             losses += [f"'{name}' loses {counted(roles, 'role')}."] if roles else []
             weigh(form, f"Delete the user '{name}'?", losses + ended(gone), f"Delete '{name}'", back)
-    except Unconfirmed as asked:
-        return confirmation(request, form, asked)
     except Refused as refused:
         with request.app.state.database.read() as session:
             return _form(request, session, people.find(session, user_id), None, refused)
     return then(request, "/manage/users", f"The user '{name}' is deleted.")
-
-
-def living(session: Session) -> int:
-    """How many tokens are alive."""
-    session.flush()
-    now = dt.datetime.now(dt.UTC)
-    return session.scalar(sa.select(sa.func.count()).where(Token.expiry > now, Token.revoked.is_(None))) or 0
 
 
 def ended(number: int) -> list[str]:
@@ -206,9 +186,14 @@ def ended(number: int) -> list[str]:
     return [f"{counted(number, 'live token')} {'ends' if number == 1 else 'end'} at once."] if number else []
 
 
-def _administers(request: Request, user_id: int) -> bool:
+def _confirm(
+    request: Request, person: Person, form: FormData, user_id: int, *, promotes: bool = False, opens: bool = False
+) -> None:
+    """Take one's own password for a change of somebody that needs it."""
     with request.app.state.database.read() as session:
-        return people.find(session, user_id).is_admin
+        guarded = people.is_guarded(people.find(session, user_id), promotes=promotes, opens=opens)
+    if guarded:
+        access.confirm(request, person, forms.secret(form, "your_password"), "your_password")
 
 
 def _form(
@@ -221,19 +206,14 @@ def _form(
     find = wanted(request)
     held = [role.id for role in user.roles] if user is not None else []
     ticked = forms.numbers(form, "roles") if form is not None else frozenset(held)
-    offered = sa.select(Role).join(Role.server).options(joinedload(Role.server)).order_by(Server.name, Role.name)
-    if find:
-        named = sa.or_(Role.name.icontains(find, autoescape=True), Server.name.icontains(find, autoescape=True))
-        offered = offered.where(sa.or_(named, Role.id.in_(ticked)))
     total = session.scalar(sa.select(sa.func.count()).select_from(Role)) or 0
-    found: dict[int, Role] = {}
-    if held or ticked:
-        for role in session.scalars(offered.where(Role.id.in_({*held, *ticked})).limit(MOST_ROLES)):
-            found[role.id] = role
-    for role in session.scalars(offered.limit(MOST_ROLES)):
+    # What is ticked is offered first, then what is found, as far as there is room.
+    kept = roles.search().where(Role.id.in_(ticked if find else {*held, *ticked}))
+    found = {role.id: role for role in session.scalars(kept.limit(MOST_ROLES))}
+    for role in session.scalars(roles.search(find).limit(MOST_ROLES)):
         if len(found) < MOST_ROLES:
             found[role.id] = role
-    servers: dict[str, list[Any]] = {}
+    servers: dict[str, list[Role]] = {}
     for role in sorted(found.values(), key=lambda each: (each.server.name, each.name)):
         servers.setdefault(role.server.name, []).append(role)
     everybody = request.app.state.settings.flowauth_require_two_factor

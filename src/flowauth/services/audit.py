@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -81,6 +82,36 @@ def first_broken(session: Session) -> int | None:
             return number
         previous = hashed
     return None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What a check of the chain says: the record at which it is broken, if it is, how many there are, the last hash."""
+
+    broken: int | None
+    records: int
+    latest: str
+
+
+def check(session: Session) -> Chain:
+    """Check the chain from its beginning."""
+    number = session.scalar(sa.select(sa.func.count()).select_from(AuditRecord)) or 0
+    return Chain(first_broken(session), number, latest_hash(session))
+
+
+def latest_hash(session: Session) -> str:
+    """The hash of the last record, to be noted elsewhere now and then."""
+    return session.scalar(sa.select(AuditRecord.hash).order_by(AuditRecord.id.desc()).limit(1)) or BEGINNING
+
+
+def search(actor: str = "", action: str = "", subject: str = "") -> sa.Select[tuple[AuditRecord]]:
+    """Records, the latest first: of an actor, of actions that begin with a text, with a text in their subject."""
+    select = sa.select(AuditRecord).order_by(AuditRecord.id.desc())
+    if actor:
+        select = select.where(AuditRecord.actor == actor)
+    if action:
+        select = select.where(AuditRecord.action.startswith(action, autoescape=True))
+    return select.where(AuditRecord.subject.icontains(subject, autoescape=True)) if subject else select
 
 
 def _plain(told: Mapping[str, Any] | None) -> dict[str, Any] | None:

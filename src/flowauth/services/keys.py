@@ -7,7 +7,7 @@ believed until the last token that it has signed has expired, or until it is wit
 import datetime as dt
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken
@@ -19,6 +19,11 @@ from flowauth.errors import NotThere, Refused
 from flowauth.services import audit
 from flowauth.tables import SigningKey, Token
 from flowkit_jwt_generator.keys import generate_keypair, key_id, load_private_key, load_public_key, public_pem
+
+IN_ADVANCE = dt.timedelta(hours=1)
+"""How long before it signs a key is announced, unless another moment is chosen."""
+State = Literal["announced", "signing", "believed", "past", "withdrawn"]
+"""What a key is for: it will sign, signs, has signed tokens that live, has none any more, or is believed no more."""
 
 
 class Vault:
@@ -70,6 +75,39 @@ def announce(session: Session, key: SigningKey, actor: str, signs_from: dt.datet
     session.add(key)
     audit.record(session, actor, "key.announce", key.kid, after={"signs from": signs_from})
     return key
+
+
+def valid_start(signs_from: dt.datetime | None) -> dt.datetime:
+    """The moment from which a new key is to sign, if it can: it lies in the future, or is now."""
+    now = dt.datetime.now(dt.UTC)
+    if signs_from is None or signs_from < now - dt.timedelta(minutes=5):
+        raise Refused("Choose the moment from which the key signs; it lies in the future.", "signs_from")
+    return max(signs_from, now)
+
+
+def search() -> sa.Select[tuple[SigningKey]]:
+    """All keys, the latest first."""
+    return sa.select(SigningKey).order_by(SigningKey.signs_from.desc(), SigningKey.kid)
+
+
+def states(session: Session) -> dict[str, State]:
+    """What each key is for now, by its id."""
+    now, believed = dt.datetime.now(dt.UTC), {key.kid for key in published(session)}
+    keys = session.scalars(search()).all()
+    able = [key.kid for key in keys if key.withdrawn is None and key.signs_from <= now]
+
+    def state(key: SigningKey) -> State:
+        if key.withdrawn is not None:
+            return "withdrawn"
+        # The latest is first; of two of one moment, the one of the greater id signs.
+        if able and key.kid == max(able, key=lambda kid: (starts[kid], kid)):
+            return "signing"
+        if key.signs_from > now:
+            return "announced"
+        return "believed" if key.kid in believed else "past"
+
+    starts = {key.kid: key.signs_from for key in keys}
+    return {key.kid: state(key) for key in keys}
 
 
 def withdraw(session: Session, actor: str, kid: str) -> int:

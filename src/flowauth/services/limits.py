@@ -2,8 +2,12 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from flowauth.errors import Refused
+
+if TYPE_CHECKING:
+    from flowauth.tables import Role, Server
 
 LONGEST_LIFE_MINUTES = 10 * 366 * 24 * 60
 
@@ -26,6 +30,11 @@ class Limits:
             raise Refused(
                 "The latest expiry needs a time zone; write it as 2027-01-31T00:00:00Z.", "latest_token_expiry"
             )
+
+    @classmethod
+    def of(cls, owner: "Server | Role") -> Self:
+        """The limits of a server or a role."""
+        return cls(owner.latest_token_expiry, owner.longest_token_life_minutes)
 
     def hold(self, role: str, latest: dt.datetime | None, minutes: int) -> None:
         """Refuse a role that exceeds these limits, which are its server's."""

@@ -1,7 +1,7 @@
 """People: who may sign in, who administers, what roles they hold."""
 
 import datetime as dt
-from typing import Any, NoReturn
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -113,23 +113,36 @@ def change(
             which = sa.and_(Token.user_id == user.id, Token.roles.any(Role.id == role_id))
             because = f"the role '{lost.name}' was taken from its holder"
             tokens.end(session, actor, which, because, dt.datetime.now(dt.UTC))
-    if reset_two_factor and user.two_factor is not None:
+    if reset_two_factor and actor == user.username:
+        # It would go round the code of the second factor.
+        raise Refused(
+            "Your own second factor is changed or switched off by your password and a code of it; see your account.",
+            "has_two_factor",
+        )
+    reset = reset_two_factor and user.two_factor is not None
+    if reset:
         session.delete(user.two_factor)
         user.two_factor = None
         audit.record(session, actor, "two_factor.reset", user.username, after={})
     audit.record(session, actor, "user.change", user.username, before=before, after=told(user))
     if password is not None:
         set_password(session, actor, user, password, generated=generated)
-    if password is not None or reset_two_factor or is_admin is False:
+    if password is not None or reset or is_admin is False:
         sign_out_everywhere(session, user)
 
 
-def not_ones_own_factor() -> NoReturn:
-    """Refuse to an administrator to reset their own second factor, which would go round its code."""
-    raise Refused(
-        "Your own second factor is changed or switched off by your password and a code of it; see your account.",
-        "has_two_factor",
-    )
+def is_guarded(user: User, *, promotes: bool = False, opens: bool = False) -> bool:
+    """Whether an administrator must give their own password first: to make another one, or to open the account of one.
+
+    `opens` is what lets somebody in: another password, or the end of the second factor.
+    """
+    return opens if user.is_admin else promotes
+
+
+def sign_out(session: Session, actor: str, user: User) -> None:
+    """Sign a person out everywhere, as an administrator."""
+    sign_out_everywhere(session, user)
+    audit.record(session, actor, "user.sign_out_everywhere", user.username, after={})
 
 
 def set_password(session: Session, actor: str, user: User, password: str, *, generated: bool = False) -> None:

@@ -31,8 +31,9 @@ from flowauth.errors import NotAllowed, NotReachable, NotSignedIn, NotThere, Ref
 from flowauth.services import audit, people, sign_in
 from flowauth.services.keys import Vault
 from flowauth.services.sign_in import Person
-from flowauth.settings import Settings, is_private_way
+from flowauth.settings import Settings
 from flowauth.tables import SignIn, User
+from flowkit_base.addresses import is_private_way
 
 PATH = "/sign-in/provider"
 """Where the provider sends people back to; what is registered there is FLOWAUTH_URL with this path."""

@@ -4,18 +4,18 @@ A role that gives less reaches the tokens that were made with it: they are revok
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from flowauth.errors import NameTaken, NotThere, Refused
 from flowauth.services import audit, tokens
 from flowauth.services.limits import Limits
 from flowauth.services.names import valid_name
-from flowauth.tables import Role, Scope, Server, Token, User, tokens_with_roles
+from flowauth.tables import Role, Scope, Server, Token, User, scopes_in_role, tokens_with_roles, users_with_roles
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,43 @@ def find(session: Session, role_id: int) -> Role:
     if role is None:
         raise NotThere("There is no such role.")
     return role
+
+
+def search(find: str = "", server_id: int | None = None) -> sa.Select[tuple[Role]]:
+    """Roles by server and name: of one server, or with a text in their name or their server's."""
+    select = sa.select(Role).join(Role.server).options(joinedload(Role.server)).order_by(Server.name, Role.name)
+    if find:
+        named = sa.or_(Role.name.icontains(find, autoescape=True), Server.name.icontains(find, autoescape=True))
+        select = select.where(named)
+    return select.where(Role.server_id == server_id) if server_id else select
+
+
+def scope_counts(session: Session, roles: Sequence[Role]) -> dict[int, int]:
+    """How many scopes each of some roles has; roles without any are left out."""
+    return _counts(session, scopes_in_role, roles)
+
+
+def member_counts(session: Session, roles: Sequence[Role]) -> dict[int, int]:
+    """How many people hold each of some roles; roles that nobody holds are left out."""
+    return _counts(session, users_with_roles, roles)
+
+
+def scopes_of(session: Session, role_id: int) -> frozenset[int]:
+    """The numbers of a role's scopes; objects of some thousands take too long."""
+    held = sa.select(scopes_in_role.c.scope_id).where(scopes_in_role.c.role_id == role_id)
+    return frozenset(session.scalars(held))
+
+
+def members_of(session: Session, role_id: int) -> frozenset[int]:
+    """The numbers of the people who hold a role."""
+    held = sa.select(users_with_roles.c.user_id).where(users_with_roles.c.role_id == role_id)
+    return frozenset(session.scalars(held))
+
+
+def present(session: Session, role: Role) -> Wanted:
+    """What a role is now; `dataclasses.replace` makes of it what it becomes."""
+    scopes, members = scopes_of(session, role.id), members_of(session, role.id)
+    return Wanted(role.name, scopes, members, Limits.of(role), role.require_two_factor)
 
 
 def change(session: Session, actor: str, role: Role, wanted: Wanted) -> int:
@@ -84,9 +121,9 @@ def told(role: Role) -> dict[str, Any]:
     }
 
 
-def limits_of(role: Role) -> Limits:
-    """The limits of a role."""
-    return Limits(role.latest_token_expiry, role.longest_token_life_minutes)
+def _counts(session: Session, table: sa.Table, roles: Sequence[Role]) -> dict[int, int]:
+    number = sa.select(table.c.role_id, sa.func.count()).where(table.c.role_id.in_([role.id for role in roles]))
+    return dict(session.execute(number.group_by(table.c.role_id)).tuples().all())
 
 
 def _apply(session: Session, role: Role, wanted: Wanted) -> None:
@@ -96,9 +133,7 @@ def _apply(session: Session, role: Role, wanted: Wanted) -> None:
     with session.no_autoflush:
         if (other := session.scalar(taken)) is not None and other != role.id:
             raise NameTaken(f"The server '{server.name}' has a role '{name}' already; choose another name.", "name")
-        Limits(server.latest_token_expiry, server.longest_token_life_minutes).hold(
-            name, wanted.limits.latest_token_expiry, wanted.limits.longest_token_life_minutes
-        )
+        Limits.of(server).hold(name, wanted.limits.latest_token_expiry, wanted.limits.longest_token_life_minutes)
         # A scope of another server, or one that is gone, must not slip in by its number.
         scopes = _all(session, sa.select(Scope).where(Scope.server_id == server.id), Scope.id, wanted.scopes, "scopes")
         users = _all(session, sa.select(User), User.id, wanted.users, "users")

@@ -6,7 +6,7 @@ import datetime as dt
 import ipaddress
 import json
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -190,6 +190,34 @@ def find(session: Session, server_id: int) -> Server:
     if server is None:
         raise NotThere("There is no such server.")
     return server
+
+
+def named(session: Session, name: str) -> Server:
+    """A server by its name."""
+    # PostgreSQL takes no NUL in a text; no name has what cannot be printed.
+    server = session.scalar(sa.select(Server).where(Server.name == name)) if name.isprintable() else None
+    if server is None:
+        raise NotThere("There is no such server.")
+    return server
+
+
+def names(session: Session) -> Sequence[sa.Row[tuple[int, str]]]:
+    """The numbers and names of all servers, by name."""
+    return session.execute(sa.select(Server.id, Server.name).order_by(Server.name)).all()
+
+
+def search(find: str = "") -> sa.Select[tuple[Server, int, int]]:
+    """Servers by name, each with the numbers of its scopes and roles."""
+    scopes, roles = (
+        sa.select(sa.func.count()).where(of.server_id == Server.id).scalar_subquery() for of in (Scope, Role)
+    )
+    select = sa.select(Server, scopes, roles).order_by(Server.name)
+    return select.where(Server.name.icontains(find, autoescape=True)) if find else select
+
+
+def scopes_of(session: Session, server: Server) -> Sequence[Scope]:
+    """All scopes of a server, by name."""
+    return session.scalars(sa.select(Scope).where(Scope.server_id == server.id).order_by(Scope.name)).all()
 
 
 def change(session: Session, actor: str, server: Server, limits: Limits, document_url: str | None = None) -> None:

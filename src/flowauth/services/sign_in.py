@@ -15,7 +15,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
-from starlette.responses import Response
 
 from flowauth.errors import NotAllowed, NotSignedIn, Refused
 from flowauth.services import audit, passwords, people, throttle, two_factor
@@ -23,8 +22,6 @@ from flowauth.services.keys import Vault
 from flowauth.settings import Settings
 from flowauth.tables import SignIn, User
 
-COOKIE = "flowauth_session"
-DEVICE_COOKIE = "flowauth_device"
 SEEN_EVERY = dt.timedelta(minutes=1)
 INCOMPLETE_LIFE = dt.timedelta(minutes=10)
 """How long after the password the second factor may be given."""
@@ -284,38 +281,6 @@ def check_csrf(settings: Settings, cookie: str, given: str | None) -> None:
     """Refuse a form that does not carry the token of this sign-in."""
     if not given or not given.isascii() or not hmac.compare_digest(csrf_token(settings, cookie), given):
         raise NotAllowed("This form was not sent from FlowAuth, or from a sign-in that has ended. Load the page anew.")
-
-
-def cookie_name(settings: Settings, name: str = COOKIE) -> str:
-    """The name under which a cookie is set: where people come by https, one that no other host can set."""
-    return f"__Host-{name}" if settings.secure else name
-
-
-def set_cookie(
-    response: Response, settings: Settings, value: str, name: str = COOKIE, life: dt.timedelta | None = None
-) -> None:
-    """Set a cookie that scripts cannot read and other sites cannot send; without a life, until the browser ends."""
-    seconds = int(life.total_seconds()) if life else None
-    response.set_cookie(
-        cookie_name(settings, name),
-        value,
-        max_age=seconds,
-        path="/",
-        secure=settings.secure,
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def forget_cookie(response: Response, settings: Settings, name: str = COOKIE) -> None:
-    """Take a cookie away."""
-    response.delete_cookie(cookie_name(settings, name), path="/", secure=settings.secure, httponly=True, samesite="lax")
-
-
-def remember_device(response: Response, settings: Settings, user: User, device: str | None) -> None:
-    """Let a device be known on which a person has just signed in completely; `device` is its cookie so far."""
-    value = throttle.device_cookie(settings, user, device)
-    set_cookie(response, settings, value, DEVICE_COOKIE, throttle.DEVICE_LIFE)
 
 
 def _give(session: Session, sign_in: SignIn) -> str:

@@ -20,7 +20,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
-from starlette.requests import Request
 
 from flowauth.errors import TooMany
 from flowauth.settings import Settings
@@ -147,29 +146,9 @@ def too_many(wait: dt.timedelta) -> TooMany:
     return TooMany(f"There were too many attempts. Wait {told}, then try again.", float(seconds))
 
 
-def address_of(request: Request, settings: Settings) -> str:
-    """The address that a request comes from.
-
-    What X-Forwarded-For says is believed from the right on as long as FLOWAUTH_TRUSTED_PROXIES say it.
-    """
-    trusted = settings.trusted_proxies
-    address = _address(request.client.host) if request.client else None
-    if address is None:
-        return "unknown"
-    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
-    for hop in reversed(hops):
-        if not any(address in network for network in trusted):
-            break
-        before = _address(hop)
-        if before is None:
-            break
-        address = before
-    return str(address)
-
-
 def network_of(address: str) -> str:
     """What is counted as one place: an address of IPv4, a /64 of IPv6."""
-    found = _address(address)
+    found = read_address(address)
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
     return str(found or address)
@@ -221,7 +200,7 @@ def _device(settings: Settings, device: str | None) -> dict[str, Any] | None:
     return told if told["until"] > dt.datetime.now(dt.UTC).timestamp() else None
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address as it is written in a header: alone, with a port, or in brackets; IPv4 within IPv6 is IPv4."""
     text = text.strip()
     if text.startswith("["):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import jwt
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from flowauth.errors import NotAllowed, NotThere, Refused
 from flowauth.services import audit, keys
@@ -26,6 +26,37 @@ class Issued:
     token: Token
     text: str
     warning: str | None
+
+
+def alive(now: dt.datetime | None = None) -> sa.ColumnElement[bool]:
+    """Whether a token counts: it has neither expired nor been revoked."""
+    return sa.and_(Token.expiry > (now or dt.datetime.now(dt.UTC)), Token.revoked.is_(None))
+
+
+def number_alive(session: Session) -> int:
+    """How many tokens count at present."""
+    session.flush()
+    return session.scalar(sa.select(sa.func.count()).where(alive())) or 0
+
+
+def search(
+    find: str = "",
+    *,
+    server_id: int | None = None,
+    user_id: int | None = None,
+    which: sa.ColumnElement[bool] | None = None,
+) -> sa.Select[tuple[Token]]:
+    """Tokens of a server, of a person, with a text in their name or their holder's, or of that very `jti`."""
+    select = sa.select(Token).options(joinedload(Token.user), joinedload(Token.server), selectinload(Token.roles))
+    if find:
+        named = sa.select(User.id).where(User.username.icontains(find, autoescape=True))
+        texts = (Token.name.icontains(find, autoescape=True), Token.jti == find, Token.user_id.in_(named))
+        select = select.where(sa.or_(*texts))
+    if server_id:
+        select = select.where(Token.server_id == server_id)
+    if user_id:
+        select = select.where(Token.user_id == user_id)
+    return select if which is None else select.where(which)
 
 
 def roles_of(session: Session, user: User, server: Server) -> Sequence[Role]:
@@ -51,7 +82,7 @@ def servers_of(session: Session, user: User) -> Sequence[Server]:
 
 def latest_end(server: Server, roles: Sequence[Role], now: dt.datetime) -> tuple[dt.datetime, str]:
     """The latest moment at which a token of these roles ends, and whose limit that is, in words."""
-    bounds = [(longest_life(now, _limits(each)), each) for each in (server, *roles)]
+    bounds = [(longest_life(now, Limits.of(each)), each) for each in (server, *roles)]
     end, owner = min(bounds, key=lambda bound: bound[0])
     what = "server" if isinstance(owner, Server) else "role"
     return end, f"the limit of the {what} '{owner.name}'"
@@ -190,7 +221,7 @@ def end_beyond(session: Session, actor: str, which: sa.ColumnElement[bool], limi
 
 def _living(session: Session, which: sa.ColumnElement[bool], now: dt.datetime) -> Sequence[Token]:
     session.flush()
-    return session.scalars(sa.select(Token).where(which, Token.expiry > now, Token.revoked.is_(None))).all()
+    return session.scalars(sa.select(Token).where(which, alive(now))).all()
 
 
 def _revoke(session: Session, actor: str, living: Sequence[Token], because: str, now: dt.datetime) -> int:
@@ -198,10 +229,6 @@ def _revoke(session: Session, actor: str, living: Sequence[Token], because: str,
         token.revoked, token.revoked_because = now, because
         audit.record(session, actor, "token.revoke", token.jti, after={"name": token.name, "because": because})
     return len(living)
-
-
-def _limits(of: Server | Role) -> Limits:
-    return Limits(of.latest_token_expiry, of.longest_token_life_minutes)
 
 
 def _listed(names: Sequence[str]) -> str:
