@@ -141,7 +141,13 @@ async def posted(request: Request) -> FormData:
     """Give the form that was sent, if it carries the token of this browser's session."""
     if not request.headers.get("content-type", "").startswith(_FORMS):
         raise Refused("This address takes a form.")
-    form = await request.form(max_files=1, max_fields=MOST_FIELDS)
+    try:
+        form = await request.form(max_files=1, max_fields=MOST_FIELDS)
+        # The sender chooses the encoding, and some give what no page and no database can hold.
+        for text in (part for pair in form.multi_items() for part in pair if isinstance(part, str)):
+            text.encode()
+    except UnicodeError:
+        raise Refused("The form holds characters that are no text; load the page again.") from None
     given = form.get(CSRF_FIELD)
     settings = request.app.state.settings
     owner = session_cookie(request) or request.cookies.get(VISIT, "")

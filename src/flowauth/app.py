@@ -14,8 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from flowauth import access, api, pages
-from flowauth.errors import NotAllowed, NotNow, NotSignedIn, NotThere, Refused
+from flowauth.errors import NotNow, NotThere, Refused
 from flowauth.gate import Gate
+from flowauth.misfits import UNREADABLE, misfit
 from flowauth.opening import opened
 from flowauth.services.following import following
 from flowauth.settings import Settings
@@ -73,14 +74,10 @@ def _as_refused(error: Exception) -> Refused:
         log.error("The database failed: %s", str(error.orig).strip())
         return NotNow()
     if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        place = [str(part) for part in first["loc"][1:]]
-        if first["loc"][0] == "path":
-            return NotThere("There is no such page.")
-        return Refused(f"{'.'.join(place) or 'The request'}: {first['msg']}.", place[-1] if place else None)
+        return misfit(error)
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == HTTPStatus.NOT_FOUND:
         return NotThere("There is nothing at this address.")
-    refused = {401: NotSignedIn, 403: NotAllowed}.get(status, Refused)(f"{HTTPStatus(status).phrase}.")
+    refused = Refused(UNREADABLE.get(status, f"{HTTPStatus(status).phrase}."))
     refused.status = status
     return refused

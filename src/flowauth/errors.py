@@ -22,9 +22,10 @@ class Refused(UserError):
     status = 400
 
     def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field
+        # It may repeat what was sent, which JSON lets hold what UTF-8 cannot.
+        self.message = _utf8(message)
+        self.field = None if field is None else _utf8(field)
+        super().__init__(self.message)
 
 
 class NameTaken(Refused):
@@ -75,6 +76,10 @@ class TooMany(Refused):
     def __init__(self, message: str, wait: float) -> None:
         super().__init__(message)
         self.wait = wait
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from tests.flowauth.conftest import PASSWORD, document
 from typer.testing import CliRunner
 
-from flowauth import access, commands
+from flowauth import access, console
 from flowauth.errors import Refused
 from flowauth.services import passwords, people, sign_in
 from flowauth.tables import AuditRecord, Token
@@ -24,7 +24,7 @@ def auth(settings, monkeypatch):
     monkeypatch.setenv("DB_URI", settings.db_uri)
 
     def run(*arguments, text=None):
-        done = CliRunner().invoke(commands.app, [str(each) for each in arguments], input=text)
+        done = CliRunner().invoke(console.app, [str(each) for each in arguments], input=text)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         assert done.exit_code == 0, done.output

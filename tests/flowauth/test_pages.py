@@ -473,3 +473,31 @@ def test_two_administrators_do_not_switch_scopes_unseen(signed_in_as, administra
     with database.read() as session:
         there = servers.find(session, server.id)
         assert sorted(str(scope.id) for scope in there.scopes if scope.enabled) == sorted(ticked[1:])
+
+
+def test_a_page_that_is_not_there_keeps_the_menu(signed_in_as, client, analyst):
+    """Who is signed in and mistypes an address has the menu to go on from; nobody else sees it."""
+    for path in ("/nothing", "/manage/nothing", "/my/servers/99"):
+        for browser, inside in ((signed_in_as(analyst), True), (client, False)):
+            answer = browser.get(path, headers={"Accept": "text/html"})
+            assert ('id="menu"' in answer.text) is inside or answer.status_code == 303, path
+            assert answer.status_code in ((404,) if inside else (404, 303)), path
+
+
+def test_what_is_no_success_is_not_shown_as_one(client, analyst):
+    """On the first visit I am asked to sign in, in the colours of a note; that I have signed out is a success."""
+    assert client.get("/account").headers["location"].startswith("/sign-in")
+    page = client.get("/sign-in")
+    assert '<p class="notice" role="status">Sign in to go on.</p>' in page.text
+    client.post("/sign-in", data={"csrf": form_token(page), "username": "ann", "password": PASSWORD})
+    client.post("/sign-out", data={"csrf": form_token(client.get("/account"))})
+    assert '<p class="said" role="status">You are signed out.</p>' in client.get("/sign-in").text
+
+
+def test_a_long_record_is_a_line_of_the_audit_log(signed_in_as, administrator, make_role):
+    """A role with many scopes is one line of the log, which names what was changed and unfolds to all of it."""
+    make_role("viewer", users=[administrator])
+    page = signed_in_as(administrator).get("/manage/audit?action=role.").text
+    folded = re.search(r"<details><summary>(.*?)</summary>(.*?)</details>", page, re.S)
+    assert "scopes" in folded.group(1)
+    assert "admin2:flows:daily_location" in folded.group(2)

@@ -129,7 +129,7 @@ def revoke(request: Request, token_id: Id, person: SignedIn, form: Posted) -> Re
         token = tokens.find(session, token_id, people.find(session, person.user.id))
         back = f"/my/servers/{token.server_id}"
         if token.revoked is not None or token.expiry <= dt.datetime.now(dt.UTC):
-            return then(request, back, f"The token '{token.name}' had ended already.")
+            return then(request, back, f"The token '{token.name}' had ended already.", "note")
         tokens.revoke(session, person.user.username, token, "its holder ended it")
         weigh(
             form,

@@ -94,7 +94,7 @@ def check_audit_log(request: Request, person: Administrator, form: Posted) -> Re
     if chain.broken is None:
         return then(request, "/manage/audit", f"The chain holds: none of the {chain.records:,} records was changed.")
     said = f"The chain is broken at record {chain.broken}: it, or one before it, was changed or deleted."
-    return then(request, "/manage/audit", said)
+    return then(request, "/manage/audit", said, "wrong")
 
 
 @router.get("/manage/revocations")

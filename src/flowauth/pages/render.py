@@ -1,19 +1,22 @@
 """How a page comes to be: templates, what every page shows, and the note that follows what was done."""
 
+import contextlib
 import datetime as dt
 import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, unquote, urlencode
 
 import jinja2
 from fastapi import Request
 from markupsafe import Markup
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -24,6 +27,8 @@ from flowauth.services import sign_in
 
 SAID = "flowauth_said"
 """The cookie of what is to be said once on the next page."""
+Look = Literal["done", "note", "wrong"]
+_CLASSES = {"done": "said", "note": "notice", "wrong": "complaint"}
 _PLURALS = {"day": "days", "key": "keys", "person": "people"}
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _STATIC = Path(__file__).parents[1] / "static"
@@ -35,13 +40,13 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     owner = access.session_cookie(request) or request.cookies.get(access.VISIT, "")
     visit = None if owner else secrets.token_urlsafe(16)
     person = getattr(request.state, "person", None)
-    said = _opened(request) if status < 400 else None
+    message = _opened(request) if status < 400 else None
     html = _environment.get_template(template).render(
         {
             "csrf": sign_in.csrf_token(settings, owner or visit or ""),
             "person": person,
             "path": request.url.path,
-            "said": said,
+            "message": message,
             "version": VERSION,
             "stamp": _stamp(),
             "refused": None,
@@ -51,19 +56,19 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     response = HTMLResponse(html, status)
     if visit is not None:
         response.set_cookie(access.VISIT, visit, path="/", httponly=True, samesite="lax", secure=settings.secure)
-    if said is not None:
+    if message is not None:
         response.delete_cookie(SAID, path="/")
     return response
 
 
-def then(request: Request, path: str, said: str | None = None) -> RedirectResponse:
-    """Go on to another page, and say there once what was done."""
+def then(request: Request, path: str, text: str | None = None, look: Look = "done") -> RedirectResponse:
+    """Go on to another page, and show a message there once."""
     response = RedirectResponse(path, 303)
-    if said is not None:
-        settings = request.app.state.settings
+    if text is not None:
+        settings, message = request.app.state.settings, f"{look}:{text}"
         response.set_cookie(
             SAID,
-            f"{_seal(request, said)}.{quote(said)}",
+            f"{_seal(request, message)}.{quote(message)}",
             max_age=60,
             httponly=True,
             samesite="lax",
@@ -81,7 +86,11 @@ def refusal(request: Request, refused: Refused) -> Response:
         return RedirectResponse("/set-up-two-factor", 303)
     if isinstance(refused, NotSignedIn) and request.url.path != "/sign-in":
         wanted = f"?{urlencode({'next': _wanted(request)})}" if request.method == "GET" else ""
-        return then(request, f"/sign-in{wanted}", "Sign in to go on." if request.url.path != "/" else None)
+        return then(request, f"/sign-in{wanted}", "Sign in to go on." if request.url.path != "/" else None, "note")
+    if refused.status == HTTPStatus.NOT_FOUND and not hasattr(request.state, "person"):
+        # No route has looked who is signed in; the page has their menu.
+        with contextlib.suppress(Refused, SQLAlchemyError):
+            request.state.person = access.of_cookie(request, access.session_cookie(request))
     response = page(request, "refused.html", refused.status, refused=refused)
     if isinstance(refused, TooMany):
         response.headers["Retry-After"] = str(max(1, round(refused.wait)))
@@ -156,15 +165,19 @@ def _wanted(request: Request) -> str:
     return access.own_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
 
 
-def _seal(request: Request, said: str) -> str:
+def _seal(request: Request, message: str) -> str:
     secret = request.app.state.settings.secret_key.get_secret_value().encode()
-    return hmac.new(secret, f"said:{said}".encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(secret, f"said:{message}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _opened(request: Request) -> str | None:
+def _opened(request: Request) -> tuple[str, str] | None:
+    """The class of the message that is to be shown, and its text."""
     seal, _, quoted = request.cookies.get(SAID, "").partition(".")
-    said = unquote(quoted)
-    return said if said and hmac.compare_digest(seal.encode(), _seal(request, said).encode()) else None
+    message = unquote(quoted)
+    look, _, text = message.partition(":")
+    if look not in _CLASSES or not hmac.compare_digest(seal.encode(), _seal(request, message).encode()):
+        return None
+    return _CLASSES[look], text
 
 
 def _stamp() -> str:

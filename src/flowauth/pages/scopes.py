@@ -58,7 +58,9 @@ def switch_scopes(request: Request, server_id: Id, person: Administrator, form: 
             return _form(request, session, servers.find(session, server_id), refused=refused)
     parts = [(chosen - before, "on"), (off, "off")]
     said = [f"{counted(len(scopes), 'scope')} switched {way}" for scopes, way in parts if scopes]
-    return then(request, back, f"{' and '.join(said)}." if said else "Nothing was changed.")
+    if not said:
+        return then(request, back, "Nothing was changed.", "note")
+    return then(request, back, f"{' and '.join(said)}.")
 
 
 def _losses(session: Session, off: frozenset[int]) -> list[str]:

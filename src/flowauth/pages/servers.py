@@ -1,7 +1,6 @@
 """Administration: servers, and the documents that tell what each lets one do."""
 
 import base64
-import binascii
 import json
 import zlib
 from typing import Any
@@ -157,7 +156,7 @@ def _unpacked(packed: str) -> bytes:
     try:
         # A little that is sent must not become much.
         return zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), servers.LARGEST_DOCUMENT)
-    except (zlib.error, binascii.Error) as error:
+    except (zlib.error, ValueError) as error:
         raise Refused("The document was lost on the way; give it again.", "document") from error
 
 

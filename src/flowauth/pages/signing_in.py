@@ -55,7 +55,7 @@ def ask_code(request: Request) -> Response:
     if _person(request, complete=True):
         return then(request, onward)
     if not _person(request, complete=False):
-        return then(request, "/sign-in", "Sign in with your name and password first.")
+        return then(request, "/sign-in", "Sign in with your name and password first.", "note")
     return page(request, "code.html", onward=onward)
 
 
@@ -66,7 +66,7 @@ def enter_code(request: Request, form: Posted) -> Response:
     onward = access.own_path(text(form, "next"))
     person = _person(request, complete=False)
     if person is None:
-        return then(request, "/sign-in", "Too long has passed; sign in again.")
+        return then(request, "/sign-in", "Too long has passed; sign in again.", "note")
     try:
         with state.database.write() as session:
             cookie, begun = sign_in.give_code(

@@ -22,7 +22,7 @@ def propose(request: Request, person: MaySetUp) -> Response:
     """Propose a secret and backup codes; nothing is stored yet."""
     state = request.app.state
     if people.has_two_factor(person.user):
-        return then(request, "/account", "Two-factor authentication is on already.")
+        return then(request, "/account", "Two-factor authentication is on already.", "note")
     return form_of(request, person, two_factor.propose(state.vault, state.settings, person.user))
 
 

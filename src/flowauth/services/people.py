@@ -1,10 +1,11 @@
 """People: who may sign in, who administers, what roles they hold."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from flowauth.errors import NameTaken, NotThere, Refused
 from flowauth.services import audit, passwords, tokens
@@ -85,6 +86,12 @@ def find(session: Session, user_id: int) -> User:
 def named(session: Session, username: str) -> User | None:
     """A person by name."""
     return session.scalar(sa.select(User).where(User.username == username))
+
+
+def everybody(session: Session) -> Sequence[User]:
+    """All people by name, with their roles and second factors."""
+    loaded = (joinedload(User.two_factor), selectinload(User.roles).joinedload(Role.server))
+    return session.scalars(sa.select(User).options(*loaded).order_by(User.username)).all()
 
 
 def change(

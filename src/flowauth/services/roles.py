@@ -47,6 +47,11 @@ def find(session: Session, role_id: int) -> Role:
     return role
 
 
+def named(session: Session, server: Server, name: str) -> Role | None:
+    """A role of a server by its name."""
+    return session.scalar(sa.select(Role).where(Role.server_id == server.id, Role.name == name))
+
+
 def search(find: str = "", server_id: int | None = None) -> sa.Select[tuple[Role]]:
     """Roles by server and name: of one server, or with a text in their name or their server's."""
     select = sa.select(Role).join(Role.server).options(joinedload(Role.server)).order_by(Server.name, Role.name)

@@ -201,6 +201,18 @@ def find(session: Session, token_id: int, owner: User | None) -> Token:
     return token
 
 
+def numbered(session: Session, jti: str) -> Token | None:
+    """A token by its `jti`."""
+    return session.scalar(sa.select(Token).where(Token.jti == jti))
+
+
+def state(token: Token) -> str:
+    """What has become of a token, in a word or with the reason."""
+    if token.revoked is not None:
+        return f"revoked: {token.revoked_because}"
+    return "lives" if token.expiry > dt.datetime.now(dt.UTC) else "expired"
+
+
 def revoke(session: Session, actor: str, token: Token, because: str) -> None:
     """End a token before its time; FlowAPIs learn of it by the revocation list."""
     end(session, actor, Token.id == token.id, because, dt.datetime.now(dt.UTC))

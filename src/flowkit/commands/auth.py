@@ -4,7 +4,7 @@ import os
 
 import typer
 
-from flowauth.commands import app as flowauth
+from flowauth.console import app as flowauth
 from flowkit import chosen
 from flowkit.deployment import SETTINGS
 from flowkit.deployment.flowauth import environment
