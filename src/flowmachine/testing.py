@@ -189,9 +189,19 @@ class World:
 
 
 def rows(table: pa.Table) -> list[tuple[Any, ...]]:
-    """A result's rows as tuples, lists in them too."""
+    """A result's rows as tuples, lists in them too; instants have a fixed offset, that of the deployment's zone then.
+
+    Python takes no local time that is repeated for equal to a time of another zone, unless its offset is fixed.
+    """
     columns = [column.to_pylist() for column in table.columns]
-    for n, column in enumerate(columns):
-        if pa.types.is_list(table.schema.types[n]):
-            columns[n] = [None if value is None else tuple(value) for value in column]
+    for n, kind in enumerate(table.schema.types):
+        if pa.types.is_list(kind):
+            columns[n] = [None if value is None else tuple(value) for value in columns[n]]
+        elif pa.types.is_timestamp(kind):
+            columns[n] = [None if value is None else _fixed(value) for value in columns[n]]
     return list(zip(*columns, strict=True))
+
+
+def _fixed(moment: dt.datetime) -> dt.datetime:
+    offset = moment.utcoffset()
+    return moment if offset is None else moment.replace(tzinfo=dt.timezone(offset), fold=0)

@@ -1,10 +1,10 @@
 """Numbers of cells over time: when a local hour, day or year begins, and who is behind the numbers."""
 
 import datetime as dt
-from zoneinfo import ZoneInfo
 
 import pytest
 from tests.flowmachine import reference
+from tests.flowmachine.reference import network
 from tests.flowmachine.test_kinds_on_engines import ENGINES, assert_same
 
 from flowmachine.questions.parsing import parse
@@ -151,11 +151,32 @@ def test_one_question_may_span_many_years(ask_duckdb):
     assert steps == {"hour": 0, "day": 40}
 
 
-def test_times_are_shown_in_utc(ask_duckdb):
-    """Instants are told in UTC, whatever the deployment's zone."""
-    session = ask_duckdb(World([at("2016-01-01T12:00")], CELLS, "Asia/Kathmandu"))
+def test_times_are_local_with_their_offset(ask):
+    """The date of a `datetime` is the local day, on either side of Greenwich and in summer as in winter."""
+    for zone, day, shown in [
+        ("Asia/Kathmandu", "2016-01-01", "2016-01-01T00:00:00+05:45"),
+        ("America/Sao_Paulo", "2018-02-15", "2018-02-15T00:00:00-02:00"),
+        ("America/Sao_Paulo", "2018-07-15", "2018-07-15T00:00:00-03:00"),
+    ]:
+        end = dt.date.fromisoformat(day) + dt.timedelta(days=1)
+        session = ask(World([at(f"{day}T12:00")], CELLS, zone))
 
-    ((_, _, moment),) = rows(session.run(total("2016-01-01", "2016-01-02")))
+        ((_, _, moment),) = rows(session.run(total(day, str(end))))
+        assert moment.isoformat() == shown
 
-    assert moment.utcoffset() == dt.timedelta(0)
-    assert moment.astimezone(ZoneInfo("Asia/Kathmandu")).isoformat() == "2016-01-01T00:00:00+05:45"
+
+@pytest.mark.parametrize("day", ["2018-04-01", "2018-10-07"])
+def test_a_cell_counts_once_where_clocks_change_by_half_an_hour(ask, day):
+    """On Lord Howe, whose clocks change by half an hour at 02:00, one cell is one cell in each hour of that night."""
+    last = dt.date.fromisoformat(day) + dt.timedelta(days=1)
+    times = [f"{day}T01:{minute}" for minute in ("05", "35", "45")] + [f"{day}T02:{m}" for m in ("05", "35")]
+    events = [at(time, fold=fold) for time in times for fold in (0, 1)]
+    world = World(events, CELLS, "Australia/Lord_Howe")
+    hours = parse(total(day, str(last), "hour"))
+    session = ask(world)
+
+    got = rows(session.run(hours))
+    assert [value for _, value, _ in got] == [1] * len(got)
+    assert [moment for _, _, moment in got] == sorted({network.begun(e, "hour", world) for e in events})
+    for longer in ("hour", "day"):
+        assert_same(session, parse(aggregated(hours.spec, longer, "sum")), world)

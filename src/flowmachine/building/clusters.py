@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from flowdb.tables import BANDS_PER_DEGREE
 from flowmachine.building.cdr import Cdr
+from flowmachine.building.geodesy import eastward, is_across, wrapped
 from flowmachine.building.places import at_cells
 from flowmachine.building.polygons import side
 from flowmachine.building.protocols import OverEvents
@@ -58,11 +59,14 @@ def clusters(cdr: Cdr, query: Clustered, windows: Sequence[Window]) -> ir.Table:
     """
     sites = _sites(cdr, query, windows)
     by = [name for name in ("subscriber", "window") if name in sites.columns]
+    # Centres are means of longitudes, which are counted eastward if the sites lie on both sides of 180 degrees.
+    crossed = is_across(sites.lon.min().over(group_by=by), sites.lon.max().over(group_by=by))
+    sites = sites.mutate(lon=ibis.ifelse(crossed, eastward(sites.lon), sites.lon))
     found = cdr.dialect.clusters(sites, by, query.tower_cluster_radius * 1000)
     if query.tower_cluster_call_threshold:
         found = found.filter(found.days >= query.tower_cluster_call_threshold)
     hour, weekday = _decided(found.hour / found.sites), _decided(found.weekday / found.sites)
-    return found.select(*by, "lon", "lat", hour=hour, weekday=weekday)
+    return found.select(*by, lon=wrapped(found.lon), lat=found.lat, hour=hour, weekday=weekday)
 
 
 def placed(cdr: Cdr, query: Clustered, found: ir.Table) -> ir.Table:

@@ -22,19 +22,27 @@ SECONDS: dict[str, int] = {"second": 1, "minute": 60, "hour": 3600}
 
 _MICRO = 1_000_000
 _EPOCH = dt.date(1970, 1, 1)
+_EVER = -(2**62)
+"""Before every instant."""
 
 Window = tuple[dt.datetime, dt.datetime]
 """A half-open stretch of local time."""
 
 
 def stretch(instant: ir.IntegerValue, unit: TimeUnit, zone: str, windows: Sequence[Window]) -> ir.IntegerValue:
-    """The beginning of the second, minute or hour that each instant of `windows` lies in; both in µs since 1970."""
+    """The beginning of the second, minute or hour that each instant of `windows` lies in; both in µs since 1970.
+
+    The beginning lies in the same stretch, so that the beginning of a beginning is itself.
+    """
     size = SECONDS[unit] * _MICRO
     steps = _offsets(zone, windows)
     if all(offset % SECONDS[unit] == 0 for _, offset in steps):
         return instant - instant % size
     local = instant + _stepped(instant, [(second * _MICRO, offset * _MICRO) for second, offset in steps])
-    return instant - local % size
+    (_, *changes) = [second * _MICRO for second, _ in steps]
+    begun = instant - local % size
+    # Clocks that are changed by part of an hour end one hour and begin another, which is shorter.
+    return ibis.greatest(begun, _stepped(instant, [(0, _EVER), *((change, change) for change in changes)]))
 
 
 def is_steady(zone: str, windows: Sequence[Window]) -> bool:

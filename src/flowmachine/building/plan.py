@@ -106,7 +106,7 @@ def _plan_part(query: Query, dialect: Dialect, timezone: str, stored_parts: froz
     cdr = Cdr(Tables(dialect, timezone), query, stored_parts=stored_parts - {query.id})
     rows = _built(cdr.computed, query, query.part_columns)
     rows = rows.select(**{name: rows[name].cast(kind) for name, kind in stored_types(query, dialect).items()})
-    return _of(query, cdr, rows, arrow_columns(query.part_columns))
+    return _of(query, cdr, rows, arrow_columns(query.part_columns, cdr.timezone))
 
 
 def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]) -> Plan:
@@ -116,7 +116,7 @@ def _finished(query: Query, cdr: Cdr, rows: ir.Table, columns: Mapping[str, str]
     if query.role in ONE_ROW_EACH:
         keys = ["subscriber"]
     rows = rows.order_by([rows[k].asc(nulls_first=False) for k in keys])
-    return _of(query, cdr, rows, arrow_columns(columns))
+    return _of(query, cdr, rows, arrow_columns(columns, cdr.timezone))
 
 
 def _of(query: Query, cdr: Cdr, rows: ir.Table, schema: pa.Schema) -> Plan:

@@ -23,6 +23,18 @@ def stored_types(query: AnyQuery, dialect: Dialect) -> dict[str, str]:
     return {name: own.get(name) or IBIS.get(kind, kind) for name, kind in query.part_columns.items()}
 
 
-def arrow_columns(columns: Mapping[str, str]) -> pa.Schema:
-    """Declared columns as an Arrow schema."""
-    return pa.schema([(name, _ARROW[kind]) for name, kind in columns.items()])
+def arrow_columns(columns: Mapping[str, str], timezone: str) -> pa.Schema:
+    """Declared columns as an Arrow schema; instants are of the deployment's zone, and so are read with its offset."""
+    own = {"timestamp": pa.timestamp("us", tz=timezone)}
+    return pa.schema([(name, own.get(kind) or _ARROW[kind]) for name, kind in columns.items()])
+
+
+def is_instant(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is that of instants, in whatever zone."""
+    return pa.types.is_timestamp(kind) and kind.tz is not None
+
+
+def in_zone(rows: pa.Table, timezone: str) -> pa.Table:
+    """Rows whose instants are of a zone: files of rows hold instants without one."""
+    schema = [f.with_type(pa.timestamp("us", tz=timezone)) if is_instant(f.type) else f for f in rows.schema]
+    return rows.cast(pa.schema(schema))

@@ -21,7 +21,7 @@ from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
 from flowkit_base.sql_text import literal, literals
 from flowmachine.building.plan import REMEMBERED, Plan, Statement
-from flowmachine.building.schemas import PERIODS
+from flowmachine.building.schemas import PERIODS, is_instant
 from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.engines.clustering import duckdb_macro
@@ -90,7 +90,7 @@ class DuckDB:
         """Write the rows of a plan to a Parquet file."""
         options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_AT_ONCE}"
         # DuckDB's own types of sums are wider than those that are declared.
-        columns = ", ".join(f'CAST("{f.name}" AS {_DECLARED[f.type]}) AS "{f.name}"' for f in plan.schema)
+        columns = ", ".join(f'CAST("{f.name}" AS {_declared(f.type)}) AS "{f.name}"' for f in plan.schema)
         with reading(self.lake.path, snapshot), closing(self._bound(plan, snapshot, parts or {})) as cursor:
             with self._interrupting:
                 self._writing[path] = cursor
@@ -171,3 +171,7 @@ def _sql(plan: Statement) -> str:
 
 
 _DECLARED = {**{ARROW[kind]: sql for kind, sql in SQL_TYPES.items()}, PERIODS: "TIMESTAMP[]"}
+
+
+def _declared(kind: pa.DataType) -> str:
+    return "TIMESTAMPTZ" if is_instant(kind) else _DECLARED[kind]

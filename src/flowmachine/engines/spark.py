@@ -20,7 +20,7 @@ from flowdb.lake import ARROW, Lake, Snapshot, reading
 from flowdb.lake.visits import one_each
 from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
 from flowmachine.building.plan import Plan, Statement
-from flowmachine.building.schemas import PERIODS
+from flowmachine.building.schemas import PERIODS, is_instant
 from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines.clustering import spark_function
 from flowmachine.engines.lake import LakeDialect, held_days
@@ -97,7 +97,7 @@ class Spark:
                     pq.write_table(rows.toArrow().cast(plan.schema), path, compression="zstd")
                 else:
                     # Spark's own types of sums and counts are not always those that are declared.
-                    columns = [rows[f.name].cast(_DECLARED[f.type]).alias(f.name) for f in plan.schema]
+                    columns = [rows[f.name].cast(_declared(f.type)).alias(f.name) for f in plan.schema]
                     rows.select(*columns).write.mode("overwrite").parquet(str(path), compression="zstd")
         finally:
             del self._writing[path]
@@ -196,3 +196,7 @@ _SQL = {
     "binary": "BINARY",
 }
 _DECLARED = {**{ARROW[kind]: sql for kind, sql in _SQL.items()}, PERIODS: "ARRAY<TIMESTAMP_NTZ>"}
+
+
+def _declared(kind: pa.DataType) -> str:
+    return "TIMESTAMP" if is_instant(kind) else _DECLARED[kind]

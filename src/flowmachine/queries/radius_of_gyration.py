@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.building.geodesy import distance
+from flowmachine.building.geodesy import centres, distance
 from flowmachine.building.places import points
 from flowmachine.kind import AtHours, Cdr, OfEvents, Role, Sampled, Window
 
@@ -12,8 +12,9 @@ from flowmachine.kind import AtHours, Cdr, OfEvents, Role, Sampled, Window
 class RadiusOfGyration(Window, OfEvents, AtHours, Sampled):
     """How far each subscriber's events spread: the root mean square distance from their centre, in km.
 
-    The centre is the mean longitude and latitude of the subscriber's events; distances are geodesic on WGS84. Source:
-    González, Hidalgo and Barabási (2008), doi:10.1038/nature06958, with FlowKit's centre.
+    The centre is the mean longitude and latitude of the subscriber's events, across the meridian of 180 degrees too;
+    distances are geodesic on WGS84. Source: González, Hidalgo and Barabási (2008), doi:10.1038/nature06958, with
+    FlowKit's centre.
     """
 
     query_kind: Literal["radius_of_gyration"] = "radius_of_gyration"
@@ -33,9 +34,6 @@ class RadiusOfGyration(Window, OfEvents, AtHours, Sampled):
         visits = cdr.visited_points(self)
         visits = visits.mutate(events=visits.events.cast("float64"))
         at = cdr.once(points(cdr.tables, visits))
-        weighted = at.group_by("subscriber").agg(
-            lon0=(at.lon * at.events).sum() / at.events.sum(), lat0=(at.lat * at.events).sum() / at.events.sum()
-        )
-        far = at.join(weighted, "subscriber")
+        far = at.join(centres(at, ["subscriber"], "events"), "subscriber")
         far = far.mutate(km=distance(far.lon, far.lat, far.lon0, far.lat0) / 1000)
         return far.group_by("subscriber").agg(value=((far.km * far.km * far.events).sum() / far.events.sum()).sqrt())

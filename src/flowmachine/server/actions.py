@@ -18,6 +18,7 @@ import flowmachine.catalogue
 from flowdb.catalogue import Catalogue
 from flowdb.tables import EVENT_TYPES
 from flowmachine import geojson
+from flowmachine.building.schemas import in_zone
 from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.engines.offered import require_offered
 from flowmachine.errors import FlowMachineError, InvalidQuery
@@ -404,7 +405,8 @@ def _rows(machine: Machine, query_id: str, query: Query, path: Path, batch: int)
     batches, rows = batch_count(path)
     if not 0 <= batch < batches:
         return None, batches, rows
-    return read_rows(path, batch * ROWS_AT_ONCE, (batch + 1) * ROWS_AT_ONCE), batches, rows
+    chosen = read_rows(path, batch * ROWS_AT_ONCE, (batch + 1) * ROWS_AT_ONCE)
+    return in_zone(chosen, machine.session.timezone), batches, rows
 
 
 def _features(machine: Machine, query_id: str, query: Query, path: Path, batch: int) -> _Batch:
@@ -417,7 +419,8 @@ def _features(machine: Machine, query_id: str, query: Query, path: Path, batch: 
     start, stop = cuts[batch]
     if geojson.is_flow(query):
         return geojson.flow_features(read_rows(path), query, places, start=start, stop=stop), len(cuts), rows
-    return geojson.features(read_rows(path, start, stop), query, places, first=start), len(cuts), rows
+    chosen = in_zone(read_rows(path, start, stop), machine.session.timezone)
+    return geojson.features(chosen, query, places, first=start), len(cuts), rows
 
 
 def _stream(rows: pa.Table | pa.RecordBatch) -> pa.Buffer:

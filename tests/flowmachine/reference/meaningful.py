@@ -46,7 +46,8 @@ def clusters_of(query, world, window):
         for cluster in found[subscriber]:
             if GEOD.inv(cluster["lon"], cluster["lat"], lon, lat)[2] < query.tower_cluster_radius * 1000:
                 whole = cluster["days"] + weight
-                cluster["lon"] = (cluster["lon"] * cluster["days"] + lon * weight) / whole
+                apart = (lon - cluster["lon"] + 180) % 360 - 180
+                cluster["lon"] = (cluster["lon"] + apart * weight / whole + 180) % 360 - 180
                 cluster["lat"] = (cluster["lat"] * cluster["days"] + lat * weight) / whole
                 cluster["days"] = whole
                 cluster["scores"].append(score)

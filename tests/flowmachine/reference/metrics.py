@@ -150,11 +150,18 @@ def radius_of_gyration(query, world):
         points[event.subscriber].append(place)
     rows = []
     for subscriber, visited in points.items():
-        lon = sum(p[0] for p in visited) / len(visited)
+        lon = mean_lon([p[0] for p in visited])
         lat = sum(p[1] for p in visited) / len(visited)
         squares = [(GEOD.inv(lon, lat, *p)[2] / 1000) ** 2 for p in visited]
         rows.append((subscriber, math.sqrt(sum(squares) / len(squares))))
     return rows
+
+
+def mean_lon(lons):
+    """The mean of longitudes, each taken on the side of the globe that is nearer to the first."""
+    first = lons[0]
+    apart = [(lon - first + 180) % 360 - 180 for lon in lons]
+    return (first + sum(apart) / len(apart) + 180) % 360 - 180
 
 
 STATISTICS = {

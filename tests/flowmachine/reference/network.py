@@ -18,7 +18,11 @@ def begun(event, unit, world):
         "hour": wall.microsecond + (wall.minute * 60 + wall.second) * 1_000_000,
     }
     if unit in since:
-        return moment - dt.timedelta(microseconds=since[unit])
+        begun = moment - dt.timedelta(microseconds=since[unit])
+        # Where clocks are changed by part of an hour, that hour begins with the new clock, minute by minute back.
+        while begun.astimezone(zone).utcoffset() != wall.utcoffset():
+            begun += dt.timedelta(minutes=1)
+        return begun
     first = {
         "day": wall.date(),
         "month": wall.date().replace(day=1),
