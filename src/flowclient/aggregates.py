@@ -142,10 +142,10 @@ def aggregate_network_objects_spec(
     """A statistic of how many cells had an event at each location, over each longer stretch of time.
 
     The numbers of cells are those of `total_network_objects`, of the stretches that have any;
-    `datetime` is the instant at which the longer stretch begins. `stddev` and `variance` are of the
-    sample; of equally common numbers, `mode` is the smallest. A row is published where enough different
-    subscribers were there in the whole of the longer stretch; it then tells the statistic as it is.
-    FlowKit's definition; FlowKit publishes every row.
+    `datetime` is the local time, with its offset, at which the longer stretch begins. `stddev` and
+    `variance` are of the sample; of equally common numbers, `mode` is the smallest. A row is published
+    if enough different subscribers were there in the whole of the longer stretch; it then has the
+    statistic as it is. FlowKit's definition; FlowKit publishes every row.
 
     Parameters
     ----------
@@ -177,10 +177,10 @@ def aggregate_network_objects(
     """A statistic of how many cells had an event at each location, over each longer stretch of time.
 
     The numbers of cells are those of `total_network_objects`, of the stretches that have any;
-    `datetime` is the instant at which the longer stretch begins. `stddev` and `variance` are of the
-    sample; of equally common numbers, `mode` is the smallest. A row is published where enough different
-    subscribers were there in the whole of the longer stretch; it then tells the statistic as it is.
-    FlowKit's definition; FlowKit publishes every row.
+    `datetime` is the local time, with its offset, at which the longer stretch begins. `stddev` and
+    `variance` are of the sample; of equally common numbers, `mode` is the smallest. A row is published
+    if enough different subscribers were there in the whole of the longer stretch; it then has the
+    statistic as it is. FlowKit's definition; FlowKit publishes every row.
 
     Parameters
     ----------
@@ -2085,10 +2085,10 @@ def total_network_objects_spec(
 ) -> QuerySpec:
     """How many cells had an event at each location, each second, minute, hour, day, month or year.
 
-    Stretches of time are local, and `datetime` is the instant at which one begins: a local hour that is
-    told twice when clocks go back is two hours, a day begins at its first instant. A stretch without an
-    event is absent. A row is published where enough different subscribers stand behind it; it then
-    tells the number of cells as it is. FlowKit's definition; FlowKit publishes every row.
+    Stretches of time are local, and `datetime` is the local time, with its offset, at which one begins:
+    a local hour that is repeated when clocks go back is two hours, a day begins at its first instant. A
+    stretch without an event is absent. A row is published if enough different subscribers stand behind
+    it; the number of cells is then as it is. FlowKit's definition; FlowKit publishes every row.
 
     Parameters
     ----------
@@ -2155,10 +2155,10 @@ def total_network_objects(
 ) -> Query:
     """How many cells had an event at each location, each second, minute, hour, day, month or year.
 
-    Stretches of time are local, and `datetime` is the instant at which one begins: a local hour that is
-    told twice when clocks go back is two hours, a day begins at its first instant. A stretch without an
-    event is absent. A row is published where enough different subscribers stand behind it; it then
-    tells the number of cells as it is. FlowKit's definition; FlowKit publishes every row.
+    Stretches of time are local, and `datetime` is the local time, with its offset, at which one begins:
+    a local hour that is repeated when clocks go back is two hours, a day begins at its first instant. A
+    stretch without an event is absent. A row is published if enough different subscribers stand behind
+    it; the number of cells is then as it is. FlowKit's definition; FlowKit publishes every row.
 
     Parameters
     ----------

@@ -620,9 +620,9 @@ def radius_of_gyration_spec(
 ) -> QuerySpec:
     """How far each subscriber's events spread: the root mean square distance from their centre, in km.
 
-    The centre is the mean longitude and latitude of the subscriber's events; distances are geodesic on
-    WGS84. Source: González, Hidalgo and Barabási (2008), doi:10.1038/nature06958, with FlowKit's
-    centre.
+    The centre is the mean longitude and latitude of the subscriber's events, across the meridian of 180
+    degrees too; distances are geodesic on WGS84. Source: González, Hidalgo and Barabási (2008),
+    doi:10.1038/nature06958, with FlowKit's centre.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 import datetime as dt
 import types
 import typing
+from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
@@ -18,13 +19,20 @@ from flowmachine.questions.registry import kinds
 from flowmachine.questions.slots import slot_members
 from flowmachine.testing import Cell, Event, World
 
-START = dt.date(2016, 3, 25)
-DAYS = 5  # Across the change to summer time in Europe, on 2016-03-27.
-UNITS = ["admin1", "admin3", "lon-lat", "cell", "health_zone"]
+START = dt.date(2007, 3, 23)
+DAYS = 5  # In the night of 2007-03-25 clocks are changed in all of ZONES but two.
+UNITS = ["admin1", "admin3", "lon-lat", "cell", "site", "health_zone"]
 BY_HAND = "geography.by_hand"
 EVERY = {BY_HAND: {"admin1": ("S",), "admin3": ("S1",), "health_zone": ("W",)}}
 """What a table of the deployment's own says of a cell that no event names, so that every world offers it."""
-ZONES = ["UTC", "Europe/Paris", "Asia/Kathmandu", "America/Sao_Paulo"]
+ZONES = [
+    "UTC",
+    "Asia/Kathmandu",
+    "Europe/Paris",  # an hour forward, at 02:00
+    "Asia/Beirut",  # an hour forward, at midnight
+    "Australia/Sydney",  # an hour back, at 03:00
+    "Australia/Lord_Howe",  # half an hour back, at 02:00
+]
 
 TIME_UNITS = typing.get_args(TimeUnit)
 SAMPLES = [
@@ -38,8 +46,17 @@ days = st.integers(0, DAYS - 1).map(lambda n: START + dt.timedelta(days=n))
 # Few different times make ties, and midnight and the hours around it come up.
 times = st.one_of(
     st.sampled_from([dt.time(0), dt.time(0, 1), dt.time(8), dt.time(8, 30), dt.time(20), dt.time(23, 59, 59)]),
-    st.times(max_value=dt.time(23, 59, 59), min_value=dt.time(3)),
+    st.times(max_value=dt.time(23, 59, 59)),
+    # Around the changes of the clocks.
+    st.sampled_from([dt.time(1, 15), dt.time(1, 45), dt.time(2, 0), dt.time(2, 15), dt.time(2, 45)]),
 )
+
+
+@st.composite
+def moments(draw, zone):
+    """A local time of a zone: of one that comes twice, the first or the second; of one that is skipped, a later one."""
+    wall = dt.datetime.combine(draw(days), draw(times), ZoneInfo(zone)).replace(fold=draw(st.integers(0, 1)))
+    return wall.astimezone(dt.UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
 
 
 # Few amounts make ties; some are not told.
@@ -89,8 +106,15 @@ LABELS = [
 @st.composite
 def cells(draw):
     found = []
+    # Some networks lie on both sides of the meridian of 180 degrees.
+    east = draw(st.sampled_from([0.0, 0.0, 0.0, 95.8]))
+    lons = [(lon + east + 180) % 360 - 180 for lon in (80.0, 80.5, 84.25, 88.0)]
+    lats = st.sampled_from([26.5, 27.0, 30.0])
+    sites = {site: (draw(st.sampled_from(lons)), draw(lats)) for site in ("s", "t")}
     for name in draw(st.lists(st.sampled_from("abcdef"), unique=True, min_size=1, max_size=6)):
-        moves = draw(st.booleans())
+        # Cells that share a site stay there, and stand where it does.
+        site = draw(st.sampled_from([None, None, "s", "t"]))
+        moves = site is None and draw(st.booleans())
         split = draw(days)
         spans = [(dt.date(1, 1, 1), split), (split + dt.timedelta(days=1), dt.date(9999, 12, 31))]
         for version, (first, last) in enumerate(spans if moves else [(dt.date(1, 1, 1), dt.date(9999, 12, 31))]):
@@ -98,12 +122,14 @@ def cells(draw):
             pcods = {"admin1": region, "admin3": region + draw(st.sampled_from("123"))}
             pcods["health_zone"] = draw(st.sampled_from("WE"))
             by_hand = EVERY[BY_HAND] | {"health_zone": (draw(st.sampled_from("WE")),)}
+            lon, lat = sites[site] if site else (draw(st.sampled_from(lons)), draw(lats))
             found.append(
                 Cell(
                     name,
                     version,
-                    lon=draw(st.sampled_from([80.0, 80.5, 84.25, 88.0])),
-                    lat=draw(st.sampled_from([26.5, 27.0, 30.0])),
+                    lon=lon,
+                    lat=lat,
+                    site=site,
                     # A cell may lie outside every unit.
                     pcods=draw(st.sampled_from([pcods, pcods, pcods, {}])),
                     first_day=first,
@@ -111,7 +137,7 @@ def cells(draw):
                     mapped={BY_HAND: by_hand if draw(st.booleans()) else {}},
                 )
             )
-    found.append(Cell("z", pcods={unit: code for unit, (code,) in EVERY[BY_HAND].items()}, mapped=EVERY))
+    found.append(Cell("z", site="z", pcods={unit: code for unit, (code,) in EVERY[BY_HAND].items()}, mapped=EVERY))
     return found
 
 
@@ -127,10 +153,10 @@ def worlds(draw, max_events=60):
             Event(
                 event_type,
                 draw(st.integers(1, 6)),
-                dt.datetime.combine(draw(days), draw(times)),
+                draw(moments(zone)),
                 draw(st.sampled_from([*"abcdef", "unknown", None])),
-                counterpart=draw(st.integers(1, 6)) if two_party else None,
-                outgoing=draw(st.booleans()) if two_party else None,
+                counterpart=draw(st.sampled_from([*range(1, 7), None])) if two_party else None,
+                outgoing=draw(st.sampled_from([True, False, True, False, None])) if two_party else None,
                 # Few ids, so that parties find each other, some of them more than once.
                 id=draw(st.sampled_from([None, 1, 1, 2, 3, 4, 5])) if two_party else None,
                 values={"tac": draw(st.sampled_from([None, 1, 1, 2, 3, 4, 9])), **draw(told)},
@@ -144,7 +170,7 @@ def worlds(draw, max_events=60):
             Event(
                 "transactions",
                 draw(st.integers(1, 6)),
-                dt.datetime.combine(draw(days), draw(times)),
+                draw(moments(zone)),
                 draw(st.sampled_from([*"abcdef", "unknown", None])),
                 outgoing=draw(st.booleans()),
                 id=draw(st.integers(1, 5)),

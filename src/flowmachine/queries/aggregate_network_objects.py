@@ -17,9 +17,9 @@ class AggregateNetworkObjects(Query):
     """A statistic of how many cells had an event at each location, over each longer stretch of time.
 
     The numbers of cells are those of `total_network_objects`, of the stretches that have any; `datetime` is the
-    instant at which the longer stretch begins. `stddev` and `variance` are of the sample; of equally common numbers,
-    `mode` is the smallest. A row is published where enough different subscribers were there in the whole of the longer
-    stretch; it then tells the statistic as it is. FlowKit's definition; FlowKit publishes every row.
+    local time, with its offset, at which the longer stretch begins. `stddev` and `variance` are of the sample; of
+    equally common numbers, `mode` is the smallest. A row is published if enough different subscribers were there in the
+    whole of the longer stretch; it then has the statistic as it is. FlowKit's definition; FlowKit publishes every row.
     """
 
     query_kind: Literal["aggregate_network_objects"] = "aggregate_network_objects"

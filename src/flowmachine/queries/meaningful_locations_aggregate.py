@@ -28,6 +28,7 @@ class MeaningfulLocationsAggregate(Window, OfClusters):
     query_kind: Literal["meaningful_locations_aggregate"] = "meaningful_locations_aggregate"
     label: Annotated[Label, Field(description="The label to count: one of labels, or unknown.")]
 
+    revision: ClassVar[int] = 2
     columns: ClassVar = {"label": "string", "location": L, "value": "float64"}
     counts: ClassVar = "subscribers"
     example: ClassVar = {

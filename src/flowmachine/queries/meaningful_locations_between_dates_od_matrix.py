@@ -28,6 +28,7 @@ class MeaningfulLocationsBetweenDatesODMatrix(OfClusters):
     end_date_b: Annotated[Moment, Field(description="The day after the last day of the window after.")]
     label: Annotated[Label, Field(description="The label in both windows: one of labels, or unknown.")]
 
+    revision: ClassVar[int] = 2
     columns: ClassVar = BETWEEN
     counts: ClassVar = "subscribers"
     example: ClassVar = {

@@ -23,6 +23,7 @@ class MeaningfulLocationsBetweenLabelODMatrix(Window, OfClusters):
     label_a: Annotated[Label, Field(description="The label at the origin: one of labels, or unknown.")]
     label_b: Annotated[Label, Field(description="The label at the destination: one of labels, or unknown.")]
 
+    revision: ClassVar[int] = 2
     columns: ClassVar = BETWEEN
     counts: ClassVar = "subscribers"
     example: ClassVar = {

@@ -19,6 +19,7 @@ class RadiusOfGyration(Window, OfEvents, AtHours, Sampled):
 
     query_kind: Literal["radius_of_gyration"] = "radius_of_gyration"
 
+    revision: ClassVar[int] = 2
     role: ClassVar[Role] = "Metric"
     columns: ClassVar = {"subscriber": "int64", "value": "float64"}
     counts: ClassVar = None

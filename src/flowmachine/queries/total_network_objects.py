@@ -14,9 +14,9 @@ from flowmachine.kind import AtHours, Cdr, InUnit, L, OfEvents, Window
 class TotalNetworkObjects(Window, InUnit, OfEvents, AtHours):
     """How many cells had an event at each location, each second, minute, hour, day, month or year.
 
-    Stretches of time are local, and `datetime` is the instant at which one begins: a local hour that is told twice
-    when clocks go back is two hours, a day begins at its first instant. A stretch without an event is absent. A row
-    is published where enough different subscribers stand behind it; it then tells the number of cells as it is.
+    Stretches of time are local, and `datetime` is the local time, with its offset, at which one begins: a local hour
+    that is repeated when clocks go back is two hours, a day begins at its first instant. A stretch without an event is
+    absent. A row is published if enough different subscribers stand behind it; the number of cells is then as it is.
     FlowKit's definition; FlowKit publishes every row.
     """
 
@@ -26,6 +26,7 @@ class TotalNetworkObjects(Window, InUnit, OfEvents, AtHours):
         Field(description="Count cells by the second, minute, hour, day, month or year."),
     ] = "day"
 
+    revision: ClassVar[int] = 2
     columns: ClassVar = {"location": L, "value": "int64", "datetime": "timestamp"}
     counts: ClassVar = "subscribers"
     example: ClassVar = {
