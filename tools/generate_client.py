@@ -1,6 +1,6 @@
 """Write flowclient's functions for the query kinds, from the catalogue that flowmachine makes of them.
 
-    python tools/generate_client.py            write src/flowclient/{query_specs,aggregates,async_client}.py
+    python tools/generate_client.py            write src/flowclient/{query_specs,aggregates,event_types,async_client}.py
     python tools/generate_client.py --check    write nothing, exit with 1 if one of them is stale
 
 A kind becomes `<kind>_spec`, and, if it can be asked for by itself, also `<kind>(connection=...)`. The
@@ -367,6 +367,17 @@ def async_client(source: str) -> str:
     )
 
 
+def event_types(catalogue: dict[str, Any]) -> str:
+    """Return the source of the module that names the event types."""
+    parameters = [p for kind in catalogue["kinds"] for p in kind["parameters"] if p["name"] == "event_types"]
+    names = tuple(dict.fromkeys(choice for parameter in parameters for choice in _choices(parameter["schema"])))
+    return (
+        '"""The event types that queries may name.\n\n'
+        'Written by tools/generate_client.py from the catalogue of query kinds: change that, not this.\n"""\n\n'
+        f"EVENT_TYPES: tuple[str, ...] = {names!r}\n"
+    )
+
+
 def generate(catalogue: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Return the name and the formatted source of each generated module."""
     kinds = {kind["kind"]: kind for kind in catalogue["kinds"] if kind["kind"] not in NO_FUNCTION}
@@ -379,6 +390,7 @@ def generate(catalogue: dict[str, Any]) -> Iterator[tuple[str, str]]:
     texts = {
         "query_specs.py": module("Specs of the queries that other queries are made of.", nested, WRITTEN_BY_HAND),
         "aggregates.py": module("The queries that FlowAPI answers, as specs and over a connection.", top),
+        "event_types.py": event_types(catalogue),
         "async_client.py": async_client((PACKAGE / "client.py").read_text(encoding="utf-8")),
     }
     for name, text in texts.items():

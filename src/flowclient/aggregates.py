@@ -235,8 +235,8 @@ def calendar_activity_spec(
     period_length : int, default 1
         How many units long a period is.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -295,8 +295,8 @@ def calendar_activity(
     period_length : int, default 1
         How many units long a period is.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -352,8 +352,8 @@ def consecutive_trips_od_matrix_spec(
     aggregation_unit : str
         The level to tell locations by. One of: admin0, admin1, admin2, admin3, lon-lat, cell, site.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -418,8 +418,8 @@ def consecutive_trips_od_matrix(
     aggregation_unit : str
         The level to tell locations by. One of: admin0, admin1, admin2, admin3, lon-lat, cell, site.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1034,8 +1034,8 @@ def localised_calendar_activity_spec(
     period_length : int, default 1
         How many units long a period is.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -1099,8 +1099,8 @@ def localised_calendar_activity(
     period_length : int, default 1
         How many units long a period is.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -1163,8 +1163,8 @@ def location_event_counts_spec(
     direction : str, default 'both'
         Incoming events, outgoing ones, or both. One of: in, out, both.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1235,8 +1235,8 @@ def location_event_counts(
     direction : str, default 'both'
         Incoming events, outgoing ones, or both. One of: in, out, both.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1315,8 +1315,8 @@ def location_introversion_spec(
         The column of geom_table that names cells, or that is also a column of mapping_table; left
         out: id.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -1387,8 +1387,8 @@ def location_introversion(
         The column of geom_table that names cells, or that is also a column of mapping_table; left
         out: id.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -1470,8 +1470,8 @@ def meaningful_locations_aggregate_spec(
     tower_cluster_call_threshold : int, default 0
         On how many days a cluster's sites must be called from, each added up.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1565,8 +1565,8 @@ def meaningful_locations_aggregate(
     tower_cluster_call_threshold : int, default 0
         On how many days a cluster's sites must be called from, each added up.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1657,8 +1657,8 @@ def meaningful_locations_between_dates_od_matrix_spec(
     tower_cluster_call_threshold : int, default 0
         On how many days a cluster's sites must be called from, each added up.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1753,8 +1753,8 @@ def meaningful_locations_between_dates_od_matrix(
     tower_cluster_call_threshold : int, default 0
         On how many days a cluster's sites must be called from, each added up.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1845,8 +1845,8 @@ def meaningful_locations_between_label_od_matrix_spec(
     tower_cluster_call_threshold : int, default 0
         On how many days a cluster's sites must be called from, each added up.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1937,8 +1937,8 @@ def meaningful_locations_between_label_od_matrix(
     tower_cluster_call_threshold : int, default 0
         On how many days a cluster's sites must be called from, each added up.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -2111,8 +2111,8 @@ def total_network_objects_spec(
         The column of geom_table that names cells, or that is also a column of mapping_table; left
         out: id.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -2183,8 +2183,8 @@ def total_network_objects(
         The column of geom_table that names cells, or that is also a column of mapping_table; left
         out: id.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -2238,8 +2238,8 @@ def trips_od_matrix_spec(
     aggregation_unit : str
         The level to tell locations by. One of: admin0, admin1, admin2, admin3, lon-lat, cell, site.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -2303,8 +2303,8 @@ def trips_od_matrix(
     aggregation_unit : str
         The level to tell locations by. One of: admin0, admin1, admin2, admin3, lon-lat, cell, site.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -2374,8 +2374,8 @@ def unique_subscriber_counts_spec(
         The column of geom_table that names cells, or that is also a column of mapping_table; left
         out: id.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -2438,8 +2438,8 @@ def unique_subscriber_counts(
         The column of geom_table that names cells, or that is also a column of mapping_table; left
         out: id.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional

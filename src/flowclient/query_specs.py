@@ -113,8 +113,8 @@ def daily_location_spec(
     method : str
         Take the place of the last event, or of most events. One of: last, most-common.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -183,8 +183,8 @@ def displacement_spec(
     reference_location : dict
         Where each subscriber is at home; its unit is lon-lat.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -233,8 +233,8 @@ def event_count_spec(
     direction : str, default 'both'
         Incoming events, outgoing ones, or both. One of: in, out, both.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -291,8 +291,8 @@ def handset_spec(
     method : str, default 'last'
         Take the last handset, or what most events are of. One of: last, most-common.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -472,8 +472,8 @@ def most_frequent_location_spec(
         Look at these hours of each day alone; left out: all day. Written as (first hour, hour after
         the last).
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -532,8 +532,8 @@ def nocturnal_events_spec(
     hours : pair of int
         The hours of the night. Written as (first hour, hour after the last).
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     sampling : dict, optional
@@ -581,8 +581,8 @@ def pareto_interactions_spec(
     proportion : float
         Which proportion of the events to account for.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -631,8 +631,8 @@ def radius_of_gyration_spec(
     end_date : date or str
         The day after the last day.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -682,8 +682,8 @@ def subscriber_degree_spec(
     direction : str, default 'both'
         Incoming events, outgoing ones, or both. One of: in, out, both.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -838,8 +838,8 @@ def total_active_periods_spec(
     period_length : int, default 1
         How many units long a period is.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -886,8 +886,8 @@ def unique_location_counts_spec(
     aggregation_unit : str
         The level to tell locations by. One of: admin0, admin1, admin2, admin3, lon-lat, cell, site.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     hours : pair of int, optional
@@ -946,8 +946,8 @@ def unique_locations_spec(
     aggregation_unit : str
         The level to tell locations by. One of: admin0, admin1, admin2, admin3, lon-lat, cell, site.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1017,8 +1017,8 @@ def visited_most_days_spec(
         Look at these hours of each day alone; left out: all day. Written as (first hour, hour after
         the last).
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional
@@ -1083,8 +1083,8 @@ def modal_location_from_dates_spec(
     method : str
         Take the place of the last event, or of most events. One of: last, most-common.
     event_types : list of str, optional
-        The event types to look at; left out: those with two parties, calls and sms. One of: calls,
-        sms, mds, topups.
+        The event types to look at; left out: calls and sms. One of: calls, sms, mds, topups,
+        forwards.
     subscriber_subset : dict or str, optional
         Look at these subscribers alone: a nested subscriber-level query, or the id of one.
     mapping_table : str, optional

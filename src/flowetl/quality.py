@@ -1,6 +1,7 @@
 """Quality checks: one small SQL file each, nearly all of them answered by one scan of a day.
 
-The first line of a check's file names its event types and says what it counts: `-- calls, sms: Rows without …`.
+The first line of a check's file names its event types, or GROUPS of them, and says what it counts:
+`-- calls, sms: Rows without …`.
 The rest is an aggregate expression over the day's rows, or a SELECT of one value from them. They see `day`: the stored
 columns, `located` (the cell stood at a known place that day) and `row_hash` (of all columns but id).
 """
@@ -13,8 +14,15 @@ from pathlib import Path
 import duckdb
 
 from flowdb.reference.errors import DeliveryError
-from flowdb.tables import DAILY, EVENT_TYPES
+from flowdb.tables import DAILY, EVENT_TYPES, EVENTS
 
+_PAIRED = tuple(name for name, table in EVENTS.items() if table.two_party and table.directed)
+GROUPS = {
+    "all": EVENT_TYPES,
+    "paired": _PAIRED,
+    "single": tuple(name for name in EVENT_TYPES if name not in _PAIRED),
+}
+"""Names for several event types: those with and without another party and a direction."""
 SHIPPED = Path(__file__).with_name("checks")
 
 
@@ -43,11 +51,11 @@ def _read(path: Path) -> QualityCheck:
     first, _, sql = path.read_text().partition("\n")
     types, colon, description = first.removeprefix("--").partition(":")
     names = tuple(t.strip() for t in types.split(","))
-    event_types = tuple(t for n in names for t in (EVENT_TYPES if n == "all" else (n,)))
+    event_types = tuple(t for n in names for t in (GROUPS.get(n, (n,))))
     if not first.startswith("--") or not colon or not set(event_types) <= set(DAILY):
         raise DeliveryError(
             f"{path.name} must begin with a line such as `-- calls, sms: What it counts.`; "
-            f"the event types are all (but mobile money), {', '.join(DAILY)}."
+            f"the event types are all (but mobile money), paired, single, {', '.join(DAILY)}."
         )
     return QualityCheck(path.stem, event_types, description.strip(), sql.strip().rstrip(";"))
 

@@ -7,6 +7,7 @@ from typing import Annotated, cast
 import typer
 
 from flowdb.reference.values import ENCODINGS, Encoding
+from flowdb.tables import EVENT_TYPES, TRANSACTIONS
 
 Columns = Annotated[
     list[str],
@@ -26,7 +27,7 @@ Insist = Annotated[
 ]
 EventType = Annotated[
     str,
-    typer.Argument(metavar="EVENT_TYPE", help="calls, sms, mds, topups, forwards, or transactions (mobile money)."),
+    typer.Argument(metavar="EVENT_TYPE", help=f"{', '.join(EVENT_TYPES)}, or {TRANSACTIONS.name} (mobile money)."),
 ]
 
 

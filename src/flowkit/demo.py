@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from flowdb.tables import LEVELS
+from flowdb.tables import LEVELS, USUAL_TYPES
 from flowkit import demo_folder
 from flowkit.deployment import PORTS, SETTINGS, Deployment, autoflow, creation, flowauth, tokens
 from flowkit.deployment.lock import running
@@ -18,7 +18,6 @@ from flowkit_base.addresses import free_port
 from flowkit_base.files import write_whole
 
 TIMEZONE = "UTC"
-EVENT_TYPES = ("calls", "sms", "mds", "topups")
 PEOPLE = {"TEST_USER": False, "TEST_ADMIN": True}
 """Who can sign in, and whether they administer."""
 PASSWORD = "DUMMY_PASSWORD"  # noqa: S105 - it is printed
@@ -103,7 +102,7 @@ def _load(deployment: Deployment, subscribers: int, days: int) -> None:
     tacs.load(lake, delivery / "tacs.csv")
     loaded = 0
     with deployment.catalogue() as catalogue:
-        for event_type in EVENT_TYPES:
+        for event_type in USUAL_TYPES:
             with progress(f"Ingesting {event_type}") as tell:
                 reports = flowetl.ingest(
                     lake,

@@ -1,14 +1,18 @@
 """One day's event files: who did what, when, and at which cell."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from flowdb.tables import DAILY, EVENTS
 from flowsynth.csvfile import csv_writer
 from flowsynth.parameters import EVENT_TYPES, MONEY
 from flowsynth.people import other_network
@@ -23,8 +27,16 @@ Floats = NDArray[np.float64]
 
 # Part of all rows that are of each type.
 _ROW_SHARE = {"calls": 0.42, "sms": 0.22, "mds": 0.33, "topups": 0.03}
-_PURPOSE = {"calls": Purpose.CALLS, "sms": Purpose.SMS, "mds": Purpose.MDS, "topups": Purpose.TOPUPS}
-_PURPOSE |= {MONEY: Purpose.MONEY}
+_OTHER_ROW_SHARE = 0.02
+_PURPOSE = {
+    "calls": Purpose.CALLS,
+    "sms": Purpose.SMS,
+    "mds": Purpose.MDS,
+    "topups": Purpose.TOPUPS,
+    MONEY: Purpose.MONEY,
+}
+# Types without habits of their own draw from streams of their own, by their names.
+_OTHER_PURPOSES = 1000
 _OTHER_NETWORK = 0.25
 _OTHER_CONTACTS = 5
 _BLOCK_ROWS = 1_500_000
@@ -40,62 +52,19 @@ _PAYMENTS = 0.8
 _PAID_FOR = np.array(["transfer", "payment", "cash out", "cash in"])
 _RECHARGES = np.array([10.0, 20.0, 50.0, 100.0, 200.0, 500.0])
 
-_WHO = [
-    ("msisdn", pa.int64()),
-    ("location_id", pa.string()),
-    ("imsi", pa.int64()),
-    ("imei", pa.int64()),
-    ("tac", pa.int64()),
-]
-_PARTIES = [_WHO[0], ("msisdn_counterpart", pa.int64()), *_WHO[1:]]
-_SCHEMAS = {
-    "calls": pa.schema(
-        [
-            ("id", pa.int64()),
-            ("outgoing", pa.bool_()),
-            ("datetime", pa.timestamp("s")),
-            ("duration", pa.int32()),
-            *_PARTIES,
-        ]
-    ),
-    "sms": pa.schema([("id", pa.int64()), ("outgoing", pa.bool_()), ("datetime", pa.timestamp("s")), *_PARTIES]),
-    "mds": pa.schema(
-        [
-            ("id", pa.int64()),
-            ("datetime", pa.timestamp("s")),
-            ("duration", pa.int32()),
-            ("volume_total", pa.float64()),
-            ("volume_upload", pa.float64()),
-            ("volume_download", pa.float64()),
-            *_WHO,
-        ]
-    ),
-    MONEY: pa.schema(
-        [
-            ("id", pa.int64()),
-            ("outgoing", pa.bool_()),
-            ("datetime", pa.timestamp("s")),
-            ("amount", pa.float64()),
-            ("discount", pa.float64()),
-            ("fee", pa.float64()),
-            ("commission", pa.float64()),
-            ("type", pa.string()),
-            *_WHO[:2],
-        ]
-    ),
-    "topups": pa.schema(
-        [
-            ("id", pa.int64()),
-            ("datetime", pa.timestamp("s")),
-            ("recharge_amount", pa.float64()),
-            ("airtime_fee", pa.float64()),
-            ("tax_and_fee", pa.float64()),
-            ("pre_event_balance", pa.float64()),
-            ("post_event_balance", pa.float64()),
-            *_WHO,
-        ]
-    ),
+_UNKNOWN = {"network", "operator_code", "country_code", "cell_version"}
+"""Columns of FlowDB that the synthetic operator does not deliver."""
+_LEFT_OUT = {"topups": {"type"}}
+"""Further ones, by event type."""
+_WRITTEN = {
+    "bool": pa.bool_(),
+    "int32": pa.int64(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "timestamp": pa.timestamp("s"),
 }
+_WHOLE_SECONDS = "duration"
 
 
 @dataclass(frozen=True)
@@ -164,22 +133,48 @@ def write_day(world: World, number: int, directory: Path) -> dict[str, int]:
 
 
 def _write_events(day: _Day, event_type: str, path: Path) -> int:
-    random = stream(day.world.parameters.seed, _PURPOSE[event_type], day.number)
+    random = stream(day.world.parameters.seed, _purpose(event_type), day.number)
     rates = _rates(day, event_type, random)
     times = clock("topups" if event_type == MONEY else event_type, day.date.weekday() >= 5)
-    schema = _SCHEMAS[event_type]
+    schema = _schema(event_type)
     rows = 0
-    number = (int(f"{day.date:%Y%m%d}") * 10 + (*EVENT_TYPES, MONEY).index(event_type) + 1) * 1_000_000_000
+    number = (int(f"{day.date:%Y%m%d}") * 10 + _digit(event_type)) * 1_000_000_000
     with csv_writer(path, schema) as writer:
         for begin, end in _hours(float(rates.sum())):
             who, seconds = _moments(rates, times, begin, end, random)
             ids = number + np.arange(len(who), dtype=np.int64)
-            columns = _COLUMNS[event_type](day, ids, who, seconds, random)
+            make = _COLUMNS.get(event_type) or partial(_others, event_type=event_type)
+            columns = make(day, ids, who, seconds, random)
             table = pa.table([pa.array(columns[name], type=kind) for name, kind in _fields(schema)], schema=schema)
             writer.write_table(table)
             rows += table.num_rows
             number += len(who)
     return rows
+
+
+def _schema(event_type: str) -> pa.Schema:
+    """The columns of a type's files, in the order of FlowDB."""
+    left_out = _UNKNOWN | _LEFT_OUT.get(event_type, set())
+    return pa.schema(
+        [
+            (c.name, pa.int32() if c.name == _WHOLE_SECONDS else _WRITTEN[c.type])
+            for c in DAILY[event_type]
+            if c.name not in left_out
+        ]
+    )
+
+
+def _purpose(event_type: str) -> int:
+    return _PURPOSE.get(event_type) or _OTHER_PURPOSES + zlib.crc32(event_type.encode())
+
+
+def _digit(event_type: str) -> int:
+    """Which digit tells the ids of a type from those of the other types of the day."""
+    with_habits = (*_PURPOSE,)
+    if event_type in with_habits:
+        return with_habits.index(event_type) + 1
+    others = [name for name in EVENT_TYPES if name not in with_habits]
+    return len(with_habits) + 1 + others.index(event_type)
 
 
 def _fields(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:
@@ -199,8 +194,8 @@ def _rates(day: _Day, event_type: str, random: np.random.Generator) -> Floats:
         rates = np.zeros(len(people))
         rates[_wallets(day.world)] = _PAYMENTS
         return rates * people.activity**0.5
-    rows_an_event = 2 - _OTHER_NETWORK if event_type in ("calls", "sms") else 1
-    each = parameters.events_per_day * _ROW_SHARE[event_type] / rows_an_event
+    rows_an_event = 2 - _OTHER_NETWORK if EVENTS[event_type].two_party else 1
+    each = parameters.events_per_day * _ROW_SHARE.get(event_type, _OTHER_ROW_SHARE) / rows_an_event
     if event_type == "topups":
         weight = people.activity**0.5
     elif event_type == "mds":
@@ -298,6 +293,30 @@ def _topups(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.G
         "post_event_balance": (before + amount * 100) / 100,
         **day.who(who, seconds, random),
     }
+
+
+def _others(
+    day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator, *, event_type: str
+) -> dict[str, object]:
+    """Events of a type without habits of its own: parties as in calls, and a plausible value in each further column."""
+    if EVENTS[event_type].two_party:
+        columns, event = _interactions(day, ids, who, seconds, random)
+    else:
+        event = np.arange(len(who))
+        columns = {"id": ids, "datetime": day.datetimes(seconds), **day.who(who, seconds, random)}
+    for name, kind in _fields(_schema(event_type)):
+        if name not in columns:
+            columns[name] = _drawn(kind, len(who), random)[event]
+    return columns
+
+
+def _drawn(kind: pa.DataType, count: int, random: np.random.Generator) -> NDArray[Any]:
+    if pa.types.is_boolean(kind):
+        return random.random(count) < 0.5
+    if pa.types.is_string(kind):
+        return np.array(["a", "b", "c"])[random.integers(0, 3, count)]
+    size = np.ceil(np.exp(3 + random.standard_normal(count)).clip(0, 5000))
+    return size / 4 if pa.types.is_floating(kind) else size.astype(np.int32)
 
 
 def _wallets(world: World) -> Longs:

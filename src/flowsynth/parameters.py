@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from flowdb.tables import TRANSACTIONS, USUAL_TYPES
 from flowkit_base.errors import UserError
 
-EVENT_TYPES = ("calls", "sms", "mds", "topups")
-MONEY = "transactions"
+EVENT_TYPES = USUAL_TYPES
+MONEY = TRANSACTIONS.name
 """Mobile money, which is made only when it is asked for."""
 
 

@@ -26,6 +26,6 @@ class Purpose(IntEnum):
     WALLETS = 16
 
 
-def stream(seed: int, purpose: Purpose, day: int = 0) -> np.random.Generator:
-    """Give the random numbers of one purpose on one day (days from 0 on)."""
+def stream(seed: int, purpose: int, day: int = 0) -> np.random.Generator:
+    """Give the random numbers of one purpose (see Purpose) on one day (days from 0 on)."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(int(purpose), day))))

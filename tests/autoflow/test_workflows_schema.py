@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 import autoflow
 from autoflow.__main__ import cli
-from autoflow.definition.grammar import CDR_TYPES, Document, json_schema
+from autoflow.definition.grammar import Document, json_schema
+from flowclient.event_types import EVENT_TYPES
 from autoflow.definition.reading import WorkflowsError, definition_of
 
 CHECKER = jsonschema.Draft202012Validator(json_schema())
@@ -174,7 +175,7 @@ def test_the_reader_knows_no_key_that_the_grammar_does_not() -> None:
 
     assert list(schema["properties"]) == list(Document.model_fields)
     assert list(sensor["properties"]) == ["schedule", "cdr_types", "workflows"]
-    assert entry["properties"]["cdr_types"]["anyOf"][0]["items"]["enum"] == list(CDR_TYPES)
+    assert entry["properties"]["cdr_types"]["anyOf"][0]["items"]["enum"] == list(EVENT_TYPES)
 
 
 def test_the_schema_is_printed() -> None:

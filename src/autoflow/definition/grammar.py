@@ -29,11 +29,11 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema
 
 from autoflow.definition.stencil import FURTHEST, DateStencil
+from flowclient.event_types import EVENT_TYPES
 
 AUTOMATIC = ("reference_date", "date_ranges")
 RESERVED = (*AUTOMATIC, "flowapi_url")
 CRON = 'write five fields in quotes, such as "0 0 * * *" for midnight, or null to run once'
-CDR_TYPES = ("calls", "sms", "mds", "topups")
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 Place = tuple[str | int, ...]
@@ -173,8 +173,8 @@ def _schedule(value: object) -> str:
 Day = Annotated[dt.date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date", "pattern": DAY})]
 CdrType = Annotated[
     str,
-    _one_of("{0!r} is not a type of CDR; the types are {1}", CDR_TYPES),
-    WithJsonSchema({"enum": list(CDR_TYPES)}),
+    _one_of("{0!r} is not a type of CDR; the types are {1}", EVENT_TYPES),
+    WithJsonSchema({"enum": list(EVENT_TYPES)}),
 ]
 CdrTypes = Annotated[list[CdrType], Field(min_length=1)]
 Format = Literal["pdf", "html"]

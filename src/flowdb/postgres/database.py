@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from flowdb.lake import LakeError
+from flowdb.tables import EVENTS
 
 OLDEST = 14
 """The oldest PostgreSQL that will do: since then a server notices that its client has died."""
@@ -28,6 +29,15 @@ SCHEMAS = (
     *("population", "elevation", "routing", "interactions"),
 )
 """The schemas that FlowDB makes."""
+
+EVENT_COLUMN_TYPES: dict[str, LiteralString] = {
+    "bool": "BOOLEAN",
+    "int32": "NUMERIC",
+    "float64": "NUMERIC",
+    "string": 'TEXT COLLATE "C"',
+    "timestamp": "TIMESTAMPTZ",
+}
+"""The SQL types of event tables, which are FlowKit's: numbers are NUMERIC and identifiers text."""
 
 Connection = psycopg.Connection[tuple]
 
@@ -193,6 +203,27 @@ def _migrate(alchemy: sqlalchemy.Connection) -> None:
     config = _config()
     config.attributes["connection"] = alchemy
     command.upgrade(config, "head")
+    connection = alchemy.connection.driver_connection
+    if isinstance(connection, psycopg.Connection):
+        add_event_tables(connection)
+
+
+def add_event_tables(connection: Connection) -> None:
+    """Create the tables of event types that were declared later than the migrations, in the form of FlowKit's own."""
+    for table in EVENTS.values():
+        if _value(connection, "SELECT to_regclass(%s)", f"events.{table.name}") is not None:
+            continue
+        columns = sql.SQL(", ").join(
+            sql.SQL("{} {}{}").format(
+                sql.Identifier(column.name),
+                sql.SQL(EVENT_COLUMN_TYPES["string" if column.identifies else column.type]),
+                sql.SQL(" NOT NULL" if column.required else ""),
+            )
+            for column in table
+        )
+        name = sql.Identifier("events", table.name)
+        connection.execute(sql.SQL("CREATE TABLE {} ({}) PARTITION BY RANGE (datetime)").format(name, columns))
+        connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(name, sql.Literal(table.description)))
 
 
 def _check_server(connection: Connection, timezone: str) -> None:

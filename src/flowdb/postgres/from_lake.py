@@ -16,7 +16,15 @@ from psycopg import sql
 
 from flowdb.bounded_duckdb import open_duckdb
 from flowdb.lake import Lake, Snapshot, StoredDay, reading
-from flowdb.postgres.database import Connection, PostgresError, connected, day_bounds, require_flowdb, timezone_of
+from flowdb.postgres.database import (
+    Connection,
+    PostgresError,
+    add_event_tables,
+    connected,
+    day_bounds,
+    require_flowdb,
+    timezone_of,
+)
 from flowdb.tables import (
     CELL_POSITIONS,
     CELL_UNITS,
@@ -77,6 +85,7 @@ def copy_from_lake(
         raise PostgresError(f"There is no event type {unknown[0]!r}: the event types are {', '.join(DAILY)}.")
     with connected(url) as connection:
         require_flowdb(connection)
+        add_event_tables(connection)
         if (zone := timezone_of(connection)) != lake.timezone:
             raise PostgresError(
                 f"The lake's days are those of {lake.timezone}, the database's those of {zone}: "

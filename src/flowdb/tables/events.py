@@ -1,6 +1,35 @@
 """The tables that come in by the day: events of each type, mobile money, and the visits that are counted from them."""
 
+from dataclasses import dataclass
+
 from flowdb.tables.declaration import Column, Table
+
+
+@dataclass(frozen=True)
+class EventTable(Table):
+    """A type of events: its table, and what follows from it wherever event types are listed.
+
+    To add a type, declare it in EVENTS. It can then be ingested, queried, copied to PostgreSQL and synthesised;
+    `make generate` brings it into the client, AutoFlow and the documentation.
+    """
+
+    queryable: bool = True
+    """Whether queries may name it in `event_types`."""
+    by_default: bool = False
+    """Whether queries look at it if they name no event types."""
+    usual: bool = True
+    """Whether operators usually deliver it: synthetic deliveries and the demo have it then."""
+
+    @property
+    def two_party(self) -> bool:
+        """Whether an event has another party."""
+        return _COUNTERPART.name in self
+
+    @property
+    def directed(self) -> bool:
+        """Whether a row tells which party began the event."""
+        return _OUTGOING.name in self
+
 
 _ID = Column("id", "int64", "The interaction; both parties' rows of one call or text share it.", identifies=True)
 _OUTGOING = Column("outgoing", "bool", "True on the row of the party that called or wrote.")
@@ -22,10 +51,10 @@ MINUTE = Column("minute", "int16", "The local minute of the day of the event, 0 
 SETTLED = (MINUTE, DAY)
 """Columns that loading adds, so that no query pays for time zones; `day` is the partition."""
 
-EVENTS: dict[str, Table] = {
+EVENTS: dict[str, EventTable] = {
     table.name: table
     for table in (
-        Table(
+        EventTable(
             "calls",
             "A call, one row a party.",
             (
@@ -39,18 +68,15 @@ EVENTS: dict[str, Table] = {
                 _LOCATION,
                 *_DEVICE,
             ),
+            by_default=True,
         ),
-        Table(
+        EventTable(
             "sms",
             "A text message, one row a party.",
             (_ID, _OUTGOING, _DATETIME, _NETWORK, _MSISDN, _COUNTERPART, _LOCATION, *_DEVICE),
+            by_default=True,
         ),
-        Table(
-            "forwards",
-            "A forwarded call, one row a party.",
-            (_ID, _OUTGOING, _DATETIME, _NETWORK, _MSISDN, _COUNTERPART, _LOCATION, *_DEVICE),
-        ),
-        Table(
+        EventTable(
             "mds",
             "A mobile data session.",
             (
@@ -65,7 +91,7 @@ EVENTS: dict[str, Table] = {
                 *_DEVICE,
             ),
         ),
-        Table(
+        EventTable(
             "topups",
             "A recharge of a subscriber's balance.",
             (
@@ -82,12 +108,24 @@ EVENTS: dict[str, Table] = {
                 *_DEVICE,
             ),
         ),
+        EventTable(
+            "forwards",
+            "A forwarded call, one row a party.",
+            (_ID, _OUTGOING, _DATETIME, _NETWORK, _MSISDN, _COUNTERPART, _LOCATION, *_DEVICE),
+            usual=False,
+        ),
     )
 }
 """The event tables, by event type."""
 
 EVENT_TYPES: tuple[str, ...] = tuple(EVENTS)
 """Every event type that can be stored."""
+QUERYABLE: tuple[str, ...] = tuple(name for name, table in EVENTS.items() if table.queryable)
+"""The event types that queries may name."""
+DEFAULT_TYPES: tuple[str, ...] = tuple(name for name, table in EVENTS.items() if table.by_default)
+"""The event types of a query that names none; those of FlowKit."""
+USUAL_TYPES: tuple[str, ...] = tuple(name for name, table in EVENTS.items() if table.usual)
+"""The event types that operators usually deliver."""
 
 TRANSACTIONS = Table(
     "transactions",

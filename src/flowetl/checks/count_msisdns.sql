@@ -1,2 +1,2 @@
--- mds, topups, transactions: Different subscribers.
+-- single, transactions: Different subscribers.
 count(DISTINCT msisdn)

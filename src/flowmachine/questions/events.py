@@ -1,17 +1,16 @@
 """Parameters of events: their types, and which side of an interaction."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from flowdb.tables import EVENTS
+from flowdb.tables import DEFAULT_TYPES, EVENTS, QUERYABLE
 from flowmachine.questions.query import Query
 from flowmachine.questions.subscribers import OfSubset
 
-EventType = Literal["calls", "sms", "mds", "topups"]
-TWO_PARTY: tuple[EventType, ...] = ("calls", "sms")
-"""The event types that are counted where none are named: those with a counterpart, as in FlowKit."""
+# A checker of types cannot know what a table declares.
+EventType = str if TYPE_CHECKING else Literal[QUERYABLE]
 
 
 def _distinct(event_types: tuple[EventType, ...] | None) -> tuple[EventType, ...] | None:
@@ -24,13 +23,13 @@ class OfTypes(Query):
     event_types: Annotated[
         Annotated[tuple[EventType, ...], Field(min_length=1)] | None,
         AfterValidator(_distinct),
-        Field(description="The event types to look at; left out: those with two parties, calls and sms."),
+        Field(description=f"The event types to look at; left out: {' and '.join(DEFAULT_TYPES)}."),
     ] = None
 
     @property
     def types(self) -> tuple[EventType, ...]:
         """The event types to look at."""
-        return self.event_types or TWO_PARTY
+        return self.event_types or DEFAULT_TYPES
 
     @property
     def needs(self) -> Mapping[str, str]:

@@ -1,2 +1,2 @@
--- calls, sms, forwards: Rows of the party that called or wrote.
+-- paired: Rows of the party that called or wrote.
 count(*) FILTER (outgoing)

@@ -1,4 +1,4 @@
--- calls, sms, forwards: Different subscribers, counterparts included.
+-- paired: Different subscribers, counterparts included.
 SELECT count(*)
 FROM (
   SELECT msisdn FROM day

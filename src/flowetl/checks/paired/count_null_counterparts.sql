@@ -1,2 +1,2 @@
--- calls, sms, forwards: Rows without a counterpart.
+-- paired: Rows without a counterpart.
 count(*) - count(msisdn_counterpart)

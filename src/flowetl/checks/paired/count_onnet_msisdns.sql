@@ -1,2 +1,2 @@
--- calls, sms, forwards: Different subscribers of the network.
+-- paired: Different subscribers of the network.
 count(DISTINCT msisdn)

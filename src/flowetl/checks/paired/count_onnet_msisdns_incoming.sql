@@ -1,2 +1,2 @@
--- calls, sms, forwards: Different subscribers of the network that were called or written to.
+-- paired: Different subscribers of the network that were called or written to.
 count(DISTINCT msisdn) FILTER (NOT outgoing)

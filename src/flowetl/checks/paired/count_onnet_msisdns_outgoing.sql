@@ -1,2 +1,2 @@
--- calls, sms, forwards: Different subscribers of the network that called or wrote.
+-- paired: Different subscribers of the network that called or wrote.
 count(DISTINCT msisdn) FILTER (outgoing)
