@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 import autoflow
 from autoflow.__main__ import cli
 from autoflow.definition.grammar import Document, json_schema
-from flowclient.event_types import EVENT_TYPES
 from autoflow.definition.reading import WorkflowsError, definition_of
+from flowclient.event_types import EVENT_TYPES
 
 CHECKER = jsonschema.Draft202012Validator(json_schema())
 
