@@ -6,7 +6,6 @@
 
 import datetime as dt
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,8 +17,9 @@ import pyarrow as pa
 from flowdb.lake import Snapshot
 from flowdb.tables import EVENT_TYPES
 from flowmachine.building.plan import Plan, plan, plan_part
-from flowmachine.engines import Engine, engine_for
+from flowmachine.engines import Engine
 from flowmachine.engines.offered import Offered, offered, require_offered
+from flowmachine.engines.registry import engine_for, require_able, shown
 from flowmachine.errors import MissingDates
 from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
@@ -148,6 +148,7 @@ class Session:
         query = _query(query)
         snapshot = self.engine.snapshot()
         rule = self.rule if release else None
+        require_able(query, self.engine)
         require_offered(query, lambda: self.offered(snapshot))
         made = plan(query, self.engine.dialect, self.timezone, rule=rule)
         require_dates(made, snapshot)
@@ -157,6 +158,7 @@ class Session:
             yield made, snapshot, found
 
     def _store(self, query: Query, snapshot: Snapshot) -> StoredQuery:
+        require_able(query, self.engine)
         require_offered(query, lambda: self.offered(snapshot))
         whole = plan_part(query, self.engine.dialect, self.timezone)
         require_dates(whole, snapshot)
@@ -228,16 +230,10 @@ def _days(start: dt.date, stop: dt.date) -> str:
 def connect(store: str | Path, *, engine: str | None = None, rule: Rule | None = None, **options: Any) -> Session:
     """Open a session on a lake (a directory) or on a PostgreSQL FlowDB (a URL).
 
-    `engine` is duckdb (the default over a lake), spark, or postgres; `options` are the engine's own. `rule` says what
+    `engine` is duckdb (the default over a lake), spark, postgres, or that of another package; `options` are the engine's own. `rule` says what
     may be published: unless given, it is that of the deployment whose flowkit.toml lies beside the lake. Raises
     LakeError if the directory is no lake, FlowMachineError if the engine is not installed, UserError if a setting of
     the deployment is wrong.
     """
-    made, timezone = engine_for(store, engine, options)
-    return Session(made, timezone, rule or Rule.of_store(store), _shown(store))
-
-
-def _shown(store: str | Path) -> str:
-    """A store's directory or URL, without the password that the URL may hold."""
-    _, scheme, rest = str(store).rpartition("://")
-    return re.sub(r"^.*@", "", rest) if scheme else str(store)
+    opened = engine_for(store, engine, options)
+    return Session(opened, opened.timezone, rule or Rule.of_store(store), shown(store))

@@ -1,23 +1,44 @@
-"""The engines that run plans: DuckDB, PostgreSQL and Spark."""
+"""What runs plans: DuckDB, PostgreSQL and Spark, and engines of other packages."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from flowdb.lake import Lake, Snapshot
+from flowdb.lake import Snapshot
 from flowmachine.building.plan import Plan, Statement
 from flowmachine.building.tables import Dialect
-from flowmachine.errors import FlowMachineError
 from flowmachine.stored.entries import Storage
 
 ROWS_AT_ONCE = 49_152
 """Rows of a row group of stored rows, and of a batch that the server sends."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """What an engine can do; a query that needs what its engine lacks is refused in a sentence."""
+
+    reads_stored_parts: bool
+    """Rows stored as Parquet files can replace a nested query."""
+    stores_rows: bool
+    """Rows of single subscribers can be stored for analysts: `session.store`."""
+    has_boundaries: bool
+    """It has the boundaries of places: `geography`, and results as GeoJSON."""
+    has_clusters: bool
+    """It can group a subscriber's sites into clusters: meaningful locations."""
+    starts_slowly: bool = False
+    """Its first answer takes long: a server computes one before it is ready."""
+
+
 class Engine(Protocol):
     """Runs plans over one store."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        ...
 
     @property
     def dialect(self) -> Dialect:
@@ -25,17 +46,17 @@ class Engine(Protocol):
         ...
 
     @property
-    def reads_stored_parts(self) -> bool:
-        """True where rows stored as Parquet can stand for a nested query."""
+    def timezone(self) -> str:
+        """The time zone of the store's days."""
         ...
 
     @property
     def storage(self) -> Storage:
-        """Where rows lie that analysts store."""
+        """Where rows lie that analysts store; of an engine that stores none, `stored.entries.NoStorage`."""
         ...
 
     def snapshot(self) -> Snapshot:
-        """What the store holds now."""
+        """What the store holds now: each day and reference table with its version, a text that the engine chooses."""
         ...
 
     def sql(self, plan: Statement) -> str:
@@ -55,33 +76,5 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what is held."""
+        """Release its resources."""
         ...
-
-
-def engine_for(store: str | Path, engine: str | None, options: Mapping[str, Any]) -> tuple[Engine, str]:
-    """The engine for a store, and the store's time zone."""
-    # Each engine's module imports its driver, so only the one that is asked for is imported.
-    remote = str(store).startswith(("postgres://", "postgresql://"))
-    name = engine or ("postgres" if remote else "duckdb")
-    try:
-        if name == "postgres" and remote:
-            from flowmachine.engines.postgres import Postgres  # noqa: PLC0415
-
-            database = Postgres(str(store), **options)
-            return database, database.timezone
-        if name == "duckdb" and not remote:
-            from flowmachine.engines.duckdb import DuckDB  # noqa: PLC0415
-
-            lake = Lake.open(Path(store))
-            return DuckDB(lake, **options), lake.timezone
-        if name == "spark" and not remote:
-            from flowmachine.engines.spark import Spark  # noqa: PLC0415
-
-            lake = Lake.open(Path(store))
-            return Spark(lake, **options), lake.timezone
-    except ModuleNotFoundError as missing:
-        raise FlowMachineError(f"The engine {name} needs {missing.name}: install flowkit[{name}].") from None
-    raise FlowMachineError(
-        f"No engine {name!r} over {store}: duckdb and spark read a lake, postgres reads a postgresql:// URL."
-    )

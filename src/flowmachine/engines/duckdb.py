@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import ibis
@@ -23,7 +24,7 @@ from flowkit_base.sql_text import literal, literals
 from flowmachine.building.plan import REMEMBERED, Plan, Statement
 from flowmachine.building.schemas import PERIODS, is_instant
 from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
-from flowmachine.engines import ROWS_AT_ONCE
+from flowmachine.engines import ROWS_AT_ONCE, Abilities
 from flowmachine.engines.clustering import duckdb_macro
 from flowmachine.engines.lake import LakeDialect, held_days
 from flowmachine.engines.sql import rendered
@@ -59,10 +60,10 @@ class DuckDB:
     """Runs plans over a lake in this process; cursors make it safe to use from several threads."""
 
     dialect = DuckDBDialect()
-    reads_stored_parts = True
+    abilities = Abilities(reads_stored_parts=True, stores_rows=True, has_boundaries=True, has_clusters=True)
 
     def __init__(self, lake: Lake, *, memory_limit: str | None = None, threads: int | None = None) -> None:
-        self.lake = lake
+        self.lake, self.timezone = lake, lake.timezone
         self._database = open_duckdb(lake.path / "spill", memory_limit=memory_limit, threads=threads)
         # A day's file is its version, so what is known of it stays true.
         self._database.execute("SET GLOBAL parquet_metadata_cache = true")
@@ -150,6 +151,11 @@ class DuckDB:
                     self._database.execute(f'INSERT INTO "{table}" BY NAME {source}')
                 self._loaded.add(table)
         return table
+
+
+def open_duckdb_engine(store: str | Path, **options: Any) -> DuckDB:
+    """DuckDB over a lake's directory; raises LakeError if it is none."""
+    return DuckDB(Lake.open(Path(store)), **options)
 
 
 def _read(files: Sequence[Path]) -> str:

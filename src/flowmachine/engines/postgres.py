@@ -23,6 +23,7 @@ from flowdb.tables import EVENTS, REFERENCE, TACS, TRANSACTIONS, VISITS, Table
 from flowmachine.building.plan import Plan, Statement
 from flowmachine.building.tables import Stored, Tables
 from flowmachine.building.windows import Span
+from flowmachine.engines import Abilities
 from flowmachine.engines.lake import ibis_schema
 from flowmachine.engines.sql import rendered
 from flowmachine.errors import FlowMachineError
@@ -198,7 +199,7 @@ class Postgres:
 
     dialect = PostgresDialect()
     # The server stores parts as Parquet files, which the database cannot read.
-    reads_stored_parts = False
+    abilities = Abilities(reads_stored_parts=False, stores_rows=True, has_boundaries=True, has_clusters=True)
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -253,6 +254,11 @@ class Postgres:
 
     def close(self) -> None:
         """Nothing is held between runs."""
+
+
+def open_postgres_engine(store: str | Path) -> Postgres:
+    """PostgreSQL at a postgresql:// URL; raises FlowMachineError if it cannot be reached."""
+    return Postgres(str(store))
 
 
 class StoredTables:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dtypes
@@ -22,6 +23,7 @@ from flowdb.tables import REFERENCE, VISITS, Column, stored_columns
 from flowmachine.building.plan import Plan, Statement
 from flowmachine.building.schemas import PERIODS, is_instant
 from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
+from flowmachine.engines import Abilities
 from flowmachine.engines.clustering import spark_function
 from flowmachine.engines.lake import LakeDialect, held_days
 from flowmachine.engines.sql import rendered
@@ -63,10 +65,12 @@ class Spark:
     """
 
     dialect = SparkDialect()
-    reads_stored_parts = True
+    abilities = Abilities(
+        reads_stored_parts=True, stores_rows=True, has_boundaries=True, has_clusters=True, starts_slowly=True
+    )
 
     def __init__(self, lake: Lake, *, session: SparkSession | None = None, master: str = "local[*]") -> None:
-        self.lake = lake
+        self.lake, self.timezone = lake, lake.timezone
         self._own = session is None
         self._spark = session or spark_session(master)
         self._writing: dict[Path, str] = {}
@@ -155,6 +159,11 @@ class Spark:
         if not files:
             return session.createDataFrame([], schema)
         return session.read.schema(schema).option("basePath", str(base)).parquet(*files)
+
+
+def open_spark_engine(store: str | Path, **options: Any) -> Spark:
+    """Spark over a lake's directory; raises LakeError if it is none."""
+    return Spark(Lake.open(Path(store)), **options)
 
 
 def spark_session(master: str = "local[*]") -> SparkSession:

@@ -19,6 +19,7 @@ class Geography(InUnit):
 
     columns: ClassVar = {"location": L, "geom": "binary"}
     counts: ClassVar = None
+    needs_of_engine: ClassVar[tuple[str, ...]] = ("has_boundaries",)
     example: ClassVar = {"query_kind": "geography", "aggregation_unit": "admin3"}
 
     def expression(self, cdr: Cdr) -> ir.Table:

@@ -1,6 +1,6 @@
 """Parameters of meaningful locations: how sites become clusters, and clusters get labels."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -13,6 +13,8 @@ from flowmachine.questions.places import InUnit
 
 class OfClusters(InUnit, OfEvents):
     """How sites become clusters, and clusters get labels."""
+
+    needs_of_engine: ClassVar[tuple[str, ...]] = ("has_clusters",)
 
     labels: Annotated[
         Labels,

@@ -49,6 +49,8 @@ class Query(BaseModel):
     suppressed_together: ClassVar[tuple[str, ...] | None] = None
     """The columns of the expression that rows share which are suppressed together if one stands for too few people, or
     if such a column is empty; () for all rows, None if each row is suppressed by itself."""
+    needs_of_engine: ClassVar[tuple[str, ...]] = ()
+    """The abilities of an engine, as `engines.Abilities` names them, without which it cannot be computed."""
     example: ClassVar[Mapping[str, Any]] = {}
     """A full spec: tested, documented and shown with its result."""
 

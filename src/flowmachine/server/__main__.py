@@ -18,6 +18,7 @@ from flowdb.lake import Lake, LakeError
 from flowkit_base.addresses import is_loopback
 from flowkit_base.errors import UserError
 from flowkit_base.settings import complaints, settings_help
+from flowmachine.engines.registry import options_of
 from flowmachine.errors import FlowMachineError
 from flowmachine.geojson import Atlas
 from flowmachine.questions.registry import kinds
@@ -83,7 +84,7 @@ async def _run(settings: Settings) -> None:
         mended = store.mend()
         if settings.in_lake:
             _bring_up_to_date(settings, catalogue, faults)
-        if settings.flowmachine_engine == "spark":
+        if session.engine.abilities.starts_slowly:
             # Its first answer waits for executors to start, which should not be a user's to wait for.
             session.offered(session.engine.snapshot())
         atlas = Atlas(session.engine, session.timezone)
@@ -122,16 +123,12 @@ async def _shrinking(store: Any, faults: Any) -> None:
 
 def _session(settings: Settings) -> Session:
     store = settings.store
-    options = {}
-    if settings.flowmachine_memory and settings.in_lake and settings.flowmachine_engine in (None, "duckdb"):
-        options["memory_limit"] = settings.flowmachine_memory
-    if settings.flowmachine_engine == "spark":
-        options["master"] = settings.flowmachine_spark_master
+    offered = {"memory_limit": settings.flowmachine_memory, "master": settings.flowmachine_spark_master}
     return connect(
         Path(store) if settings.in_lake else store,
         engine=settings.flowmachine_engine,
         rule=Rule.of(settings),
-        **options,
+        **options_of(store, settings.flowmachine_engine, offered),
     )
 
 

@@ -71,7 +71,7 @@ def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
     require_offered(query, lambda: session.offered(snapshot))
     whole = plan(query, session.engine.dialect, session.timezone, rule=session.rule)
     require_dates(whole, snapshot)
-    reads_parts = session.engine.reads_stored_parts
+    reads_parts = session.engine.abilities.reads_stored_parts
     parts = asked(query, session.engine.dialect, session.timezone, snapshot) if reads_parts else {}
     query_id = result_id(whole, snapshot)
     if parts:

@@ -2,11 +2,12 @@
 
 import shutil
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from flowkit_base.settings import LogLevel
+from flowmachine.engines.registry import engine_kinds
+from flowmachine.questions.messages import not_one_of
 from flowmachine.release.rules import ReleaseSettings
 
 
@@ -18,8 +19,10 @@ class Settings(ReleaseSettings):
     )
     flowmachine_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     flowmachine_port: int = Field(5555, ge=1, le=65535, description="Port to listen on.")
-    flowmachine_engine: Literal["duckdb", "spark", "postgres"] | None = Field(
-        None, description="What computes: duckdb or spark over a lake, postgres over a database; default by the store."
+    flowmachine_engine: str | None = Field(
+        None,
+        description="What computes: duckdb or spark over a lake, postgres over a database, or an installed package's "
+        "engine; default by the store.",
     )
     flowmachine_catalogue: SecretStr | None = Field(
         None, description="Database URL of the catalogue, one a server; default catalogue.db in the lake."
@@ -53,6 +56,13 @@ class Settings(ReleaseSettings):
     flowmachine_curve_client_keys: str = Field(
         "", description="CURVE public keys (Z85) of the clients that may connect, separated by blanks."
     )
+
+    @field_validator("flowmachine_engine")
+    @classmethod
+    def _is_engine(cls, value: str | None) -> str | None:
+        if value is not None and value not in (kinds := engine_kinds()):
+            raise ValueError(not_one_of(value, kinds))
+        return value
 
     @field_validator("flowmachine_curve_secret_key")
     @classmethod

@@ -3,12 +3,14 @@
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from flowdb.lake import Snapshot
 from flowmachine.building.plan import Plan
+from flowmachine.errors import Unsupported
 from flowmachine.stored.identity import Reads, reads, result_id, versioned_id
 
 Where = Path | str
@@ -67,7 +69,7 @@ class Storage(Protocol):
         """What is stored, the oldest first."""
         ...
 
-    def reading(self, entries: Iterable[StoredQuery]) -> Any:
+    def reading(self, entries: Iterable[StoredQuery]) -> AbstractContextManager[Mapping[str, Any]]:
         """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
         ...
 
@@ -78,3 +80,26 @@ class Storage(Protocol):
     def forget(self, entry: StoredQuery) -> None:
         """Delete stored rows; raises FlowMachineError while they are read."""
         ...
+
+
+@dataclass(frozen=True)
+class NoStorage:
+    """The storage of an engine that stores no rows of single subscribers."""
+
+    engine: str
+    """The engine's name."""
+
+    def entries(self) -> list[StoredQuery]:
+        """Nothing is stored."""
+        return []
+
+    def reading(self, entries: Iterable[StoredQuery]) -> AbstractContextManager[dict[str, Any]]:
+        """A context in which nothing is read."""
+        return nullcontext({})
+
+    def write(self, entry: StoredQuery, made: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
+        """Raise Unsupported."""
+        raise Unsupported(f"The engine {self.engine} stores no rows: run {entry.kind} without storing it.")
+
+    def forget(self, entry: StoredQuery) -> None:
+        """Nothing is stored."""
