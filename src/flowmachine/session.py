@@ -143,7 +143,7 @@ class Session:
     @contextmanager
     def _ready(
         self, query: Query | Mapping[str, Any], release: bool = False
-    ) -> Iterator[tuple[Plan, Snapshot, dict[str, Any]]]:
+    ) -> Iterator[tuple[Plan, Snapshot, Mapping[str, Any]]]:
         """A plan over what is there now, and the stored rows that it reads, which stay for the time of the block."""
         query = _query(query)
         snapshot = self.engine.snapshot()
@@ -230,10 +230,10 @@ def _days(start: dt.date, stop: dt.date) -> str:
 def connect(store: str | Path, *, engine: str | None = None, rule: Rule | None = None, **options: Any) -> Session:
     """Open a session on a lake (a directory) or on a PostgreSQL FlowDB (a URL).
 
-    `engine` is duckdb (the default over a lake), spark, postgres, or that of another package; `options` are the engine's own. `rule` says what
-    may be published: unless given, it is that of the deployment whose flowkit.toml lies beside the lake. Raises
-    LakeError if the directory is no lake, FlowMachineError if the engine is not installed, UserError if a setting of
-    the deployment is wrong.
+    `engine` is duckdb (the default over a lake), spark, postgres, or that of another package; `options` are the
+    engine's own. `rule` says what may be published: unless given, it is that of the deployment whose flowkit.toml lies
+    beside the lake. Raises LakeError if the directory is no lake, FlowMachineError if the engine is not installed,
+    UserError if a setting of the deployment is wrong.
     """
     opened = engine_for(store, engine, options)
     return Session(opened, opened.timezone, rule or Rule.of_store(store), shown(store))
