@@ -7,10 +7,13 @@ import urllib.request
 from contextlib import suppress
 
 from flowdb.tables import POINTS
+from flowkit import unknown_cells
 from flowkit.deployment import Deployment, autoflow, flowauth
 from flowkit.errors import DeploymentError
 
 _ENOUGH_DISK = 2 * 10**9
+_FEW_UNKNOWN = 0.05
+"""The share of events at cells that are not loaded which networks have anyway."""
 
 
 def is_up(deployment: Deployment) -> bool:
@@ -72,6 +75,14 @@ def boundaries_and_cells_are_there(deployment: Deployment) -> str | None:
     return None
 
 
+def cells_of_events_are_loaded(deployment: Deployment) -> str | None:
+    """The cells that events name are loaded."""
+    unknown = [day for day in unknown_cells.newest_days(deployment) if day.share > _FEW_UNKNOWN]
+    if not unknown:
+        return None
+    return f"{'; '.join(map(str, unknown))}: load the cells of the whole network with flowkit cells load FILE."
+
+
 def days_are_there(deployment: Deployment) -> str | None:
     """There are days of data, with no gap between the first and the last."""
     snapshot = deployment.lake.snapshot()
@@ -120,6 +131,7 @@ CHECKS = (
     secrets_are_kept,
     keys_fit,
     boundaries_and_cells_are_there,
+    cells_of_events_are_loaded,
     days_are_there,
     disk_has_room,
     workflows_run,

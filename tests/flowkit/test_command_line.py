@@ -4,14 +4,30 @@ import csv
 import gzip
 import io
 import json
+import os
 import shutil
+import signal
 import socket
 import stat
+import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import jwt
+import pyarrow.compute as pc
 import pytest
-from tests.flowkit.living_deployment import DAYS, EVENT_TYPES, LEVELS, Place, daily, flowkit, people, refused
+from tests.flowkit.living_deployment import (
+    COMMAND,
+    DAYS,
+    EVENT_TYPES,
+    LEVELS,
+    Place,
+    daily,
+    environment,
+    flowkit,
+    people,
+    refused,
+)
 
 GROUPS = ("geography", "cells", "sites", "tacs", "etl")
 NEW = "2016-01-09"
@@ -43,6 +59,27 @@ def test_help_names_every_command():
     assert told.returncode == 0
     for command in ("init", "ingest", "synth", "up", "token", "query", "status", "doctor", "demo", *GROUPS):
         assert f" {command} " in told.stdout, command
+
+
+def test_the_version_is_told():
+    """`flowkit --version` prints the version and nothing else."""
+    assert flowkit("--version").stdout == f"flowkit {version('flowkit')}\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_ends_by_a_signal(model, tmp_path, number, code):
+    """Ctrl-C and SIGTERM end any command with one sentence and the exit code that says so."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [*COMMAND, "--deployment", str(model.path), "query", str(pipe)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    # Opened for writing once the command reads it.
+    with pipe.open("w"):
+        process.send_signal(number)
+        written, said = process.communicate(timeout=60)
+    assert (process.returncode, written) == (code, "")
+    (line,) = said.splitlines()
+    assert line.endswith(": what was not finished was not stored.")
 
 
 def test_a_deployment_is_made_step_by_step(model, said):
@@ -127,6 +164,58 @@ def test_a_query_is_run_inside(model, tmp_path):
     assert table.splitlines()[-1] == "4 rows."
     assert rows_of(model.done("query", "-", "--csv", text=spec)) == printed
     assert "\nSELECT" in model.done("query", spec, "--explain")
+
+
+def test_the_deployment_s_rule_is_kept_inside(copy_of_model):
+    """`flowkit query` suppresses what the server would: rows of fewer people than flowmachine_smallest says.
+
+    An answer that is empty by that says so, and how many rows are suppressed.
+    """
+    place = copy_of_model()
+    place.set(flowmachine_smallest=300)
+    country = rows_of(place.done("query", json.dumps(people(unit="admin0")), "--csv"))
+    assert [int(row["value"]) >= 300 for row in country] == [True]
+    units = json.dumps(people(unit="admin1"))
+    suppressed = "4 rows are suppressed: a published row stands for at least 300 people"
+    assert place.done("query", units).splitlines()[-1].startswith(f"0 rows. {suppressed}")
+    done = place.flowkit("query", units, "--csv")
+    assert (rows_of(done.stdout), done.stderr.startswith(f"Note: {suppressed}")) == ([], True)
+    assert len(rows_of(place.done("query", units, "--csv", "--no-released"))) == 4
+    place.set(flowmachine_smallest=16)
+    assert place.done("query", units, FLOWMACHINE_SMALLEST="300").splitlines()[-1].startswith("0 rows. 4 rows are")
+    for wrong in ("15", "many"):
+        assert "to a number of people from 16 on" in refused(place.flowkit("query", units, FLOWMACHINE_SMALLEST=wrong))
+
+
+def test_rows_about_people_need_the_option_that_says_so(model):
+    """A kind about single people is refused, naming the option that prints its rows inside the operator."""
+    spec = json.dumps(daily())
+    for options in ((), ("--csv",), ("--explain",)):
+        assert "add --no-released" in refused(model.flowkit("query", spec, *options))
+    assert len(rows_of(model.done("query", spec, "--csv", "--no-released"))) > 300
+
+
+def test_unknown_cells_are_told(copy_of_model):
+    """Events at cells that are not loaded are named by `flowkit doctor` and by the empty answer that they give."""
+    place = copy_of_model()
+    cells = place.lake.reference("cells")
+    renamed = pc.binary_join_element_wise(cells["id"].cast("string"), "X", "").cast(cells.schema.field("id").type)
+    place.lake.replace_reference(
+        "cells", cells.set_column(cells.schema.get_field_index("id"), cells.schema.field("id"), renamed)
+    )
+    doctor = place.flowkit("doctor").stdout
+    assert f"100% of the calls of {DAYS[-1]} are at cells that are not loaded" in doctor
+    lines = [line for line in doctor.splitlines() if line.startswith("✗")]
+    assert len(lines) == 2, doctor
+
+
+def test_a_day_of_unknown_cells_is_an_empty_answer_with_its_reason(copy_of_model):
+    """An answer that is empty because no event is at a loaded cell says that, and the command that helps."""
+    place = copy_of_model()
+    positions = place.lake.reference("cell_units")
+    place.lake.replace_reference("cell_units", positions.slice(0, 0))
+    said = place.done("query", json.dumps(people()))
+    assert said.splitlines()[-1].startswith("0 rows. No cell lies in a unit of admin1: see `flowkit doctor`.")
 
 
 def test_a_token_stands_alone(model):
@@ -247,6 +336,8 @@ BAD_SPECS = {
     "JSON": ('{"query_kind": ', "The spec is not JSON"),
     "object": ("[1]", "A query spec is an object"),
     "file": ("nothing.json", "nothing.json cannot be read"),
+    "nothing": ("", "The spec is empty"),
+    "folder": ("/", "/ is a folder: name a file"),
 }
 
 
@@ -298,7 +389,9 @@ def test_a_wrong_setting_is_told(tmp_path, line, told):
 
 
 def test_a_wrong_role_or_key_is_told(ailing, tmp_path):
-    """A token is not made for a role that is not there, nor with a key that is damaged or lost."""
+    """A token is not made for nobody, for a role that is not there, nor with a key that is damaged or lost."""
+    for nobody in ("", " ", "a\nb"):
+        assert "names the person" in refused(ailing.flowkit("token", nobody))
     assert "There is no role 'boss'" in refused(ailing.flowkit("token", "ann", "--role", "boss"))
     place = Place(tmp_path)
     shutil.copy(ailing.path / "flowkit.toml", tmp_path)

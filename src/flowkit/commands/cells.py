@@ -13,7 +13,7 @@ group = typer.Typer(help="Cells of the network.", no_args_is_help=True)
 app.add_typer(group, name="cells")
 
 
-@group.command("load")
+@group.command("load", epilog="Example: flowkit cells load cells.csv --map id=cell_id --map site_id=site")
 def load(
     file: CsvFile,
     columns: Columns = [],  # noqa: B006 - Typer's way to say none

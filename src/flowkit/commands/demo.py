@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from flowkit.signals import stop_on_sigterm
-
 SECTION = "Set up"
 app = typer.Typer()
 
@@ -18,8 +16,10 @@ def demo(
     subscribers: Annotated[int, typer.Option(help="How many people.")] = 20_000,
     days: Annotated[int, typer.Option(min=9, help="How many days; the flood comes on the eighth.")] = 14,
 ) -> None:
-    """Make a whole FlowKit with a synthetic country, from delivery to PDF report, and leave it running."""
+    """Make a whole FlowKit with a synthetic country, from delivery to PDF report, and leave it running.
+
+    It runs only in a new folder, or in one that it made.
+    """
     from flowkit.demo import run
 
-    stop_on_sigterm()
     run(directory, subscribers=subscribers, days=days, once=once)

@@ -15,7 +15,10 @@ group = typer.Typer(help="Boundaries of units, grids, and points.", no_args_is_h
 app.add_typer(group, name="geography")
 
 
-@group.command("load")
+@group.command(
+    "load",
+    epilog="Example: flowkit geography load districts.geojson --unit admin3 --code pcode --name district",
+)
 def load(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="GeoJSON, GeoPackage, Shapefile or CSV with wkt.")

@@ -17,7 +17,7 @@ SECTION = "Load"
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog="Example: flowkit ingest calls delivery/calls/*.csv.gz --map msisdn=subscriber")
 def ingest(
     event_type: EventType,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, gzipped CSV or Parquet.")],

@@ -13,7 +13,7 @@ SECTION = "Set up"
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog="Example: flowkit init nepal --timezone Asia/Kathmandu")
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory.")],
     timezone: Annotated[str, typer.Option(help="The time zone whose days are counted, such as Asia/Kathmandu.")],

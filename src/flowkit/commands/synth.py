@@ -10,14 +10,15 @@ from flowkit.terminal import out, progress
 
 SECTION = "Set up"
 app = typer.Typer()
+FirstDay = Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], show_default="2016-01-01", help="The first day.")]
 
 
-@app.command()
+@app.command(epilog="Example: flowkit synth delivery --subscribers 5000 --days 28")
 def synth(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty directory.")],
     subscribers: Annotated[int, typer.Option(help="How many people.")] = 20_000,
     days: Annotated[int, typer.Option(help="How many days.")] = 14,
-    start: Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day.")] = dt.datetime(2016, 1, 1),  # noqa: DTZ001
+    start: FirstDay = dt.datetime(2016, 1, 1),  # noqa: DTZ001 - a date without a time
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
     events_per_day: Annotated[float, typer.Option(help="Mean rows of a subscriber a day.")] = 18.0,
     mobile_money: Annotated[float, typer.Option(help="The share of people who have mobile money.")] = 0.0,
@@ -40,3 +41,4 @@ def synth(
         )
     events = sum(country.rows.values())
     out.print(f"Wrote {events:,} events of {subscribers:,} subscribers on {days} days to {directory}.")
+    out.print(f"Next: flowkit init DIR --timezone UTC, then load {directory} into it as README.md shows.")

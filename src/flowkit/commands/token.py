@@ -7,18 +7,25 @@ import typer
 
 from flowkit import chosen
 from flowkit.deployment import tokens
+from flowkit.errors import DeploymentError
 
 SECTION = "Ask"
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog="Example: flowkit token ann@example.org --role viewer --days 30")
 def token(
     user: Annotated[str, typer.Argument(metavar="USER", help="Whom the token is for.")],
     role: Annotated[
-        list[str], typer.Option("--role", help="A role of flowkit.toml; default: everything is allowed.")
+        list[str], typer.Option("--role", help="A role of flowkit.toml; default: every question that the API answers.")
     ] = [],  # noqa: B006 - Typer's way to say none
     days: Annotated[float, typer.Option(min=0.001, max=365, help="How long it holds.")] = 1,
 ) -> None:
-    """Print a token for this deployment's API, alone on standard output."""
+    """Print a token for this deployment's API, alone on standard output.
+
+    Whatever the token permits, rows about single people never leave the server: kinds about them stand inside an
+    aggregate.
+    """
+    if not user.strip() or not user.isprintable():
+        raise DeploymentError("A token names the person whom it is for: flowkit token USER, such as ann@example.org.")
     sys.stdout.write(tokens.token(chosen.deployment(), user, role, days) + "\n")

@@ -7,20 +7,18 @@ import typer
 from flowkit import chosen
 from flowkit.deployment import Deployment, flowauth
 from flowkit.deployment.lock import running
-from flowkit.signals import stop_on_sigterm
 from flowkit.terminal import out
 
 SECTION = "Run"
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog="Example: flowkit --deployment nepal up")
 def up(
     autoflow: Annotated[bool, typer.Option(help="Run AutoFlow, if there is autoflow/inputs/workflows.yml.")] = True,
 ) -> None:
     """Start FlowMachine, FlowAPI, FlowAuth and AutoFlow, and run until stopped by Ctrl-C or SIGTERM."""
     deployment = chosen.deployment()
-    stop_on_sigterm()
     with running(deployment) as cut_off:
         if added := flowauth.add_secrets(deployment):
             out.print(f"Made what FlowAuth needs, in {deployment.path / 'secrets'}: {', '.join(added)}.")

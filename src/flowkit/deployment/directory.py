@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flowdb.catalogue import Catalogue
     from flowdb.lake import Lake
     from flowmachine import Session
+    from flowmachine.release import Rule
 
 PORTS = {"FLOWMACHINE_PORT": "5555", "FLOWAPI_PORT": "9090", "FLOWAUTH_PORT": "9091"}
 """The ports that a deployment listens on, and their defaults."""
@@ -184,7 +185,21 @@ class Deployment:
         """A session on the store, in this process."""
         import flowmachine
 
-        return flowmachine.connect(self.store)
+        return flowmachine.connect(self.store, rule=self.rule)
+
+    @property
+    def rule(self) -> "Rule":
+        """What a row must satisfy to be published; raises DeploymentError if the settings ask for less than allowed."""
+        from flowmachine.release import SMALLEST, Rule
+
+        smallest = self.setting("FLOWMACHINE_SMALLEST", str(SMALLEST))
+        try:
+            return Rule(int(smallest))
+        except ValueError:
+            raise DeploymentError(
+                f"FLOWMACHINE_SMALLEST is {smallest!r}: set flowmachine_smallest in {self.path / SETTINGS} to a number "
+                f"of people from {SMALLEST} on."
+            ) from None
 
     def units(self) -> tuple[str, ...]:
         """The units that questions can name: those that have a meaning everywhere, and the deployment's own."""
