@@ -2,6 +2,8 @@
 
 import ctypes
 import datetime as dt
+import math
+import os
 import re
 import signal
 import socket
@@ -17,11 +19,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from flowkit import service_logs
 from flowkit.deployment import SETTINGS, Deployment, flowauth, tokens
 from flowkit.deployment import autoflow as autoflow_of
 from flowkit.errors import DeploymentError
+from flowkit.terminal import note
 
-_QUICK, _MOST_RESTARTS, _PATIENCE = 60.0, 5, 30.0
+_PATIENCE = 30.0
+"""How many seconds a service has to end, or to begin."""
+_QUICK, _MOST_STARTS = 60.0, 5
+"""A service that was started so often within so many seconds is started again only after as many seconds."""
 _CLEANED_EVERY = 24 * 3600.0
 _ACTOR = "flowkit up"
 """Who registers the deployment's own API, as FlowAuth's audit log says."""
@@ -38,13 +45,17 @@ class Service:
     log: Path
     awaited: str | None = None
     """An address that answers before the next service is started."""
+    umask: int = 0o077
+    """What it writes only its owner reads."""
     process: subprocess.Popen[bytes] | None = None
     starts: list[float] = field(default_factory=list)
+    noted: float = -math.inf
+    """When it was last noted that the process ends again and again."""
 
     def start(self) -> None:
         """Start the process; its output goes to its log."""
         self.starts.append(time.monotonic())
-        with self.log.open("ab") as log:
+        with service_logs.open_log(self.log) as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *self.module],
                 env=dict(self.environment),
@@ -52,6 +63,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=self.umask,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - it calls the kernel and nothing else
             )
 
@@ -62,8 +74,8 @@ class Service:
 
     @property
     def restless(self) -> bool:
-        """Whether the process has ended too often to be started once more."""
-        return len([s for s in self.starts if time.monotonic() - s < _QUICK]) >= _MOST_RESTARTS
+        """Whether the process has ended so often within a minute that it is left alone for a while."""
+        return len([start for start in self.starts if time.monotonic() - start < _QUICK]) >= _MOST_STARTS
 
     def stop(self) -> None:
         """End the process: asked first, then made to."""
@@ -76,12 +88,14 @@ class Service:
             self.process.kill()
             self.process.wait()
 
-    def last_words(self) -> str:
-        """The last line that the service wrote."""
-        with suppress(OSError):
-            lines = self.log.read_text(errors="replace").strip().splitlines()
-            return lines[-1] if lines else ""
-        return ""
+    def end(self) -> str:
+        """How the process ended: the signal that killed it, or the last line that it wrote."""
+        code = self.process.poll() if self.process is not None else None
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            memory = "; the machine may have too little memory for it" if code == -signal.SIGKILL else ""
+            return f"it was ended by {name}{memory}"
+        return f"the last line of its log is: {service_logs.last_line(self.log)}"
 
 
 @contextmanager
@@ -128,6 +142,10 @@ class Watch:
         self._wait_until_ready(f"{self.deployment.api_url}/api/0/health")
         if self.deployment.has_flowauth:
             read_document(self.deployment)
+        self.keep()
+
+    def keep(self) -> None:
+        """Begin to start services again that end, and to keep their logs short, until `stop`."""
         self._keeper = threading.Thread(target=self._keep_running, name="services", daemon=True)
         self._keeper.start()
 
@@ -141,11 +159,8 @@ class Watch:
             service.stop()
 
     def wait(self, until: Callable[[], bool]) -> None:
-        """Wait until something holds; raises DeploymentError should a service fail for good meanwhile."""
+        """Wait until something holds."""
         while not until():
-            for service in self.services:
-                if not service.running and service.restless:
-                    raise DeploymentError(f"{service.name} ends again and again: {service.last_words()}")
             time.sleep(0.2)
 
     def _wait_until_ready(self, url: str) -> None:
@@ -153,7 +168,7 @@ class Watch:
         while True:
             for service in self.services:
                 if service.starts and not service.running:
-                    raise DeploymentError(f"{service.name} did not start: {service.last_words()}")
+                    raise DeploymentError(f"{service.name} did not start: {service.end()}")
             with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
                 if answer.status == 200:
                     return
@@ -162,10 +177,21 @@ class Watch:
             time.sleep(0.1)
 
     def _keep_running(self) -> None:
+        """Start services again that end, and keep their logs short; one that ends again and again ends no other."""
         while not self._ending.wait(0.5):
             for service in self.services:
-                if not service.running and not service.restless and not self._ending.is_set():
+                if service.running:
+                    if service.process is not None:
+                        service_logs.rotate(service.log, service.process.pid)
+                elif not service.restless and not self._ending.is_set():
+                    end = service.end()
                     service.start()
+                    if service.restless and time.monotonic() - service.noted > _QUICK:
+                        service.noted = time.monotonic()
+                        note(
+                            f"{service.name} ends again and again ({end}). It is started again after a minute; the "
+                            f"others go on. Its log: {service.log}."
+                        )
             if self.token is not None:
                 # A token that could not be signed now, as on a full disk, is signed a moment later.
                 with suppress(DeploymentError, OSError):
@@ -192,6 +218,9 @@ def _require_ports(deployment: Deployment, patience: float) -> None:
 def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
     logs = deployment.path / "logs"
     logs.mkdir(exist_ok=True)
+    for file in (*deployment.path.glob("*.db*"), *logs.glob("*.log*")):
+        # Older versions wrote them readable by all.
+        file.chmod(0o600)
     flowmachine = deployment.environment(
         FLOWDB_STORE=deployment.store,
         FLOWMACHINE_CATALOGUE=deployment.catalogue_url,
@@ -216,7 +245,14 @@ def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
     started.append(Service("FlowAPI", ("flowapi",), flowapi, logs / "flowapi.log"))
     if autoflow and autoflow_of.has_workflows(deployment):
         started.append(
-            Service("AutoFlow", ("autoflow", "serve"), autoflow_of.environment(deployment), logs / "autoflow.log")
+            Service(
+                "AutoFlow",
+                ("autoflow", "serve"),
+                autoflow_of.environment(deployment),
+                logs / "autoflow.log",
+                # Its reports are for others.
+                umask=_umask(),
+            )
         )
     return started
 
@@ -280,6 +316,13 @@ def _has_moved(address: str | None, deployment: Deployment) -> bool:
     return bool(re.fullmatch(r"http://(127\.0\.0\.1|localhost):\d+/?", address or "")) and (
         urlsplit(address).port != deployment.port("FLOWAPI_PORT")
     )
+
+
+def _umask() -> int:
+    # There is no way to read it but to set it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def is_free(port: int) -> bool:

@@ -154,7 +154,6 @@ def test_a_settings_file_that_is_damaged_is_told(typed, place):
             continue
         if code != 1 or not is_ours(code, said):
             wrong.append((content, code, said))
-    print(sorted(T.items(), key=lambda x: -x[1])[:15])
     assert not wrong
 
 

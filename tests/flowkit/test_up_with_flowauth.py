@@ -99,6 +99,8 @@ def test_the_first_start_has_no_error_in_its_logs(up):
     assert told["revocations"]["problem"] is None
     assert told["revocations"]["issued"] is not None
     assert set(up.place.texts()) >= {up.place.path / "logs" / f"{name}.log" for name in ("flowapi", "flowauth")}
+    private = [up.place.path / "catalogue.db", up.place.path / "flowauth.db", *up.place.texts()]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in private} == {0o600}
     for file, text in up.place.texts().items():
         assert not re.search("error|not taken|Traceback", text, re.IGNORECASE), f"{file.name}: {text}"
 

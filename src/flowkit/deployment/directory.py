@@ -69,6 +69,8 @@ class Deployment:
         """The catalogue, open for the length of a block."""
         from flowdb.catalogue import Catalogue
 
+        # SQLite gives its journals the mode of the database.
+        (self.path / "catalogue.db").touch(mode=0o600)
         opened = Catalogue.open(self.catalogue_url)
         try:
             yield opened

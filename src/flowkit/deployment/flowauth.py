@@ -20,6 +20,9 @@ def database(deployment: Deployment) -> Iterator["Database"]:
 
     breached = deployment.setting("FLOWAUTH_BREACHED_PASSWORDS", "")
     password = deployment.setting("FLOWAUTH_DB_PASSWORD", "")
+    if not deployment.setting("DB_URI", ""):
+        # SQLite gives its journals the mode of the database.
+        (deployment.path / "flowauth.db").touch(mode=0o600)
     try:
         opened = Database(_database_url(deployment), password, Path(breached) if breached else None)
     except DatabaseError as problem:
