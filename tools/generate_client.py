@@ -342,7 +342,7 @@ def module(summary: str, functions: dict[str, str], by_hand: Iterable[str] = ())
             'Written by tools/generate_client.py from the catalogue of query kinds: change that, not this.\n"""\n',
             "# ruff: noqa: A002, E501\n",
             "from __future__ import annotations\n",
-            "from flowclient.api_query import Query, QueryMaker",
+            "from flowclient.connection import Query, QueryMaker",
             f"from flowclient.spec_values import {VALUES}\n",
             f"__all__ = [{exports},]\n\n",
             "\n\n".join(functions.values()),

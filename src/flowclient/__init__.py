@@ -9,10 +9,8 @@ from flowclient import aggregates, errors, query_specs
 
 # The functions for the query kinds are generated, and so is the list of them: each module's __all__.
 from flowclient.aggregates import *  # noqa: F403
-from flowclient.api_query import APIQuery
-from flowclient.async_api_query import ASyncAPIQuery
 from flowclient.async_client import connect_async
-from flowclient.async_connection import ASyncConnection
+from flowclient.async_connection import ASyncAPIQuery, ASyncConnection
 from flowclient.client import (
     cancel_query,
     connect,
@@ -32,7 +30,7 @@ from flowclient.client import (
     query_is_ready,
     run_query,
 )
-from flowclient.connection import Connection
+from flowclient.connection import APIQuery, Connection
 from flowclient.errors import FlowclientConnectionError
 from flowclient.query_specs import *  # noqa: F403
 

@@ -7,7 +7,7 @@ Written by tools/generate_client.py from the catalogue of query kinds: change th
 
 from __future__ import annotations
 
-from flowclient.api_query import Query, QueryMaker
+from flowclient.connection import Query, QueryMaker
 from flowclient.spec_values import (
     Bins,
     Bounds,

@@ -19,7 +19,7 @@ from flowclient.spec_values import Date, QuerySpec
 
 if TYPE_CHECKING:
     import geopandas
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 
 async def connect_async(

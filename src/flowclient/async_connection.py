@@ -1,22 +1,31 @@
-"""A connection to FlowAPI for asynchronous programs."""
+"""A connection to FlowAPI for asynchronous programs, and the queries that are made over it."""
+
+# The asynchronous query is an APIQuery, as it has always been, whose methods are to be awaited.
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright: reportInconsistentOverload=false
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Coroutine
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import httpx
 
 from flowclient import exchange
+from flowclient.connection import APIQuery
 from flowclient.endpoint import DEFAULT_TIMEOUT, Certificate, Endpoint
-from flowclient.exchange import Exchange, Request, Wait
-from flowclient.files import replacing
+from flowclient.errors import FlowclientConnectionError
+from flowclient.exchange import Exchange, FileFormat, Request, ResultFormat, Wait
 from flowclient.spec_values import QuerySpec
+from flowkit_base.files import replacing
 
 if TYPE_CHECKING:
-    from flowclient.async_api_query import ASyncAPIQuery
+    import geopandas
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 Value = TypeVar("Value")
 
@@ -48,8 +57,6 @@ class ASyncConnection(Endpoint[httpx.AsyncClient]):
 
     def make_api_query(self, parameters: QuerySpec) -> ASyncAPIQuery:
         """Return a query of this connection from its spec."""
-        from flowclient.async_api_query import ASyncAPIQuery  # noqa: PLC0415  # the two name each other
-
         return ASyncAPIQuery(connection=self, parameters=parameters)
 
     async def perform(self, steps: Exchange[Value]) -> Value:
@@ -65,6 +72,8 @@ class ASyncConnection(Endpoint[httpx.AsyncClient]):
                     step = steps.send(answer)
         except StopIteration as end:
             return end.value
+        except FlowclientConnectionError as refusal:
+            raise refusal.with_traceback(None) from None
 
     async def close(self) -> None:
         """Close the connection's sockets."""
@@ -96,3 +105,86 @@ class ASyncConnection(Endpoint[httpx.AsyncClient]):
         finally:
             await response.aclose()
         return response
+
+
+class ASyncAPIQuery(APIQuery):
+    """A query that can be run, waited for and read by awaiting; all else is as in `APIQuery`."""
+
+    _connection: ASyncConnection
+
+    def __init__(self, *, connection: ASyncConnection, parameters: QuerySpec) -> None:
+        super().__init__(connection=connection, parameters=parameters)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def connection(self) -> ASyncConnection:
+        """Return the connection that the query is asked over."""
+        return self._connection
+
+    @property
+    def status(self) -> Coroutine[Any, Any, str]:
+        """Ask, when awaited, for the query's status."""
+        return self.connection.perform(self._status())
+
+    async def run(self) -> None:
+        """Ask the server to run the query."""
+        await self.connection.perform(self._run())
+
+    async def wait_until_ready(
+        self,
+        poll_interval: float | None = None,
+        disable_progress: bool | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Wait until the query is ready; parameters and errors are those of `APIQuery.wait_until_ready`."""
+        await self.connection.perform(self._wait(poll_interval, disable_progress, timeout))
+
+    @overload
+    async def get_result(
+        self,
+        format: Literal["pandas"] = "pandas",  # the public name
+        poll_interval: float | None = None,
+        disable_progress: bool | None = None,
+        timeout: float | None = None,
+    ) -> pd.DataFrame: ...
+    @overload
+    async def get_result(
+        self,
+        format: Literal["geojson"],
+        poll_interval: float | None = None,
+        disable_progress: bool | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]: ...
+    @overload
+    async def get_result(
+        self,
+        format: Literal["geopandas"],
+        poll_interval: float | None = None,
+        disable_progress: bool | None = None,
+        timeout: float | None = None,
+    ) -> geopandas.GeoDataFrame: ...
+    async def get_result(
+        self,
+        format: ResultFormat = "pandas",  # noqa: A002
+        poll_interval: float | None = None,
+        disable_progress: bool | None = None,
+        timeout: float | None = None,
+    ) -> pd.DataFrame | dict[str, Any] | geopandas.GeoDataFrame:
+        """Return the query's result, after running it if need be, as `APIQuery.get_result` does."""
+        return await self.connection.perform(self._result(format, poll_interval, disable_progress, timeout))
+
+    async def to_csv(self, path: str | os.PathLike[str], **waiting: Any) -> Path:
+        """Write the query's result to a CSV file, after running it if need be, and return its path."""
+        return await self.download(path, "csv", **waiting)
+
+    async def download(
+        self,
+        path: str | os.PathLike[str],
+        format: FileFormat | None = None,  # noqa: A002
+        **waiting: Any,
+    ) -> Path:
+        """Write the query's result to a file, after running it if need be, as `APIQuery.download` does."""
+        return await self.connection.perform(self._download(Path(path), format, **waiting))
+
+    async def cancel(self) -> str:
+        """Ask the server to stop the query and return its state after that."""
+        return await self.connection.perform(self._cancel())

@@ -26,7 +26,7 @@ from flowclient.spec_values import Date, QuerySpec
 
 if TYPE_CHECKING:
     import geopandas
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 
 def connect(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 import warnings
@@ -15,6 +14,7 @@ import httpx
 from flowclient.errors import FlowclientConnectionError
 from flowclient.exchange import Request, own_route
 from flowclient.tokens import read_token, user_of
+from flowkit_base.addresses import is_loopback
 
 Certificate: TypeAlias = str | os.PathLike[str] | bool | ssl.SSLContext | None
 
@@ -36,7 +36,7 @@ class Endpoint(Generic[Session]):
         self.url = url.rstrip("/")
         self.api_version = api_version
         scheme, host = _scheme_and_host(self.url)
-        if scheme == "http" and not _is_loopback(host):
+        if scheme == "http" and not is_loopback(host):
             warnings.warn(
                 f"The connection to {self.url} is not secure: use https, or anyone on the way can read the token.",
                 UserWarning,
@@ -106,23 +106,16 @@ def ssl_context(ssl_certificate: Certificate) -> ssl.SSLContext:
         reason = "does not exist" if isinstance(fault, FileNotFoundError) else f"cannot be used ({fault})"
         raise FlowclientConnectionError(
             f"ssl_certificate: the file {path} {reason}; give a certificate in PEM form."
-        ) from fault
+        ) from None
 
 
 def _scheme_and_host(url: str) -> tuple[str, str]:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as fault:
-        raise FlowclientConnectionError(f"url: {url!r} is not a URL ({fault}).") from fault
+        raise FlowclientConnectionError(f"url: {url!r} is not a URL ({fault}).") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise FlowclientConnectionError(
             f"url: {url!r} must begin with https:// or http:// and name a host, like https://flowapi.example.org."
         )
     return parsed.scheme, parsed.host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -12,7 +12,7 @@ import math
 import re
 import time
 from asyncio import CancelledError
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,12 +32,13 @@ from flowclient.errors import (
     FlowclientUnreachableError,
 )
 from flowclient.frames import data_frame, geo_data_frame
+from flowclient.json_objects import is_object
 from flowclient.progress import ProgressBar
 from flowclient.spec_values import Date, QuerySpec, day
 
 if TYPE_CHECKING:
     import geopandas
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def ask(request: Request) -> Exchange[httpx.Response]:
             response: httpx.Response = yield request
         except httpx.RequestError as failure:
             if pause is None or not request.idempotent or not _may_pass(failure):
-                raise _unreachable(failure) from failure
+                raise _unreachable(failure) from None
             logger.warning("%s %s failed (%s), again in %.1f s", request.method, request.route, failure, pause)
         else:
             if response.status_code in request.accept:
@@ -184,7 +185,7 @@ def wait_for_query_to_be_ready(
             if ready:
                 bar.finish()
                 return response
-            progress = _object(response).get("progress") or {}
+            progress: dict[str, int] = _object(response).get("progress") or {}
             logger.info("Query %s is not ready: %s", query_id, progress)
             bar.update(progress)
             left = deadline - time.monotonic()
@@ -256,9 +257,13 @@ def get_result(query_spec: QuerySpec, format: str = "pandas", **waiting: Any) ->
     return (yield from get_result_by_query_id(query_id, format, **waiting))
 
 
-def result_reader(format: str) -> Any:  # noqa: A002
+def result_reader(format: str) -> Callable[[str], Exchange[Any]]:  # noqa: A002
     """Return the exchange that reads a result at a route, raise `ValueError` for an unknown format."""
-    readers = dict(zip(RESULT_FORMATS, (get_json_dataframe, get_geojson, get_geodataframe), strict=True))
+    readers: dict[str, Callable[[str], Exchange[Any]]] = {
+        "pandas": get_json_dataframe,
+        "geojson": get_geojson,
+        "geopandas": get_geodataframe,
+    }
     if format not in readers:
         raise ValueError(f"Invalid format: {format!r}. Expected one of: {', '.join(RESULT_FORMATS)}.")
     return readers[format]
@@ -320,7 +325,7 @@ def get_available_dates(event_types: list[str] | None = None) -> Exchange[dict[s
 def get_day_versions(event_types: list[str] | None = None) -> Exchange[dict[str, dict[str, str]]]:
     """Return the version of each day of data, by event type; empty where the server does not tell versions."""
     response = yield from get("available_dates", accept=frozenset({200}))
-    versions = _object(response).get("versions") or {}
+    versions: dict[str, dict[str, str]] = _object(response).get("versions") or {}
     return {kind: dict(days) for kind, days in versions.items() if event_types is None or kind in event_types}
 
 
@@ -402,6 +407,8 @@ def _unreachable(failure: httpx.RequestError) -> FlowclientUnreachableError:
     message = f"Unable to connect to FlowKit API at {url}: {reason}."
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         message += " Give the server's certificate file as ssl_certificate."
+    elif isinstance(failure, httpx.ConnectError):
+        message += " Nobody answers there: check the url given to connect(), and that FlowAPI runs."
     elif isinstance(failure, httpx.TimeoutException):
         message += " Give connect() a longer timeout if the server is only slow."
     return FlowclientUnreachableError(message, msg=reason)
@@ -416,12 +423,12 @@ def _json(response: httpx.Response) -> Any:
             "that of a FlowAPI.",
             status_code=response.status_code,
             request_id=response.headers.get("x-request-id"),
-        ) from fault
+        ) from None
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:
     value = _json(response)
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise FlowclientConnectionError(
             f"The answer of {response.url} is not a JSON object.", status_code=response.status_code
         )
@@ -441,15 +448,15 @@ def _raise_for(response: httpx.Response) -> NoReturn:
     """Raise the exception that an unwelcome response stands for."""
     code = response.status_code
     try:
-        body = response.json()
+        answer = response.json()
     except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        body = {}
+        answer = None
+    body = answer if is_object(answer) else {}
     msg = body.get("msg")
     if not isinstance(msg, str) or not msg:
         msg = _silent(response)
-    scopes = [str(scope) for scope in body.get("missing_scopes") or []]
+    missing: list[object] = body.get("missing_scopes") or []
+    scopes = [str(scope) for scope in missing]
     status = body.get("status")
     message = msg
     if code not in (*TOKEN_REFUSED, 404):

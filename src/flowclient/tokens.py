@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowclient.errors import FlowclientTokenError
+from flowclient.json_objects import is_object
 
 # Longer than any file path that an operating system takes.
 LONGEST_PATH = 4096
@@ -62,4 +63,4 @@ def claims_of(token: str) -> dict[str, Any] | None:
         header, claims = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
     except (binascii.Error, ValueError):
         return None
-    return claims if isinstance(header, dict) and isinstance(claims, dict) else None
+    return claims if is_object(header) and is_object(claims) else None

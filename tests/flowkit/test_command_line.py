@@ -72,7 +72,15 @@ def test_a_command_ends_by_a_signal(model, tmp_path, number, code):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     command = [*COMMAND, "--deployment", str(model.path), "query", str(pipe)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    # As from a terminal: a shell ignores Ctrl-C for what it runs in the background.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     # Opened for writing once the command reads it.
     with pipe.open("w"):
         process.send_signal(number)
@@ -212,8 +220,8 @@ def test_unknown_cells_are_told(copy_of_model):
 def test_a_day_of_unknown_cells_is_an_empty_answer_with_its_reason(copy_of_model):
     """An answer that is empty because no event is at a loaded cell says that, and the command that helps."""
     place = copy_of_model()
-    positions = place.lake.reference("cell_units")
-    place.lake.replace_reference("cell_units", positions.slice(0, 0))
+    tables = {name: place.lake.reference(name) for name in TOGETHER}
+    place.lake.replace_together({**tables, "cell_units": tables["cell_units"].slice(0, 0)})
     said = place.done("query", json.dumps(people()))
     assert said.splitlines()[-1].startswith("0 rows. No cell lies in a unit of admin1: see `flowkit doctor`.")
 

@@ -167,6 +167,8 @@ def test_a_signal_is_told_as_itself(typed, monkeypatch, number, code):
         except KeyboardInterrupt:
             raise FlowMachineError("The disk is full.") from None
 
+    # A shell ignores Ctrl-C for what it runs in the background.
+    signal.signal(number, signal.default_int_handler)
     monkeypatch.setattr(chosen, "deployment", interrupted)
     monkeypatch.setattr("flowkit.signals._received", [])
     ended, text = typed("status")

@@ -191,17 +191,10 @@ class Deployment:
 
     @property
     def rule(self) -> "Rule":
-        """What a row must satisfy to be published; raises DeploymentError if the settings ask for less than allowed."""
-        from flowmachine.release import SMALLEST, Rule
+        """What a row must satisfy to be published; raises UserError if a setting of it is wrong."""
+        from flowmachine.release import Rule
 
-        smallest = self.setting("FLOWMACHINE_SMALLEST", str(SMALLEST))
-        try:
-            return Rule(int(smallest))
-        except ValueError:
-            raise DeploymentError(
-                f"FLOWMACHINE_SMALLEST is {smallest!r}: set flowmachine_smallest in {self.path / SETTINGS} to a number "
-                f"of people from {SMALLEST} on."
-            ) from None
+        return Rule.of_deployment({name.lower(): value for name, value in self.settings.items()})
 
     def units(self) -> tuple[str, ...]:
         """The units that questions can name: those that have a meaning everywhere, and the deployment's own."""
