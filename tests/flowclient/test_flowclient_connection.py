@@ -4,6 +4,7 @@ import pickle
 import ssl
 import subprocess
 import sys
+import traceback
 import warnings
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -13,10 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.flowclient.conftest import Answer
 
 import flowclient
 from flowclient import errors
 from flowclient.errors import FlowclientConnectionError, FlowclientTokenError, FlowclientUnreachableError
+from flowkit_base.addresses import free_port
 
 
 def test_connecting_sends_nothing_and_shows_no_token(face, api, make_token):
@@ -170,3 +173,26 @@ def test_importing_is_cheap():
     script = f"import sys, flowclient; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_refusal_is_short(face, api, connection):
+    """A refusal, or no answer, comes from where the analyst called, not from the insides of an HTTP client."""
+    api.on("GET", "/api/0/available_dates", Answer(403, {"msg": "No."}))
+    nobody = face.connect(url=f"http://127.0.0.1:{free_port()}", token=connection.token)
+    for asked, told in ((connection, "No."), (nobody, "check the url given to connect")):
+        with pytest.raises(FlowclientConnectionError, match=told) as refused:
+            face.ask(face.client.get_available_dates(connection=asked))
+        text = "".join(traceback.format_exception(refused.value))
+        assert text.count("Traceback") == 1
+        assert "httpx" not in text
+        assert "exchange.py" not in text
+    face.ask(nobody.close())
+
+
+def test_a_query_is_shown_on_a_line(connection):
+    """A query of many days is shown in a line: its kind, whether it was run, and its connection."""
+    days = [{"query_kind": "daily_location", "date": f"2016-01-{n:02}", "method": "last"} for n in range(1, 31)]
+    query = connection.make_api_query({"query_kind": "modal_location", "locations": days})
+    assert "modal_location" in repr(query)
+    assert "not run" in repr(query)
+    assert len(repr(query)) < 400

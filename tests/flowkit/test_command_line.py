@@ -29,6 +29,8 @@ from tests.flowkit.living_deployment import (
     refused,
 )
 
+from flowdb.lake.directory import TOGETHER
+
 GROUPS = ("geography", "cells", "sites", "tacs", "etl")
 NEW = "2016-01-09"
 """A day that is not in."""
@@ -79,7 +81,7 @@ def test_a_command_ends_by_a_signal(model, tmp_path, number, code):
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - it calls the kernel
     )
     # Opened for writing once the command reads it.
     with pipe.open("w"):

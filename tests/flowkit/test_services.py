@@ -55,7 +55,7 @@ def watched(tmp_path, monkeypatch):
     (port,) = free_ports(1)
     live = Service("Lively", ("http.server", str(port), "--bind", "127.0.0.1"), os.environ, tmp_path / "live.log")
     dead = Service("Weary", ("this",), os.environ, tmp_path / "dead.log")
-    watch = Watch([live, dead], None)
+    watch = Watch([live, dead], None, Service("Cleaning", ("this",), os.environ, tmp_path / "cleaning.log"))
     for service in watch.services:
         service.start()
     watch.keep()
