@@ -194,20 +194,20 @@ def parameters_of(kind: dict[str, Any]) -> list[Parameter]:
     """Return a kind's parameters in the order of the function's signature."""
     name = kind["kind"]
     order = ORDER.get(name, "").split()
-    found = {p.name: p for p in (_parameter(name, p, order) for p in kind["parameters"])}
-    lost = [p for p in order if p not in found]
+    by_name = {p.name: p for p in (_parameter(name, p, order) for p in kind["parameters"])}
+    lost = [p for p in order if p not in by_name]
     if lost:
         raise ValueError(
             f"{name}: the catalogue has no {', '.join(lost)}, which flowclient's function must keep; "
             "declare it in flowmachine, or change ORDER or CLIENT_NAMES in tools/generate_client.py."
         )
-    new = sorted((p for p in found.values() if p.name not in order), key=lambda p: not p.required)
+    new = sorted((p for p in by_name.values() if p.name not in order), key=lambda p: not p.required)
     if order and any(p.required for p in new):
         raise ValueError(
             f"{name}: {', '.join(p.name for p in new if p.required)} is required and new, which would break "
             "every program that uses flowclient; give it a default in flowmachine."
         )
-    return [found[p] for p in order] + new
+    return [by_name[p] for p in order] + new
 
 
 def _parameter(kind: str, declared: dict[str, Any], order: list[str]) -> Parameter:

@@ -154,16 +154,16 @@ SETTINGS_INTRODUCED = (
 
 def country(directory: Path) -> Session:
     """Make the synthetic country of the examples in an empty directory, and open a session on it."""
-    made = flowsynth.synthesise(directory / "delivery", **COUNTRY)  # type: ignore[arg-type]
+    country = flowsynth.synthesise(directory / "delivery", **COUNTRY)  # type: ignore[arg-type]
     lake = Lake.create(directory / "lake", "UTC")
     for level in LEVELS:
-        geography.load(lake, made.boundaries, unit=level, code=f"{level}pcod", name=f"{level}name")
-    sites.load(lake, made.sites_file)
-    cells.load(lake, made.cells_file)
-    tacs.load(lake, made.tacs_file)
+        geography.load(lake, country.boundaries, unit=level, code=f"{level}pcod", name=f"{level}name")
+    sites.load(lake, country.sites_file)
+    cells.load(lake, country.cells_file)
+    tacs.load(lake, country.tacs_file)
     books = Catalogue.open(f"sqlite:///{directory / 'catalogue.db'}")
     try:
-        for event_type, files in made.events.items():
+        for event_type, files in country.events.items():
             # Invented people need no secret, and a fixed key gives the same pseudonyms each time.
             flowetl.ingest(lake, books, event_type, list(files), key=b"the people of these pages are invented")
     finally:
@@ -282,10 +282,10 @@ def release_rule(kind: type[Query]) -> str:
 
 
 def users(kind: type[Query]) -> str:
-    """Which kinds take a kind that is asked inside others."""
-    found = [f"[{name}]({name}.md)" for name, cls in kinds().items() if takes(cls, kind)]
-    asked = f"These ask it: {', '.join(found)}. " if found else ""
-    return f"{asked}Any kind that has a `subscriber_subset` takes it there."
+    """Which kinds take a kind that stands inside others."""
+    users = [f"[{name}]({name}.md)" for name, cls in kinds().items() if takes(cls, kind)]
+    users_sentence = f"These ask it: {', '.join(users)}. " if users else ""
+    return f"{users_sentence}Any kind that has a `subscriber_subset` takes it there."
 
 
 def takes(kind: type[Query], other: type[Query]) -> bool:
@@ -404,14 +404,14 @@ def client_spec(spec: dict[str, Any], names: dict[str, str], indent: str = "") -
             name = CLIENT_NAMES.get((kind, wire_name), wire_name)
             if wire_name in BLOCKS:
                 values = [v for v in value.values() if v is not None]
-                told = repr(values[0] if len(values) == 1 else tuple(values))
+                text = repr(values[0] if len(values) == 1 else tuple(values))
             else:
-                told = client_value(value, names, inner)
-            passed.append(f"{name}={told}")
+                text = client_value(value, names, inner)
+            passed.append(f"{name}={text}")
     flat = f"flowclient.{kind}_spec({', '.join(passed)})"
     if indent and len(indent) + len(flat) <= WIDTH - 10 and "\n" not in flat:
         return flat
-    return "\n".join([f"flowclient.{kind}_spec(", *(f"{inner}{told}," for told in passed), f"{indent})"])
+    return "\n".join([f"flowclient.{kind}_spec(", *(f"{inner}{text}," for text in passed), f"{indent})"])
 
 
 def client_value(value: Any, names: dict[str, str], indent: str) -> str:
@@ -507,8 +507,8 @@ def query_index() -> str:
 def sampling_table() -> list[str]:
     """The fields of `sampling`, and its methods."""
     methods = {cls.model_fields["sampling_method"].annotation.__args__[0]: cls for cls in SAMPLES}  # type: ignore[union-attr]
-    told = " ".join(f"`{name}`: {inspect.getdoc(cls)}" for name, cls in methods.items())
-    rows = [("`sampling_method`", " or ".join(f"`{name}`" for name in methods), "required", told)]
+    meanings = " ".join(f"`{name}`: {inspect.getdoc(cls)}" for name, cls in methods.items())
+    rows = [("`sampling_method`", " or ".join(f"`{name}`" for name in methods), "required", meanings)]
     schema = SAMPLES[0].model_json_schema()
     for name, info in SAMPLES[0].model_fields.items():
         if name != "sampling_method":
@@ -535,12 +535,12 @@ LINES = (INK, "#d08c2e", "#7a9e7e", "#a34a4a", "#7f7f9f", "#c0b283")
 
 def boundaries(session: Session) -> dict[str, geopandas.GeoDataFrame]:
     """The units of each level, by their codes."""
-    found = {}
+    levels = {}
     for level in LEVELS:
         rows = session.run({"query_kind": "geography", "aggregation_unit": level}).to_pandas()
         shapes = geopandas.GeoSeries.from_wkb(rows["geom"], crs=4326).simplify(0.004)
-        found[level] = geopandas.GeoDataFrame({"geometry": shapes.to_numpy()}, index=list(rows["pcod"]), crs=4326)
-    return found
+        levels[level] = geopandas.GeoDataFrame({"geometry": shapes.to_numpy()}, index=list(rows["pcod"]), crs=4326)
+    return levels
 
 
 def drawing(query: Query, result: pa.Table, units: dict[str, geopandas.GeoDataFrame]) -> Draw | None:
@@ -600,9 +600,9 @@ def draw_one(figure: Figure, rows: Any, units: geopandas.GeoDataFrame, draw: Dra
 def draw_panels(figure: Figure, rows: Any, units: geopandas.GeoDataFrame, panel: str, draw: DrawUnits) -> None:
     """A map, or a map of flows, for each value of a column: the most frequent ones, in their order."""
     of_most = rows.groupby(panel)["value"].sum().nlargest(PANELS).index
-    told = sorted(of_most)
-    figure.set_size_inches(max(5.0, 2.5 * len(told)), 2.6)
-    for name, axes in zip(told, figure.subplots(1, len(told), squeeze=False)[0], strict=True):
+    labels = sorted(of_most)
+    figure.set_size_inches(max(5.0, 2.5 * len(labels)), 2.6)
+    for name, axes in zip(labels, figure.subplots(1, len(labels), squeeze=False)[0], strict=True):
         draw(figure, bare(axes), rows[rows[panel] == name], units)
         axes.set_title(str(name), fontsize=8)
 
@@ -672,9 +672,9 @@ def draw_periods(figure: Figure, rows: Any) -> None:
     bars.set_ylabel("people", fontsize=8)
     bars.spines[["top", "right"]].set_visible(False)
     for n, grp in enumerate(rows["grp"]):
-        there = set(grp)
+        present = set(grp)
         for at, period in enumerate(periods):
-            dots.scatter(n, at, s=30, color=INK if period in there else GREY)
+            dots.scatter(n, at, s=30, color=INK if period in present else GREY)
     dots.set_yticks(range(len(periods)), [str(period)[:16].removesuffix("T00:00") for period in periods])
     dots.set_xticks([])
     dots.invert_yaxis()
@@ -764,14 +764,14 @@ def settings_page() -> str:
         rows = []
         for field, info in settings.model_fields.items():
             schema = described[field]
-            # A secret's default is shown as stars, so an empty one is told as none.
+            # A secret's default is shown as stars, so an empty one is shown as none.
             default = schema.get("default")
-            told = "none" if default in (None, "", "**********") else f"`{default}`"
+            shown = "none" if default in (None, "", "**********") else f"`{default}`"
             rows.append(
                 (
                     f"`{field.upper()}`",
                     setting_type(schema),
-                    "required" if info.is_required() else told,
+                    "required" if info.is_required() else shown,
                     info.description or "",
                 )
             )
@@ -782,26 +782,26 @@ def settings_page() -> str:
 def setting_type(schema: dict[str, Any]) -> str:
     """The type of a setting in plain words."""
     options = [o for o in schema.get("anyOf", [schema]) if o.get("type") != "null"]
-    told = options[0]
-    if told.get("format") == "password":
+    option = options[0]
+    if option.get("format") == "password":
         return "text, secret"
-    if "path" in told.get("format", ""):
+    if "path" in option.get("format", ""):
         return "path"
-    if "enum" in told:
-        return " or ".join(f"`{choice}`" for choice in told["enum"])
-    least, most = told.get("minimum"), told.get("maximum")
-    over = told.get("exclusiveMinimum")
+    if "enum" in option:
+        return " or ".join(f"`{choice}`" for choice in option["enum"])
+    least, most = option.get("minimum"), option.get("maximum")
+    over = option.get("exclusiveMinimum")
     bounds = f", over {over:,}" if over is not None else ""
     bounds += f", from {least:,}" if least is not None else ""
     bounds += f", to {most:,}" if most is not None else ""
-    return TYPES.get(told.get("type", ""), "text") + bounds
+    return TYPES.get(option.get("type", ""), "text") + bounds
 
 
 def commands_page() -> str:
     """Every command of `flowkit`."""
     root: Any = typer.main.get_command(app)
     lines = ["# Command line", "", WRITTEN, "", f"{root.help}", "", *_options(root)]
-    lines += ["An error is one sentence and exit code 1; wrong usage is exit code 2.", ""]
+    lines += ["An error is one sentence and exit code 1; wrong usage is exit code 2; Ctrl-C is 130, and SIGTERM 143.", ""]
     for name, command in walk(root, "flowkit"):
         if getattr(command, "commands", None):
             continue
@@ -810,8 +810,11 @@ def commands_page() -> str:
         usage += " [options]" if len(command.params) > len(arguments) else ""
         lines += [f"## {name}", "", f"    {usage}"]
         lines += ["", command.help, ""]
-        if told := [(f"`{_metavar(a)}`", a.help or "") for a in arguments if a.help]:
-            lines += table(("Argument", "Meaning"), told)
+        if command.epilog:
+            example = command.epilog.removeprefix("Example: ")
+            lines += ["Example:", "", "```sh", example, "```", ""]
+        if described := [(f"`{_metavar(a)}`", a.help or "") for a in arguments if a.help]:
+            lines += table(("Argument", "Meaning"), described)
         lines += _options(command)
     return "\n".join(lines)
 
@@ -830,10 +833,10 @@ def _options(command: Any) -> list[str]:
             continue
         names = ", ".join(f"`{o}`" for o in (*option.opts, *option.secondary_opts))
         default = "required" if option.required else _default(option)
-        told = option.help or ""
-        told += " May be given more than once." if option.multiple else ""
-        told += f" Also the environment variable `{option.envvar}`." if option.envvar else ""
-        rows.append((names + (f" {_metavar(option)}" if option.metavar else ""), default, told))
+        meaning = option.help or ""
+        meaning += " May be given more than once." if option.multiple else ""
+        meaning += f" Also the environment variable `{option.envvar}`." if option.envvar else ""
+        rows.append((names + (f" {_metavar(option)}" if option.metavar else ""), default, meaning))
     return table(("Option", "Default", "Meaning"), rows) if rows else []
 
 
@@ -886,10 +889,10 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := sorted(set(options.only) - set(kinds())):
         print(f"There is no query kind {unknown[0]!r}; there are {', '.join(kinds())}.", file=sys.stderr)
         return 1
-    made = dict(generate(options.only))
-    stale = [name for name, content in made.items() if is_stale(options.out / name, content)]
-    there = {p.relative_to(options.out).as_posix() for p in (options.out / "queries").rglob("*") if p.is_file()}
-    left = [] if options.only else sorted(there - set(made))
+    pages = dict(generate(options.only))
+    stale = [name for name, content in pages.items() if is_stale(options.out / name, content)]
+    existing = {p.relative_to(options.out).as_posix() for p in (options.out / "queries").rglob("*") if p.is_file()}
+    left = [] if options.only else sorted(existing - set(pages))
     if options.check:
         for name in stale:
             print(f"{options.out / name} is stale: run python tools/generate_docs.py", file=sys.stderr)
@@ -899,7 +902,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in stale:
         path = options.out / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = made[name]
+        content = pages[name]
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         print(f"wrote {path}")
     for name in left:

@@ -117,7 +117,7 @@ class ASyncAPIQuery(APIQuery):
 
     @property
     def connection(self) -> ASyncConnection:
-        """Return the connection that the query is asked over."""
+        """Return the connection that the query runs over."""
         return self._connection
 
     @property

@@ -251,7 +251,7 @@ def download_result(
     """Run a query, wait for it, write its result to a file and return the file's path.
 
     `format`: csv, json, geojson, parquet or arrow; by default what the path's suffix says. The result goes
-    to the file as it comes; the file is there whole or not at all.
+    to the file as it comes; the file is complete or does not appear.
     """
     return connection.perform(
         exchange.download_result(
@@ -298,7 +298,7 @@ def get_geography(
 
 
 def get_available_dates(*, connection: Connection, event_types: list[str] | None = None) -> dict[str, list[str]]:
-    """Return the days that there is data for, by event type, as ISO dates.
+    """Return the days with data, by event type, as ISO dates.
 
     `event_types` keeps only these types, for example `["calls", "sms"]`.
     """
@@ -308,13 +308,13 @@ def get_available_dates(*, connection: Connection, event_types: list[str] | None
 def get_day_versions(*, connection: Connection, event_types: list[str] | None = None) -> dict[str, dict[str, str]]:
     """Return the version of each day of data, by event type and ISO date; it changes when the day is corrected.
 
-    `event_types` keeps only these types. Empty where the server does not tell versions, as FlowKit's.
+    `event_types` keeps only these types. Empty if the server does not send versions, as FlowKit's does not.
     """
     return connection.perform(exchange.get_day_versions(event_types))
 
 
 def get_available_qa_checks(*, connection: Connection, event_types: list[str] | None = None) -> list[dict[str, str]]:
-    """Return the quality checks that there are, each as `{"cdr_type", "type_of_query_or_check"}`.
+    """Return the available quality checks, each as `{"cdr_type", "type_of_query_or_check"}`.
 
     `event_types` keeps only these types' checks.
     """
@@ -322,7 +322,7 @@ def get_available_qa_checks(*, connection: Connection, event_types: list[str] | 
 
 
 def get_available_qa_checks_df(*, connection: Connection, event_types: list[str] | None = None) -> pd.DataFrame:
-    """Return the quality checks that there are as a DataFrame."""
+    """Return the available quality checks as a DataFrame."""
     return connection.perform(exchange.framed(exchange.get_available_qa_checks(event_types)))
 
 

@@ -77,7 +77,7 @@ class Connection(Endpoint[httpx.Client]):
         except StopIteration as end:
             return end.value
         except FlowclientConnectionError as refusal:
-            # It is a sentence for the analyst; where in the HTTP client it came up is none of their business.
+            # It is a sentence for the analyst; the frames of the HTTP client below it would hide that.
             raise refusal.with_traceback(None) from None
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class APIQuery:
 
     @property
     def connection(self) -> Connection:
-        """Return the connection that the query is asked over."""
+        """Return the connection that the query runs over."""
         return self._connection
 
     @property
@@ -197,7 +197,7 @@ class APIQuery:
     def to_csv(self, path: str | os.PathLike[str], **waiting: Any) -> Path:
         """Write the query's result to a CSV file, after running it if need be, and return its path.
 
-        `waiting` is what `wait_until_ready` takes. The file is there whole or not at all.
+        `waiting` is what `wait_until_ready` takes. The file is complete or does not appear.
         """
         return self.download(path, "csv", **waiting)
 
@@ -265,7 +265,7 @@ Query_co = TypeVar("Query_co", bound=APIQuery, covariant=True)
 
 
 class QueryMaker(Protocol[Query_co]):
-    """A connection of either kind: it makes queries that are asked over it."""
+    """A connection of either kind: it makes queries that run over it."""
 
     def make_api_query(self, parameters: QuerySpec) -> Query_co:
         """Return a query from its spec."""

@@ -9,9 +9,9 @@ from typing import Any
 
 
 class FlowclientConnectionError(Exception):
-    """FlowAPI could not be reached, or did not do what it was asked.
+    """FlowAPI could not be reached, or refused a request.
 
-    Attributes hold what the answer said, where there was one: `status_code` (HTTP), `msg` (the server's
+    Attributes hold what the answer said, if there was one: `status_code` (HTTP), `msg` (the server's
     sentence), `status` (its state word), `request_id` (for the operator's log), `missing_scopes`, `fields`
     and `payload` (what is wrong with a query spec).
     """
@@ -51,7 +51,7 @@ class FlowclientAccessError(FlowclientConnectionError):
 
 
 class FlowclientNotFoundError(FlowclientConnectionError, FileNotFoundError):
-    """FlowAPI does not know what was asked for (404); it is a `FileNotFoundError` too."""
+    """FlowAPI does not know what was requested (404); it is a `FileNotFoundError` too."""
 
 
 class FlowclientRequestError(FlowclientConnectionError):

@@ -1,7 +1,7 @@
 """What is said to FlowAPI and what its answers mean, without any input or output.
 
 An exchange is a generator: it yields a `Request` to be sent (and is given the response) or a `Wait` (and is
-given nothing), and returns the value that was asked for. Connections perform exchanges, one with a blocking
+given nothing), and returns a value. Connections perform exchanges, one with a blocking
 HTTP client, one with an asynchronous one; everything that both must agree on is here.
 """
 
@@ -104,7 +104,7 @@ def own_route(route: str, base: httpx.URL) -> str:
 
 
 def ask(request: Request) -> Exchange[httpx.Response]:
-    """Send a request, again where that is safe and may help, and return an accepted response.
+    """Send a request, and again if that is safe and may help, and return an accepted response.
 
     Raises a `FlowclientConnectionError` for every other ending.
     """
@@ -316,21 +316,21 @@ def get_geography(aggregation_unit: str, format: str = "geojson") -> Exchange[An
 
 
 def get_available_dates(event_types: list[str] | None = None) -> Exchange[dict[str, list[str]]]:
-    """Return the days of data that there are, by event type."""
+    """Return the days with data, by event type."""
     response = yield from get("available_dates", accept=frozenset({200}))
     dates = _member(response, "available_dates")
     return {kind: days for kind, days in dates.items() if event_types is None or kind in event_types}
 
 
 def get_day_versions(event_types: list[str] | None = None) -> Exchange[dict[str, dict[str, str]]]:
-    """Return the version of each day of data, by event type; empty where the server does not tell versions."""
+    """Return the version of each day of data, by event type; empty if the server does not send versions."""
     response = yield from get("available_dates", accept=frozenset({200}))
     versions: dict[str, dict[str, str]] = _object(response).get("versions") or {}
     return {kind: dict(days) for kind, days in versions.items() if event_types is None or kind in event_types}
 
 
 def get_available_qa_checks(event_types: list[str] | None = None) -> Exchange[list[dict[str, str]]]:
-    """Return the QA checks that there are."""
+    """Return the available QA checks."""
     # With the slash: without it the server may answer with a redirect, which is not followed.
     response = yield from get("qa/", accept=frozenset({200}))
     checks = _json(response)

@@ -28,7 +28,7 @@ class ProgressBar:
                 from tqdm.auto import tqdm  # noqa: PLC0415  # not needed by queries that are ready at once
 
                 self._bar = tqdm(desc="Parts run", unit="q", total=eligible, disable=self._disable)
-        # Parts may be found while the query runs: the bar grows, it never runs backwards.
+        # Parts may be added while the query runs: the bar grows, it never runs backwards.
         self._bar.total = max(self._bar.total or 0, eligible)
         done = self._bar.total - eligible
         if done > self._bar.n:

@@ -28,8 +28,8 @@ for module in commands.modules():
     app.add_typer(module.app)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(given: bool) -> None:
+    if given:
         out.print(f"flowkit {version('flowkit')}")
         raise typer.Exit
 
@@ -54,7 +54,7 @@ def main() -> None:
     is no sentence is a defect, and its traceback is shown.
     """
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    # Services on this machine are asked directly, whatever proxy it has for others.
+    # Requests to services on this machine go directly, whatever proxy it has for others.
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
     if not sys.warnoptions:

@@ -1,4 +1,4 @@
-"""What `flowkit doctor` looks at: each check gives a sentence with the way out, or None where all is well."""
+"""The checks of `flowkit doctor`: each returns a sentence with the way out, or None if all is well."""
 
 import shutil
 import stat
@@ -25,7 +25,7 @@ def is_up(deployment: Deployment) -> bool:
 
 
 def _answering(deployment: Deployment) -> str | None:
-    """The name of the deployment whose API answers at this one's port; None where none does."""
+    """The name of the deployment whose API answers at this one's port; None if none does."""
     from flowkit_jwt_generator import ServerSpecError, get_audience_from_flowapi
 
     try:
@@ -35,7 +35,7 @@ def _answering(deployment: Deployment) -> str | None:
 
 
 def secrets_are_kept(deployment: Deployment) -> str | None:
-    """Secrets are there, and only their owner can read them."""
+    """All secrets exist, and only their owner can read them."""
     try:
         for name in ("PRIVATE_JWT_SIGNING_KEY", "PUBLIC_JWT_SIGNING_KEY", "PSEUDONYM_KEY"):
             deployment.secret(name)
@@ -62,7 +62,7 @@ def keys_fit(deployment: Deployment) -> str | None:
     return None
 
 
-def boundaries_and_cells_are_there(deployment: Deployment) -> str | None:
+def boundaries_and_cells_are_loaded(deployment: Deployment) -> str | None:
     """Boundaries and cells are loaded, and cells lie in units."""
     lake = deployment.lake
     if lake.reference("geography").num_rows == 0:
@@ -83,15 +83,15 @@ def cells_of_events_are_loaded(deployment: Deployment) -> str | None:
     return f"{'; '.join(map(str, unknown))}: load the cells of the whole network with flowkit cells load FILE."
 
 
-def days_are_there(deployment: Deployment) -> str | None:
-    """There are days of data, with no gap between the first and the last."""
+def days_are_complete(deployment: Deployment) -> str | None:
+    """Days of data are loaded, with no gap between the first and the last."""
     snapshot = deployment.lake.snapshot()
     if not snapshot.days:
         return "There is no data: flowkit ingest calls FILE..."
     for event_type, days in sorted(snapshot.days.items()):
-        held = sorted(days)
-        if len(held) != (held[-1] - held[0]).days + 1:
-            return f"Days of {event_type} are missing between {held[0]} and {held[-1]}: see flowkit etl status."
+        dates = sorted(days)
+        if len(dates) != (dates[-1] - dates[0]).days + 1:
+            return f"Days of {event_type} are missing between {dates[0]} and {dates[-1]}: see flowkit etl status."
     return None
 
 
@@ -104,7 +104,7 @@ def disk_has_room(deployment: Deployment) -> str | None:
 
 
 def services_answer(deployment: Deployment) -> str | None:
-    """The API answers, and FlowAuth where there is one."""
+    """The API answers, and FlowAuth if the deployment has one."""
     if is_up(deployment):
         if not deployment.has_flowauth or _flowauth_answers(deployment):
             return None
@@ -130,9 +130,9 @@ def workflows_run(deployment: Deployment) -> str | None:
 CHECKS = (
     secrets_are_kept,
     keys_fit,
-    boundaries_and_cells_are_there,
+    boundaries_and_cells_are_loaded,
     cells_of_events_are_loaded,
-    days_are_there,
+    days_are_complete,
     disk_has_room,
     workflows_run,
     services_answer,

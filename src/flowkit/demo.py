@@ -24,7 +24,7 @@ PASSWORD = "DUMMY_PASSWORD"  # noqa: S105 - it is printed
 
 
 def run(directory: Path, *, subscribers: int, days: int, once: bool) -> None:
-    """Make the demo in a folder, or go on with the one that it made there, and print where its results are.
+    """Make the demo in a folder, or go on with the one in it, and print where its results are.
 
     Raises DeploymentError for a folder that no demo made: it could hold somebody's data.
     """
@@ -67,7 +67,7 @@ def _print_results(deployment: Deployment, seconds: float) -> None:
     token = deployment.path / "secrets" / "demo-token.txt"
     write_whole(token, tokens.token(deployment, "demo", days=7), mode=0o600)
     out.print(f"FlowKit, from delivery to report in {seconds:.0f} s", style="bold")
-    for what, where in (
+    for what, value in (
         ("Report", reports[-1]),
         *([("", f"and {len(reports) - 1} more beside it, one a day since the flood")] if reports[1:] else []),
         *([("", "and a report of commuting in the week before it")] if commuting else []),
@@ -80,7 +80,7 @@ def _print_results(deployment: Deployment, seconds: float) -> None:
         ("Token", token),
         ("Python", f"flowclient.connect(url={deployment.api_url!r}, token={str(token)!r})"),
     ):
-        out.print(Text.assemble((f"{what:8}", "bold"), str(where)))
+        out.print(Text.assemble((f"{what:8}", "bold"), str(value)))
 
 
 def _load(deployment: Deployment, subscribers: int, days: int) -> None:
@@ -91,8 +91,8 @@ def _load(deployment: Deployment, subscribers: int, days: int) -> None:
     delivery = deployment.path / "delivery"
     shutil.rmtree(delivery, ignore_errors=True)
     with progress("Making a country") as tell:
-        made = flowsynth.synthesise(delivery, subscribers=subscribers, days=days, progress=tell)
-    out.print(f"A country of {subscribers:,} subscribers: {sum(made.rows.values()):,} events on {days} days.")
+        country = flowsynth.synthesise(delivery, subscribers=subscribers, days=days, progress=tell)
+    out.print(f"A country of {subscribers:,} subscribers: {sum(country.rows.values()):,} events on {days} days.")
     lake = deployment.lake
     for level in LEVELS:
         boundaries = delivery / "boundaries.geojson"

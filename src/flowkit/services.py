@@ -78,7 +78,7 @@ class Service:
         return len([start for start in self.starts if time.monotonic() - start < _QUICK]) >= _MOST_STARTS
 
     def stop(self) -> None:
-        """End the process: asked first, then made to."""
+        """End the process: by SIGTERM, and by SIGKILL if that is not enough."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
@@ -102,8 +102,8 @@ class Service:
 def services(deployment: Deployment, *, autoflow: bool = True, cut_off: bool = False) -> Iterator["Watch"]:
     """Start a deployment's services, answer when they are ready, and stop them at the end of the block.
 
-    `cut_off` tells that they were last ended by force, so that some may be about to end still.
-    Raises DeploymentError where a port is in use or a service does not come up.
+    `cut_off` says that they were last ended by force, so that some may still be ending.
+    Raises DeploymentError if a port is in use or a service does not come up.
     """
     _require_ports(deployment, _PATIENCE if cut_off else 0)
     if deployment.has_flowauth:
@@ -122,7 +122,7 @@ def services(deployment: Deployment, *, autoflow: bool = True, cut_off: bool = F
 
 @dataclass
 class Watch:
-    """Watches the services of a deployment, and starts again what ends."""
+    """Watches the services of a deployment, and starts again those that end."""
 
     services: list[Service]
     deployment: Deployment
@@ -202,7 +202,7 @@ class Watch:
 
 
 def _require_ports(deployment: Deployment, patience: float) -> None:
-    """Raise DeploymentError where a port that a service needs stays taken for so many seconds."""
+    """Raise DeploymentError if a port that a service needs stays in use for so many seconds."""
     deadline = time.monotonic() + patience
     for name in ["FLOWMACHINE_PORT", "FLOWAPI_PORT", *(["FLOWAUTH_PORT"] if deployment.has_flowauth else [])]:
         port = deployment.port(name)
@@ -264,9 +264,9 @@ def _cleaning(deployment: Deployment) -> Service:
 
 
 def register(deployment: Deployment) -> None:
-    """Tell FlowAuth of the deployment's API and of the roles of flowkit.toml, once, and of the API's port ever after.
+    """Register the deployment's API and the roles of flowkit.toml in FlowAuth once, and follow the API's port.
 
-    Who follows the API at another address than this machine's own has said so to FlowAuth, and it stays.
+    If an administrator gave FlowAuth another address of the API, such as that of a proxy, it stays.
     """
     import sqlalchemy as sa
 
@@ -290,14 +290,14 @@ def register(deployment: Deployment) -> None:
                 limits = Limits(server.latest_token_expiry, server.longest_token_life_minutes)
                 servers.change(session, _ACTOR, server, limits, deployment.api_url)
             if server.document_url == deployment.api_url:
-                # FlowAuth is not to ask an API that does not run yet; `read_document` does as soon as it does.
+                # The API does not run yet: `read_document` asks it as soon as it does.
                 server.document_asked = dt.datetime.now(dt.UTC)
     except Refused as refused:
         raise DeploymentError(f"FlowAuth does not take the API {deployment.name}: {refused.message}") from None
 
 
 def read_document(deployment: Deployment) -> None:
-    """Let FlowAuth take over what the deployment's API, which runs now, offers anew; it tells problems on its pages."""
+    """Let FlowAuth read the document of the deployment's API, which runs now; it shows problems on its pages."""
     import sqlalchemy as sa
 
     from flowauth.services.following import Due, ask

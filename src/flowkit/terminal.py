@@ -21,16 +21,16 @@ _UNWATCHED = 10_000
 
 
 def note(sentence: str) -> None:
-    """Print what a person should know, though all went well, to standard error."""
+    """Print a note about a command that succeeded to standard error."""
     err.print(Text.assemble(("Note:", "yellow"), " ", sentence))
 
 
 def table(*columns: str) -> Table:
     """An empty table with columns of these names."""
-    made = Table(box=None, header_style="bold", pad_edge=False)
+    rows = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        made.add_column(column)
-    return made
+        rows.add_column(column)
+    return rows
 
 
 def show(rows: Table) -> None:
@@ -47,7 +47,7 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 @contextmanager
 def progress(title: str) -> Iterator[Tell]:
-    """A progress bar for one piece of work; where nobody watches, nothing is drawn."""
+    """A progress bar for one piece of work; nothing is drawn if standard error is no terminal."""
     if not err.is_terminal:
         yield lambda *_: None
         return

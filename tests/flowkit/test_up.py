@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import time
 
@@ -99,7 +100,9 @@ def test_up_says_where_and_what_next(served):
     assert served.url in first
     assert f"flowkit --deployment {served.place.path} token USER" in second
     assert str(served.place.path / "logs") in second
-    assert f"{served.url} is up" in served.place.done("status")
+    status = served.place.done("status")
+    assert f"{served.url} is up" in status
+    assert re.search(r"queries +\d+ (query|queries) running, \d+ waiting, \d+ failed", status)
     doctor = served.place.flowkit("doctor")
     assert (doctor.returncode, doctor.stdout.count("✓"), doctor.stdout.count("✗")) == (0, 6, 0)
 

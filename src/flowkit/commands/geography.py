@@ -23,7 +23,7 @@ def load(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="GeoJSON, GeoPackage, Shapefile or CSV with wkt.")
     ],
-    unit: Annotated[str, typer.Option(help="The level: admin0 to admin3, or a name of your own.")],
+    unit: Annotated[str, typer.Option(help="The level: admin0 to admin3, or a custom name.")],
     code: Annotated[str, typer.Option(metavar="FIELD", help="The field that holds a unit's code.")],
     name: Annotated[str | None, typer.Option(metavar="FIELD", help="The field that holds a unit's name.")] = None,
     layer: Annotated[str | None, typer.Option(help="The layer, of a file that has several.")] = None,

@@ -4,7 +4,7 @@ from collections import Counter
 
 import typer
 
-from flowkit import chosen
+from flowkit import chosen, query_states
 from flowkit.deployment import autoflow
 from flowkit.terminal import counted, show, table
 
@@ -14,7 +14,7 @@ app = typer.Typer()
 
 @app.command()
 def status() -> None:
-    """Show what the deployment holds and whether it is up."""
+    """Show what the deployment holds, how AutoFlow's runs and the queries stand, and whether it is up."""
     from flowkit.checks import is_up
 
     deployment = chosen.deployment()
@@ -32,5 +32,8 @@ def status() -> None:
     rows.add_row("store", "PostgreSQL, mirroring the lake" if deployment.mirrored else str(deployment.store))
     if runs := autoflow.runs(deployment):
         rows.add_row("AutoFlow", runs)
-    rows.add_row("API", f"{deployment.api_url} is up" if is_up(deployment) else "not up: flowkit up")
+    up = is_up(deployment)
+    rows.add_row("API", f"{deployment.api_url} is up" if up else "not up: flowkit up")
+    if up:
+        rows.add_row("queries", query_states.summary(deployment))
     show(rows)

@@ -197,7 +197,7 @@ class Deployment:
         return Rule.of_deployment({name.lower(): value for name, value in self.settings.items()})
 
     def units(self) -> tuple[str, ...]:
-        """The units that questions can name: those that have a meaning everywhere, and the deployment's own."""
+        """The units that queries can name: the built-in ones, and the custom ones of the deployment."""
         from flowdb.tables import UNITS
 
         return tuple(dict.fromkeys([*UNITS, *sorted(set(self.lake.reference("places")["unit"].to_pylist()))]))

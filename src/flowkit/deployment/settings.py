@@ -34,7 +34,7 @@ SECRET = {
 """Settings of services that must not stand in the file."""
 TEMPLATE = """\
 # A FlowKit deployment. Every setting may also be an environment variable or a file in /run/secrets, by the name in
-# capitals; those win. `flowkit doctor` tells what is wrong.
+# capitals; those win. `flowkit doctor` says what is wrong.
 
 name = {name}                 # the audience of tokens
 flowapi_port = 9090
@@ -43,7 +43,7 @@ flowauth_port = 9091
 # flowauth_url = "https://auth.example.org"   # where people reach FlowAuth through the TLS proxy in front of it
 # flowapi_host = "0.0.0.0"         # to be reached from other machines; then put TLS in front
 # flowmachine_memory = "4GB"
-# db_connection_pool_size = 2      # questions computed at once
+# db_connection_pool_size = 2      # queries computed at once
 # lake_retention_days = 30         # how long files of replaced and withdrawn days are kept
 # flowmachine_smallest = 16        # the fewest people that a published row stands for
 

@@ -30,7 +30,7 @@ def token(deployment: Deployment, user: str, roles: Sequence[str] = (), days: fl
     if unknown := [role for role in roles if role not in deployment.roles]:
         names = ", ".join(deployment.roles) or "none"
         raise DeploymentError(f"There is no role {unknown[0]!r} in {SETTINGS}; it names: {names}.")
-    # What is wrong with the key is told before what is wrong with the lake.
+    # A wrong key is reported before a wrong lake.
     _ = deployment.signing_key
     every = scopes(deployment)
     granted = {
