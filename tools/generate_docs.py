@@ -801,7 +801,7 @@ def commands_page() -> str:
     """Every command of `flowkit`."""
     root: Any = typer.main.get_command(app)
     lines = ["# Command line", "", WRITTEN, "", f"{root.help}", "", *_options(root)]
-    lines += ["An error is one sentence and exit code 1; wrong usage is exit code 2; Ctrl-C is 130, and SIGTERM 143.", ""]
+    lines += ["An error is one sentence and exit code 1; wrong usage is 2, Ctrl-C 130, SIGTERM 143.", ""]
     for name, command in walk(root, "flowkit"):
         if getattr(command, "commands", None):
             continue

@@ -49,6 +49,13 @@ def secrets_are_kept(deployment: Deployment) -> str | None:
     return None
 
 
+def directory_is_private(deployment: Deployment) -> str | None:
+    """Only its owner can open the deployment's directory."""
+    if stat.S_IMODE(deployment.path.stat().st_mode) & 0o077:
+        return f"{deployment.path} can be opened by others, who see logs and stored rows: chmod 700 {deployment.path}"
+    return None
+
+
 def keys_fit(deployment: Deployment) -> str | None:
     """The public key checks what the private key signs."""
     try:
@@ -128,6 +135,7 @@ def workflows_run(deployment: Deployment) -> str | None:
 
 
 CHECKS = (
+    directory_is_private,
     secrets_are_kept,
     keys_fit,
     boundaries_and_cells_are_loaded,

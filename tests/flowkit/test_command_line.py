@@ -206,17 +206,19 @@ def test_rows_about_people_need_the_option_that_says_so(model):
 
 
 def test_unknown_cells_are_told(copy_of_model):
-    """Events at cells that are not loaded are named by `flowkit doctor` and by the empty answer that they give."""
+    """`flowkit doctor` names events at cells that are not loaded, and a directory that others can open."""
     place = copy_of_model()
     cells = place.lake.reference("cells")
     renamed = pc.binary_join_element_wise(cells["id"].cast("string"), "X", "").cast(cells.schema.field("id").type)
     place.lake.replace_reference(
         "cells", cells.set_column(cells.schema.get_field_index("id"), cells.schema.field("id"), renamed)
     )
+    place.path.chmod(0o755)
     doctor = place.flowkit("doctor").stdout
+    assert f"can be opened by others, who see logs and stored rows: chmod 700 {place.path}" in doctor
     assert f"100% of the calls of {DAYS[-1]} are at cells that are not loaded" in doctor
     lines = [line for line in doctor.splitlines() if line.startswith("✗")]
-    assert len(lines) == 2, doctor
+    assert len(lines) == 3, doctor
 
 
 def test_a_day_of_unknown_cells_is_an_empty_answer_with_its_reason(copy_of_model):

@@ -16,7 +16,7 @@ WRITER = "import os\nfor number in range(60000): os.write(1, b'line %06d ' % num
 
 def test_a_log_that_is_cut_loses_no_line(tmp_path, monkeypatch):
     """A log that grows too long goes on in an empty file; every line of the service is there, whole and in order."""
-    monkeypatch.setattr(service_logs, "KEPT", 10_000)
+    monkeypatch.setattr(service_logs, "KEPT", 100)
     log = tmp_path / "writer.log"
     with service_logs.open_log(log) as file:
         process = subprocess.Popen([sys.executable, "-c", WRITER], stdout=file, start_new_session=True)
