@@ -1,5 +1,6 @@
 """The page that tells how each kind agrees with its definition, and with FlowKit."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -34,6 +35,20 @@ def test_the_page_keeps_what_it_said_where_nothing_can_be_compared(tmp_path):
 
     assert "| [flows](queries/flows.md) | 3 of 3 | – | – | 1 of 2, 1 differs on purpose |" in path.read_text()
     assert agreement.said_before(path)["geography"] == agreement.NO_ANSWER
+
+
+def test_an_answer_without_rows_is_no_evidence(tmp_path, monkeypatch):
+    """Two empty tables that are equal count as no agreement, and the page says that there was nothing else."""
+    spec = {"query_kind": "event_count", "start_date": "2016-01-01", "end_date": "2016-01-02"}
+    nobody = {"spec": spec, "columns": ["subscriber", "value"], "rows": []}
+    (tmp_path / "nobody.json").write_text(json.dumps(nobody))
+    monkeypatch.setattr(agreement, "EXPECTED", [tmp_path / "nobody.json"])
+    monkeypatch.setattr(agreement, "difference", lambda session, told: None)
+
+    counted = agreement.compare_with_published({"duckdb": None}, print)
+
+    assert counted["event_count"]["agreed"] == counted["event_count"]["asked"] == 0
+    assert agreement._told_published(counted["event_count"]) == agreement.EMPTY_ALONE
 
 
 @pytest.mark.parametrize(
