@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MARKER = "flowdb.json"
-FORMAT = 1
+FORMAT = 2
+"""2: `unit_edges` is settled with the places; lakes of format 1 may lack it, or other tables of TOGETHER."""
 
 TOGETHER = ("places", "cell_units", "cell_positions", "unit_edges")
 """Reference tables that are settled from one state of cells and boundaries, and read as one."""
@@ -56,22 +57,31 @@ class Lake:
             raise LakeError(f"{path} is not empty: choose another directory for a new lake.")
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
-        write_whole(path / MARKER, json.dumps({"flowdb": FORMAT, "timezone": timezone}, indent=2))
+        _write_marker(path, timezone)
         return Lake.open(path)
 
     @staticmethod
     def open(path: Path) -> "Lake":
         """Open a lake; raises LakeError if the directory is not a lake or is of another format."""
-        try:
-            marker = json.loads((path / MARKER).read_text())
-            version, timezone = marker["flowdb"], marker["timezone"]
-        except (OSError, ValueError, KeyError, TypeError):
+        version, timezone = _read_marker(path)
+        if version < FORMAT:
             raise LakeError(
-                f"{path} is not a lake: it has no readable {MARKER}. Name the directory that `flowkit init` made."
-            ) from None
-        if version != FORMAT:
-            raise LakeError(f"{path} is a lake of format {version}; this FlowKit reads format {FORMAT}.")
+                f"{path} is a lake of format {version}, of an older FlowKit, and this one reads format {FORMAT}: "
+                "bring it up to date with `flowkit lake upgrade`."
+            )
         return Lake(path, timezone)
+
+    @staticmethod
+    def upgrade(path: Path, settle: "Callable[[Lake], object]") -> "Lake":
+        """Open a lake, after bringing one of an older format up to date; safe to repeat, and beside other processes.
+
+        `settle` settles its reference tables, as `flowdb.reference.settling.settle` does.
+        """
+        version, timezone = _read_marker(path)
+        if version < FORMAT:
+            settle(Lake(path, timezone))
+            _write_marker(path, timezone)
+        return Lake.open(path)
 
     def events_path(self, event_type: str) -> Path:
         """The folder of the Delta table of an event type."""
@@ -217,6 +227,27 @@ class Lake:
                     "load the cells or boundaries again, or ingest a file, which mends them."
                 )
             time.sleep(0.05)
+
+
+def _read_marker(path: Path) -> tuple[int, str]:
+    """The format and time zone of a lake; raises LakeError if the directory is none, or of a newer FlowKit."""
+    try:
+        marker = json.loads((path / MARKER).read_text())
+        version, timezone = int(marker["flowdb"]), str(marker["timezone"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise LakeError(
+            f"{path} is not a lake: it has no readable {MARKER}. Name the directory that `flowkit init` made."
+        ) from None
+    if version > FORMAT:
+        raise LakeError(
+            f"{path} is a lake of format {version}, of a newer FlowKit, and this one reads format {FORMAT}: "
+            "upgrade FlowKit."
+        )
+    return version, timezone
+
+
+def _write_marker(path: Path, timezone: str) -> None:
+    write_whole(path / MARKER, json.dumps({"flowdb": FORMAT, "timezone": timezone}, indent=2))
 
 
 def _record(day: dt.date, state: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`flowkit lake`: the store's own files."""
+"""`flowkit lake`: the store's own files and their format."""
 
 import datetime as dt
 from typing import Annotated
@@ -10,8 +10,17 @@ from flowkit.terminal import out
 
 SECTION = "Load"
 app = typer.Typer()
-group = typer.Typer(help="The lake: the deletion of files that are no longer needed.", no_args_is_help=True)
+group = typer.Typer(help="The lake: its format, and deleting files that are no longer needed.", no_args_is_help=True)
 app.add_typer(group, name="lake")
+
+
+@group.command("upgrade")
+def upgrade() -> None:
+    """Bring a lake of an older FlowKit up to date; every other command of the deployment does so as well."""
+    from flowdb.lake.directory import FORMAT
+
+    lake = chosen.deployment().lake
+    out.print(f"The lake {lake.path} has format {FORMAT}.")
 
 
 @group.command("clean")

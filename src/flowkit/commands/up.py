@@ -22,6 +22,8 @@ def up(
     with running(deployment) as cut_off:
         if added := flowauth.add_secrets(deployment):
             out.print(f"Made what FlowAuth needs, in {deployment.path / 'secrets'}: {', '.join(added)}.")
+        # The services read the lake as it is: one of an older FlowKit is brought up to date first.
+        _ = deployment.lake
         _serve(deployment, autoflow, cut_off)
 
 

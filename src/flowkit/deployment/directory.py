@@ -59,10 +59,10 @@ class Deployment:
 
     @property
     def lake(self) -> "Lake":
-        """The lake."""
+        """The lake, brought up to date if an older FlowKit made it."""
         from flowdb.lake import Lake
 
-        return Lake.open(self.path / "lake")
+        return Lake.upgrade(self.path / "lake", _settle)
 
     @contextmanager
     def catalogue(self) -> Iterator["Catalogue"]:
@@ -187,6 +187,8 @@ class Deployment:
         """A session on the store, in this process."""
         import flowmachine
 
+        # Opening it brings a lake of an older FlowKit up to date.
+        _ = self.lake
         return flowmachine.connect(self.store, rule=self.rule)
 
     @property
@@ -205,3 +207,10 @@ class Deployment:
     def environment(self, **more: str) -> dict[str, str]:
         """The environment that the services start with: the machine's wins over the deployment's settings."""
         return {**self.settings, **os.environ, **more}
+
+
+def _settle(lake: "Lake") -> None:
+    # Only a lake that is brought up to date needs the libraries of geometry.
+    from flowdb.reference import settling
+
+    settling.settle(lake)
