@@ -63,7 +63,7 @@ def test_a_picture_is_stale_when_the_rows_it_shows_have_changed(tool, tmp_path):
         ("labelled_spatial_aggregate", "The rows of a location are released where each of them stands for 16 people"),
         ("labelled_flows", "The rows of a pair of locations are released where each of them stands for 16 people"),
         ("dfs_metric_total_amount", "at least 10 % of what the greatest one does (the p-percent rule)"),
-        ("joined_spatial_aggregate", "Of `sum`, `max`, `min`, `mode` and `distr` more is asked"),
+        ("joined_spatial_aggregate", "For `max`, `min`, `mode` and `distr` there are more conditions"),
         ("unique_visitor_counts", "Both counts that it is the difference of must stand for so many"),
         ("geography", "It tells of nobody"),
         ("radius_of_gyration", "no row of it leaves the server"),

@@ -25,9 +25,10 @@ from flowmachine.questions.registry import kinds
 from flowmachine.release import Rule
 from flowmachine.server.actions import Drawings, Machine
 from flowmachine.server.logs import debug_log, fault, run_log
+from flowmachine.server.memory import default_memory
 from flowmachine.server.protocol import Server, admit, bound
 from flowmachine.server.settings import Settings
-from flowmachine.server.store import Limits, open_store
+from flowmachine.server.store import Limits, Store, open_store
 from flowmachine.server.workers import Workers
 from flowmachine.session import Session, connect
 
@@ -92,18 +93,18 @@ async def _run(settings: Settings) -> None:
         workers.start()
         held.callback(workers.close)
         runs.info("ready", host=settings.flowmachine_host, port=settings.flowmachine_port, **mended)
-        server = Server(
-            Machine(session, atlas, store, workers, catalogue, Drawings()), wire, run_log=runs, debug_log=faults
-        )
-        await _until_stopped(server, store, faults)
+        history = settings.flowmachine_history
+        machine = Machine(session, atlas, store, workers, catalogue, Drawings(), history)
+        server = Server(machine, wire, run_log=runs, debug_log=faults)
+        await _until_stopped(server, store, None if history else session, faults)
         runs.info("stopped")
 
 
-async def _until_stopped(server: Server, store: Any, faults: Any) -> None:
+async def _until_stopped(server: Server, store: Store, session: Session | None, faults: Any) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    tasks = [asyncio.create_task(work) for work in (server.serve(), _shrinking(store, faults), stop.wait())]
+    tasks = [asyncio.create_task(work) for work in (server.serve(), _shrinking(store, session, faults), stop.wait())]
     done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in others:
         task.cancel()
@@ -112,10 +113,13 @@ async def _until_stopped(server: Server, store: Any, faults: Any) -> None:
         task.result()
 
 
-async def _shrinking(store: Any, faults: Any) -> None:
+async def _shrinking(store: Store, session: Session | None, faults: Any) -> None:
+    """Keep the cache small; with a session, drop what was made of days that are withdrawn or replaced."""
     while True:
         await asyncio.sleep(_SHRINK_SECONDS)
         try:
+            if session is not None:
+                await asyncio.to_thread(lambda: store.drop_outdated(session.engine.snapshot()))
             await asyncio.to_thread(store.shrink)
         except Exception as error:
             faults.error("the cache could not be shrunk", **fault(error))
@@ -123,7 +127,8 @@ async def _shrinking(store: Any, faults: Any) -> None:
 
 def _session(settings: Settings) -> Session:
     store = settings.store
-    offered = {"memory_limit": settings.flowmachine_memory, "master": settings.flowmachine_spark_master}
+    memory = settings.flowmachine_memory or default_memory()
+    offered = {"memory_limit": memory, "master": settings.flowmachine_spark_master}
     return connect(
         Path(store) if settings.in_lake else store,
         engine=settings.flowmachine_engine,

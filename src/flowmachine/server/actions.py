@@ -26,8 +26,8 @@ from flowmachine.geojson import Atlas, Places
 from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.server.questions import ask, kinds_in, may_leave, published, understand
-from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED
-from flowmachine.server.store import Store, batch_count, read_rows
+from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED, WITHDRAWN
+from flowmachine.server.store import OutdatedDay, Row, Store, batch_count, read_rows
 from flowmachine.server.workers import Workers
 from flowmachine.session import Session
 
@@ -62,6 +62,8 @@ class Machine:
     workers: Workers
     catalogue: Catalogue
     drawings: "Drawings"
+    history: bool = False
+    """Whether results of days that were withdrawn or replaced since are still given, marked as such."""
 
 
 class Drawings:
@@ -164,8 +166,14 @@ def poll_query(machine: Machine, query_id: str) -> Reply:
     row = _asked(machine, query_id)
     if row is None:
         return _awol(query_id)
+    outdated = _outdated(machine, row)
+    if outdated and not machine.history:
+        return _withdrawn(query_id, outdated)
+    if machine.workers.wait_again(row):
+        row = machine.store.find(query_id) or row
     return Reply(
         ok=True,
+        msg=_of_former_days(outdated),
         payload={
             "query_id": query_id,
             "query_kind": row.query_kind,
@@ -206,6 +214,12 @@ def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "r
         return _awol(query_id)
     if format not in ("rows", "geo"):
         return Reply(ok=False, msg=f"format is {format!r}. Must be one of: rows, geo.")
+    # Whoever has the first batch of a result gets the others.
+    outdated = _outdated(machine, row) if batch == 0 else []
+    if outdated and not machine.history:
+        return _withdrawn(query_id, outdated)
+    if machine.workers.wait_again(row):
+        return _computed_again(query_id)
     with machine.store.using(query_id) as path:
         if path is None:
             row = machine.store.find(query_id) or row
@@ -224,12 +238,12 @@ def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "r
             made, batches, rows = (_features if format == "geo" else _rows)(machine, query_id, query, path, batch)
         except (FileNotFoundError, pa.ArrowInvalid):
             machine.store.lost(query_id)
-            told = "The stored result cannot be read any more: run the query again."
-            return Reply(ok=False, msg=told, payload={"query_id": query_id, "query_state": KNOWN})
+            machine.workers.wait_again(row)
+            return _computed_again(query_id)
     if made is None:
         return Reply(ok=False, msg=f"There is no batch {batch}: they are numbered 0 to {batches - 1}.")
     payload = {"query_id": query_id, "query_state": COMPLETED, "batch": batch, "batches": batches, "rows": rows}
-    return Reply(ok=True, payload=payload, arrow=_stream(made))
+    return Reply(ok=True, msg=_of_former_days(outdated), payload=payload, arrow=_stream(made))
 
 
 def get_geography(machine: Machine, aggregation_unit: str, batch: int = 0) -> Reply:
@@ -361,7 +375,7 @@ ACTIONS: dict[str, Action] = {
 """What may be asked for, by name."""
 
 
-def _asked(machine: Machine, query_id: str) -> Any | None:
+def _asked(machine: Machine, query_id: str) -> Row | None:
     """The record of a query that may be told of; parts may not."""
     row = machine.store.find(query_id)
     return row if row is not None and may_leave(row.query_kind) else None
@@ -370,6 +384,41 @@ def _asked(machine: Machine, query_id: str) -> Any | None:
 def _known(machine: Machine, query_id: str) -> tuple[str, Mapping[str, Any]] | None:
     row = machine.store.find(query_id)
     return None if row is None else (row.query_kind, row.params)
+
+
+def _outdated(machine: Machine, row: Row) -> list[OutdatedDay]:
+    """The days of a stored or dropped result that were withdrawn or replaced since it was computed."""
+    if row.state not in (COMPLETED, KNOWN):
+        return []
+    return machine.store.outdated(row.query_id, machine.session.engine.snapshot())
+
+
+def _withdrawn(query_id: str, outdated: list[OutdatedDay]) -> Reply:
+    return Reply(
+        ok=False,
+        msg=f"This result is gone: {_changes(outdated)} since it was computed. Run the query again.",
+        payload={"query_id": query_id, "query_state": WITHDRAWN},
+    )
+
+
+def _of_former_days(outdated: list[OutdatedDay]) -> str:
+    return f"This result is of former data: {_changes(outdated)} since it was computed." if outdated else ""
+
+
+def _changes(outdated: list[OutdatedDay]) -> str:
+    """What happened to the first of some days, and to how many others."""
+    first = outdated[0]
+    what = f"{first.event_type} of {first.day} was {'withdrawn' if first.withdrawn else 'replaced'}"
+    more = len(outdated) - 1
+    return what + (f", as {'was 1 other day' if more == 1 else f'were {more:,} other days'}," if more else "")
+
+
+def _computed_again(query_id: str) -> Reply:
+    return Reply(
+        ok=False,
+        msg="The stored result cannot be read any more and is computed again: wait until it is completed.",
+        payload={"query_id": query_id, "query_state": QUEUED},
+    )
 
 
 def _awol(query_id: str) -> Reply:
@@ -388,9 +437,9 @@ def _invalid(spec: Mapping[str, Any], problem: InvalidQuery) -> Reply:
     )
 
 
-def _progress(machine: Machine, row: Any) -> dict[str, int]:
+def _progress(machine: Machine, row: Row | None) -> dict[str, int]:
     """How many stored tables a query still needs, itself included, and how many of them wait and run."""
-    if row.state == COMPLETED:
+    if row is None or row.state == COMPLETED:
         return {"eligible": 0, "queued": 0, "running": 0}
     states = [*machine.store.states(row.depends_on or []).values(), row.state]
     eligible = sum(state != COMPLETED for state in states)

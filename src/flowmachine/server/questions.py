@@ -13,7 +13,7 @@ from flowmachine.questions.registry import kinds
 from flowmachine.questions.roles import SLOTS
 from flowmachine.release import is_published
 from flowmachine.session import Session, require_dates
-from flowmachine.stored.identity import result_id
+from flowmachine.stored.identity import reads, result_id
 from flowmachine.stored.parts import Question, asked
 
 DEEPEST = 40
@@ -73,10 +73,10 @@ def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
     require_dates(whole, snapshot)
     reads_parts = session.engine.abilities.reads_stored_parts
     parts = asked(query, session.engine.dialect, session.timezone, snapshot) if reads_parts else {}
-    query_id = result_id(whole, snapshot)
+    query_id, read = result_id(whole, snapshot), reads(whole)
     if parts:
         whole = plan(query, session.engine.dialect, session.timezone, rule=session.rule, stored_parts=parts)
-    return Question(query, query_id, whole, snapshot, tuple(parts.values()))
+    return Question(query, query_id, whole, read, snapshot, tuple(parts.values()))
 
 
 def _spelled_out(value: Any, known: Known) -> Any:

@@ -33,9 +33,21 @@ queries = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("request_id", sa.Text),
     sa.Column("depends_on", sa.JSON),
+    sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
     sa.Index("queries_state", "state"),
 )
-"""One row a query or stored part: `compute_time` in milliseconds, `versions` the rule that the result was made by."""
+"""One row a query or stored part: `compute_time` in milliseconds, `versions` the rule that the result was made by,
+`deaths` how often a server died while the query ran."""
+
+query_days = sa.Table(
+    "query_days",
+    metadata,
+    sa.Column("query_id", sa.Text, primary_key=True),
+    sa.Column("event_type", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+)
+"""The stored days that a query reads, in the versions that it reads."""
 
 
 def open_records(url: str) -> sa.Engine:

@@ -41,13 +41,18 @@ class Settings(ReleaseSettings):
     flowmachine_memory: str | None = Field(
         None,
         pattern=r"^[1-9]\d*(\.\d+)? ?([KMGT]i?)?B$",
-        description="Memory that DuckDB may use, such as 4GB; default four fifths of the machine's.",
+        description="Memory that DuckDB may use, such as 4GB; default four fifths of what the machine or container has "
+        "beside FlowKit's other services.",
     )
     flowmachine_spark_master: str = Field(
         "local[*]",
         pattern=r"^(local(\[(\*|[1-9]\d*)\])?|spark://\S+|yarn|k8s://\S+)$",
         description="Where Spark computes: local[*] on this machine, or a cluster such as spark://host:7077, whose "
         "machines see the lake and the stored results under the same paths.",
+    )
+    flowmachine_history: bool = Field(
+        False,
+        description="Give results of days that were withdrawn or replaced since, marked as such; else they are gone.",
     )
     flowmachine_log_level: LogLevel = Field("error", description="Least level of the debug log on standard error.")
     flowmachine_curve_secret_key: SecretStr | None = Field(

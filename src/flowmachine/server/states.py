@@ -17,6 +17,8 @@ KNOWN, QUEUED, EXECUTING, COMPLETED, ERRORED, CANCELLED, RESETTING = (
 )
 AWOL = "awol"
 """What is told of an id that nobody asked for; no state of a question."""
+WITHDRAWN = "withdrawn"
+"""What is told of a result that was made of days that were withdrawn or replaced since; no state of a question."""
 
 TRANSITIONS: frozenset[tuple[str, str, str]] = frozenset(
     {
@@ -26,7 +28,7 @@ TRANSITIONS: frozenset[tuple[str, str, str]] = frozenset(
         (EXECUTING, "error", ERRORED),
         (QUEUED, "cancel", CANCELLED),
         (EXECUTING, "cancel", CANCELLED),
-        # A server that died left these behind; at its next start they wait again.
+        # No worker has these: a server died or stopped, or could not record how they ended. They wait again.
         (EXECUTING, "resume", QUEUED),
         (CANCELLED, "reset", RESETTING),
         (ERRORED, "reset", RESETTING),

@@ -5,27 +5,29 @@ other, `mend` puts it right. Results are what release let through, and all that 
 single subscribers, serve the computing of other queries, and never leave.
 """
 
+import datetime as dt
 import fcntl
 import json
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from flowdb.lake import Snapshot
 from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.errors import FlowMachineError
 from flowmachine.release import Rule
 from flowmachine.server.questions import may_leave
-from flowmachine.server.records import open_records, queries
+from flowmachine.server.records import open_records, queries, query_days
 from flowmachine.server.states import (
     CANCELLED,
     COMPLETED,
@@ -37,7 +39,15 @@ from flowmachine.server.states import (
     fire,
 )
 from flowmachine.stored.files import measured, publish, remove, size
+from flowmachine.stored.identity import days_read
 from flowmachine.stored.parts import Question
+
+MOST_DEATHS = 2
+"""How often a server may die while a query runs, before the query is put aside."""
+PUT_ASIDE = (
+    f"The server died {MOST_DEATHS} times while this query ran, most likely for want of memory, so it is put aside: "
+    "ask for fewer days or a coarser unit, or have the administrator give the server more memory."
+)
 
 _FRESH: dict[str, Any] = {"started": None, "finished": None, "error": None}
 
@@ -52,6 +62,20 @@ class Limits:
     """After how many retrievals of anything a retrieval counts half."""
     protected: timedelta = timedelta(days=1)
     """For how long a new file is kept anyway."""
+
+
+@dataclass(frozen=True)
+class OutdatedDay:
+    """A day that a result was made of, and that is not as it was then."""
+
+    event_type: str
+    day: dt.date
+    withdrawn: bool
+    """Whether it was withdrawn; else it was replaced."""
+
+
+Row: TypeAlias = sa.Row[Any]
+"""A record of `queries`."""
 
 
 class Store:
@@ -75,7 +99,7 @@ class Store:
 
     # Records
 
-    def find(self, query_id: str) -> Any | None:
+    def find(self, query_id: str) -> Row | None:
         """The record of a question or part; None where nobody asked."""
         with self._reading() as connection:
             return connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
@@ -86,6 +110,7 @@ class Store:
         Returns whether it waits from now on. What failed or was cancelled is tried again.
         """
         with self._lock, self._writing() as connection:
+            self._reset_if_lost(connection, question.query_id)
             for part in question.parts:
                 self._known(connection, part)
             self._known(connection, question, depends_on=[part.query_id for part in question.parts])
@@ -93,15 +118,23 @@ class Store:
             now = datetime.now(UTC)
             return fire(connection, question.query_id, "queue", submitted=now, request_id=request_id, **_FRESH)
 
-    def take(self, busy: set[str]) -> Any | None:
-        """The question that has waited longest, now executing; those that are `busy` are left. None: nothing waits."""
+    def take(self, busy: set[str]) -> Row | None:
+        """The query that has waited longest, now executing; None if none can run. Those that are `busy` run already.
+
+        A query that ran when a server died runs alone: if the server dies again, it is the reason.
+        """
         chosen = (
             sa.select(queries)
             .where(queries.c.state == QUEUED)
             .order_by(queries.c.priority.desc(), queries.c.submitted, queries.c.query_id)
         )
         with self._lock, self._writing() as connection:
+            running = sa.select(queries.c.deaths).where(queries.c.query_id.in_(busy))
+            if any(connection.execute(running).scalars()):
+                return None
             for row in connection.execute(chosen).all():
+                if row.deaths and busy:
+                    continue
                 if row.query_id not in busy and fire(
                     connection, row.query_id, "execute", started=datetime.now(UTC), versions=self._made_by
                 ):
@@ -113,6 +146,7 @@ class Store:
         now = datetime.now(UTC)
         with self._lock, self._writing() as connection:
             self._known(connection, part)
+            self._reset_if_lost(connection, part.query_id)
             self._reset(connection, part.query_id, (ERRORED, CANCELLED))
             fire(connection, part.query_id, "queue", submitted=now, **_FRESH)
             return fire(connection, part.query_id, "execute", started=now, versions=self._made_by)
@@ -125,6 +159,66 @@ class Store:
     def fail(self, query_id: str, reason: str) -> bool:
         """Record why a question could not be answered."""
         return self.change(query_id, "error", error=reason, finished=datetime.now(UTC))
+
+    def take_back(self, busy: set[str], reasons: Mapping[str, str]) -> int:
+        """Mend queries that execute by the records although no worker has them; returns how many.
+
+        Their end could not be recorded, as on a full disk. What failed, by `reasons`, is recorded as failed; other
+        queries wait again, and parts can be made again.
+        """
+        executing = sa.select(queries.c.query_id, queries.c.query_kind).where(queries.c.state == EXECUTING)
+        with self._reading() as connection:
+            lost = [row for row in connection.execute(executing) if row.query_id not in busy]
+        if not lost:
+            return 0
+        with self._writing() as connection:
+            for row in lost:
+                if not may_leave(row.query_kind):
+                    fire(connection, row.query_id, "cancel")
+                elif row.query_id in reasons:
+                    fire(connection, row.query_id, "error", error=reasons[row.query_id], finished=datetime.now(UTC))
+                else:
+                    fire(connection, row.query_id, "resume")
+        return len(lost)
+
+    def wait_again(self, row: Row) -> bool:
+        """Let a completed query wait for a worker again if its file is not there as it was stored, or is of no use."""
+        now = self.find(row.query_id)
+        if row.state != COMPLETED or now is None or (now.state == COMPLETED and not self._is_lost(now)):
+            return False
+        with self._lock, self._writing() as connection:
+            self._reset_if_lost(connection, row.query_id)
+            return fire(connection, row.query_id, "queue", submitted=datetime.now(UTC), **_FRESH)
+
+    def outdated(self, query_id: str, snapshot: Snapshot) -> list[OutdatedDay]:
+        """The days that a query read and that were withdrawn or replaced since, in order."""
+        chosen = sa.select(query_days).where(query_days.c.query_id == query_id)
+        with self._reading() as connection:
+            days = connection.execute(chosen.order_by(query_days.c.event_type, query_days.c.day)).all()
+        current = [snapshot.days.get(row.event_type, {}).get(row.day) for row in days]
+        return [
+            OutdatedDay(row.event_type, row.day, withdrawn=stored is None)
+            for row, stored in zip(days, current, strict=True)
+            if stored is None or stored.version != row.version
+        ]
+
+    def drop_outdated(self, snapshot: Snapshot) -> int:
+        """Delete stored rows that were made of days that were withdrawn or replaced since; returns how many."""
+        d = query_days.c
+        current = {(t, day, stored.version) for t, days in snapshot.days.items() for day, stored in days.items()}
+        with self._reading() as connection:
+            used = connection.execute(sa.select(d.event_type, d.day, d.version).distinct()).all()
+            gone = [row for row in used if tuple(row) not in current]
+            held = sa.select(d.query_id).join(queries, queries.c.query_id == d.query_id)
+            held = held.where(queries.c.state == COMPLETED).distinct()
+            ids = {
+                query_id
+                for row in gone
+                for query_id in connection.execute(
+                    held.where(d.event_type == row.event_type, d.day == row.day, d.version == row.version)
+                ).scalars()
+            }
+        return sum(self.forget(query_id) for query_id in sorted(ids))
 
     def states(self, query_ids: Sequence[str]) -> dict[str, str]:
         """The states of these questions."""
@@ -143,7 +237,7 @@ class Store:
                     counted[row.state] += row.n
         return dict(counted)
 
-    def every(self) -> list[Any]:
+    def every(self) -> list[Row]:
         """The records of every question and part, the latest asked first."""
         with self._reading() as connection:
             newest = sa.select(queries).order_by(queries.c.submitted.desc(), queries.c.query_id)
@@ -174,6 +268,7 @@ class Store:
             cache_score_multiplier=self._touched(None),
             access_count=0,
             error=None,
+            deaths=0,
         )
         if not kept:
             remove(path)
@@ -254,10 +349,18 @@ class Store:
         with self._writing() as connection:
             for row in connection.execute(sa.select(queries)).all():
                 path, public = self._path(row.query_id, row.query_kind), may_leave(row.query_kind)
-                if row.state == EXECUTING or (row.state == QUEUED and not public):
+                if row.state == EXECUTING and public:
+                    deaths = row.deaths + 1
+                    if deaths >= MOST_DEATHS:
+                        mended["put_aside"] += 1
+                        values = {"error": PUT_ASIDE, "finished": datetime.now(UTC), "deaths": deaths}
+                        fire(connection, row.query_id, "error", **values)
+                    else:
+                        mended["requeued"] += 1
+                        fire(connection, row.query_id, "resume", deaths=deaths)
+                elif row.state in (EXECUTING, QUEUED) and not public:
                     # Parts are computed when a question needs them; they wait for no worker.
-                    mended["requeued"] += public
-                    fire(connection, row.query_id, "resume" if public else "cancel")
+                    fire(connection, row.query_id, "cancel")
                 elif row.state == RESETTING:
                     fire(connection, row.query_id, "finish_resetting")
                 elif row.state == COMPLETED:
@@ -287,6 +390,20 @@ class Store:
                     **values,
                 )
             )
+            days = [
+                {"query_id": question.query_id, "event_type": day.event_type, "day": day.day, "version": day.version}
+                for day in days_read(question.reads, question.snapshot)
+            ]
+            if days:
+                connection.execute(sa.insert(query_days), days)
+
+    def _is_lost(self, row: Row) -> bool:
+        return row.state == COMPLETED and size(self._path(row.query_id, row.query_kind)) != row.bytes
+
+    def _reset_if_lost(self, connection: sa.Connection, query_id: str) -> None:
+        row = connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
+        if row is not None and self._is_lost(row):
+            self._reset(connection, query_id, (COMPLETED,))
 
     def _reset(self, connection: sa.Connection, query_id: str, states: Sequence[str]) -> None:
         state = connection.execute(sa.select(queries.c.state).where(queries.c.query_id == query_id)).scalar()
@@ -354,5 +471,5 @@ def read_rows(path: Path, start: int = 0, stop: int | None = None) -> pa.Table:
         return file.read_row_groups(chosen).slice(start - skipped, max(0, stop - start))
 
 
-def _log_score(row: Any) -> float:
+def _log_score(row: Row) -> float:
     return row.cache_score_multiplier + math.log(max(row.compute_time, 1e-3) / 1000 / max(row.bytes, 1))

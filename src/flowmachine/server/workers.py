@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from flowdb.lake import LakeError
 from flowmachine.errors import FlowMachineError, InvalidQuery
@@ -13,7 +15,7 @@ from flowmachine.questions.parsing import parse
 from flowmachine.server.logs import fault
 from flowmachine.server.questions import ask
 from flowmachine.server.states import CANCELLED
-from flowmachine.server.store import Store
+from flowmachine.server.store import Row, Store
 from flowmachine.session import Session
 from flowmachine.stored.files import remove
 from flowmachine.stored.parts import Question
@@ -23,6 +25,7 @@ REASONS: Mapping[str, str] = {
     "or raise FLOWMACHINE_MEMORY.",
     "FileNotFoundError": "A file of the store is missing: have the administrator check the lake.",
     "IOException": "A file could not be read or written: have the administrator check the disk and the lake.",
+    "SQLAlchemyError": "The records of queries could not be read or written: have the administrator check the disk.",
     "OSError": "A file could not be read or written: have the administrator check the disk and the lake.",
 }
 """What the asker is told of an engine's error, by the type of the error; its text is not told, as it quotes data."""
@@ -57,6 +60,7 @@ class Workers:
         self._jobs: dict[str, Job] = {}
         self._asked: dict[str, Question] = {}
         self._parts: dict[str, threading.Event] = {}
+        self._unrecorded: dict[str, str] = {}
         self._threads = [threading.Thread(target=self._serve, name=f"worker-{n}", daemon=True) for n in range(number)]
 
     def start(self) -> None:
@@ -85,6 +89,13 @@ class Workers:
         elif question.query_id not in self._jobs:
             self._asked.pop(question.query_id, None)
 
+    def wait_again(self, row: Row) -> bool:
+        """Let a query run again if it is completed and its file is not there any more; returns whether it waits."""
+        if not self._store.wait_again(row):
+            return False
+        self.wake()
+        return True
+
     def wake(self) -> None:
         """Let an idle worker look for work."""
         with self._work:
@@ -105,16 +116,17 @@ class Workers:
     def _serve(self) -> None:
         while not self._closing.is_set():
             try:
-                job, row = self._next()
+                taken = self._next()
             except Exception as error:
                 self._debug_log.error("no question can be taken", **fault(error))
                 self._closing.wait(1)
                 continue
-            if job is None:
+            if taken is None:
                 with self._work:
                     # Waking at times costs nothing, and a lost call then only costs a moment.
                     self._work.wait(timeout=0.5)
                 continue
+            job, row = taken
             try:
                 self._answer(job, row)
             except Exception as error:
@@ -125,15 +137,17 @@ class Workers:
                     self._asked.pop(job.query_id, None)
                 self.wake()
 
-    def _next(self) -> tuple[Job | None, Any]:
+    def _next(self) -> tuple[Job, Row] | None:
         with self._work:
+            if self._store.take_back({*self._jobs, *self._parts}, self._unrecorded):
+                self._unrecorded.clear()
             row = self._store.take(set(self._jobs))
             if row is None:
-                return None, None
+                return None
             job = self._jobs[row.query_id] = Job(row.query_id)
             return job, row
 
-    def _answer(self, job: Job, row: Any) -> None:
+    def _answer(self, job: Job, row: Row) -> None:
         began, rows, reason = time.monotonic(), None, None
         try:
             question = self._question(row)
@@ -151,9 +165,14 @@ class Workers:
                 self._debug_log.error("a question failed", query_id=job.query_id, **fault(error))
             reason = _reason(error)
         if self._closing.is_set() and job.stopped.is_set():
+            # It was told to stop, and did not die of it.
+            self._store.change(job.query_id, "resume")
             return
         if reason is not None:
+            # If the disk is full, the reason cannot be recorded either: `take_back` does it as soon as it can.
+            self._unrecorded[job.query_id] = reason
             self._store.fail(job.query_id, reason)
+            del self._unrecorded[job.query_id]
         done = self._store.find(job.query_id)
         rows = done.rows if done is not None else None
         self._run_log.info(
@@ -167,7 +186,7 @@ class Workers:
         )
         self._store.shrink()
 
-    def _question(self, row: Any) -> Question:
+    def _question(self, row: Row) -> Question:
         """The question of a record, over the data that it was asked of."""
         query = parse(row.params)
         question = ask(self._session, query, self._session.engine.snapshot())
@@ -218,11 +237,13 @@ class Workers:
             self._store.keep(question, (time.monotonic() - began) * 1000)
         except BaseException as error:
             if part:
-                _ = (
-                    self._store.change(query_id, "cancel")
-                    if job.stopped.is_set()
-                    else self._store.fail(query_id, _reason(error))
-                )
+                # What cannot be recorded, as on a full disk, `take_back` mends.
+                with suppress(SQLAlchemyError):
+                    _ = (
+                        self._store.change(query_id, "cancel")
+                        if job.stopped.is_set()
+                        else self._store.fail(query_id, _reason(error))
+                    )
             if job.stopped.is_set():
                 raise Stopped from None
             raise

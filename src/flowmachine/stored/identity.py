@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 
-from flowdb.lake import Snapshot
+from flowdb.lake import Snapshot, StoredDay
 from flowmachine.building.plan import Plan
 
 Reads = tuple[tuple[str, str, str], ...]
@@ -20,6 +20,18 @@ def reads(made: Plan) -> Reads:
     return tuple(
         sorted({(t, str(start), str(stop)) for _, types, spans in made.reads for t in types for start, stop in spans})
     )
+
+
+def days_read(read: Reads, snapshot: Snapshot) -> list[StoredDay]:
+    """The stored days that a query reads, each once, as a snapshot has them."""
+    spans = [(t, dt.date.fromisoformat(start), dt.date.fromisoformat(stop)) for t, start, stop in read]
+    days = {
+        (t, day): stored
+        for t, start, stop in spans
+        for day, stored in snapshot.days.get(t, {}).items()
+        if start <= day < stop
+    }
+    return [days[key] for key in sorted(days)]
 
 
 def versioned_id(query_id: str, read: Reads, snapshot: Snapshot) -> str:

@@ -7,7 +7,7 @@ from flowdb.lake import Snapshot
 from flowmachine.building.plan import Plan, plan_part
 from flowmachine.building.tables import Dialect
 from flowmachine.questions.query import Query
-from flowmachine.stored.identity import result_id
+from flowmachine.stored.identity import Reads, reads, result_id
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Question:
     query_id: str
     """Covers the query and the versions of all that it reads."""
     plan: Plan
+    reads: Reads
+    """All that the query reads, its stored parts included."""
     snapshot: Snapshot
     parts: tuple["Question", ...]
     """Nested queries that are stored for themselves and reused, each after those that it needs itself."""
@@ -40,5 +42,5 @@ def asked(query: Query, dialect: Dialect, timezone: str, snapshot: Snapshot) -> 
             # The id needs all that is read, stored or not.
             told = plan_part(part, dialect, timezone)
             needs = tuple(parts[i] for i in dict.fromkeys(below))
-            parts[part.id] = Question(part, result_id(told, snapshot), made, snapshot, needs)
+            parts[part.id] = Question(part, result_id(told, snapshot), made, reads(told), snapshot, needs)
     return parts
