@@ -59,6 +59,7 @@ _ERRORS = {
     401: "There is no token, or it has expired, or was revoked.",
     403: "The token lacks scopes, or the query failed.",
     404: "There is no such thing; a query may have to be run again.",
+    410: "The result is gone: days that it was computed from were withdrawn or replaced. Run the query again.",
     413: "The body is too large.",
     422: "The token is not acceptable.",
     500: "The server or the query failed.",

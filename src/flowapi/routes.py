@@ -146,6 +146,7 @@ async def run_query(request: Request, caller: Caller) -> Response:
             303: ("The result is ready at `Location`.", "application/json", "ready"),
         },
         404,
+        410,
         *_TOKEN_ERRORS,
     ),
     status_code=202,
@@ -170,6 +171,8 @@ async def poll_query(request: Request, caller: Caller, query_id: str) -> Respons
         )
     if state in {"known", "resetting"}:
         raise ApiError(404, f"query_{state}", "The query is known but was not run; run it.", status=state)
+    if state == "withdrawn":
+        raise _withdrawn(reply)
     if state == "awol":
         raise _unknown_query(caller)
     raise _backend_failure(reply)
@@ -182,6 +185,7 @@ _RESULT_ANSWERS = described(
     },
     400,
     404,
+    410,
     *_TOKEN_ERRORS,
 )
 
@@ -583,6 +587,10 @@ def _with_choices(msg: str, fields: Any) -> str:
     return " ".join([msg, *texts]).strip()
 
 
+def _withdrawn(reply: Reply) -> ApiError:
+    return ApiError(410, "query_withdrawn", reply.msg, status="withdrawn")
+
+
 def _backend_failure(reply: Reply) -> ApiError:
     return ApiError(500, "backend_error", reply.msg or "The FlowMachine server failed without a reason.")
 
@@ -605,6 +613,8 @@ def _unready_result(reply: Reply, state: Any, caller: Claims) -> Response:
             return JsonResponse({}, status_code=202)
         case "errored":
             raise ApiError(403, "query_errored", reply.msg or "The query failed.", status=state)
+        case "withdrawn":
+            raise _withdrawn(reply)
         case "awol":
             raise _unknown_query(caller)
         case "known":
