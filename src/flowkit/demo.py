@@ -94,12 +94,13 @@ def _load(deployment: Deployment, subscribers: int, days: int) -> None:
         country = flowsynth.synthesise(delivery, subscribers=subscribers, days=days, progress=tell)
     out.print(f"A country of {subscribers:,} subscribers: {sum(country.rows.values()):,} events on {days} days.")
     lake = deployment.lake
+    # What an interrupted demo left may be another country: it is replaced whatever it looks like.
     for level in LEVELS:
         boundaries = delivery / "boundaries.geojson"
-        geography.load(lake, boundaries, unit=level, code=f"{level}pcod", name=f"{level}name")
-    sites.load(lake, delivery / "sites.csv")
-    cells.load(lake, delivery / "cells.csv")
-    tacs.load(lake, delivery / "tacs.csv")
+        geography.load(lake, boundaries, unit=level, code=f"{level}pcod", name=f"{level}name", insist=True)
+    sites.load(lake, delivery / "sites.csv", insist=True)
+    cells.load(lake, delivery / "cells.csv", insist=True)
+    tacs.load(lake, delivery / "tacs.csv", insist=True)
     loaded = 0
     with deployment.catalogue() as catalogue:
         for event_type in USUAL_TYPES:

@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def test_help_names_every_command():
     assert told.returncode == 0
     for command in ("init", "ingest", "synth", "up", "token", "query", "status", "doctor", "demo", *GROUPS):
         assert f" {command} " in told.stdout, command
+
+
+HEAVY = ("pyarrow", "pandas", "duckdb", "sqlalchemy", "ibis", "cryptography", "fastapi", "httpx", "pydantic")
+
+
+def test_help_loads_nothing_heavy():
+    """`flowkit --help` comes at once: a command imports what it needs when it is called."""
+    script = f"import sys, flowkit.__main__; print(*sorted(set({HEAVY}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment())
+    assert done.stdout.split() == []
 
 
 def test_the_version_is_told():

@@ -5,7 +5,6 @@ from collections import Counter
 import typer
 
 from flowkit import chosen, query_states
-from flowkit.deployment import autoflow
 from flowkit.terminal import counted, show, table
 
 SECTION = "Run"
@@ -16,6 +15,7 @@ app = typer.Typer()
 def status() -> None:
     """Show what the deployment holds, how AutoFlow's runs and the queries stand, and whether it is up."""
     from flowkit.checks import is_up
+    from flowkit.deployment import autoflow
 
     deployment = chosen.deployment()
     lake = deployment.lake

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from flowkit.deployment import flowauth
@@ -32,12 +31,10 @@ def token(deployment: Deployment, user: str, roles: Sequence[str] = (), days: fl
         raise DeploymentError(f"There is no role {unknown[0]!r} in {SETTINGS}; it names: {names}.")
     # A wrong key is reported before a wrong lake.
     _ = deployment.signing_key
-    every = scopes(deployment)
-    granted = {
-        role: [scope for scope in every if any(fnmatchcase(scope, pattern) for pattern in deployment.roles[role])]
-        for role in roles
-    }
+    from flowkit_jwt_generator.scopes import matching
 
+    every = scopes(deployment)
+    granted = {role: matching(every, deployment.roles[role]) for role in roles}
     return signed(deployment, user, granted or {"universal_role": every}, dt.timedelta(days=days))
 
 
