@@ -45,8 +45,8 @@ from autoflow.definition.grammar import json_schema
 from autoflow.settings import Settings as AutoFlow
 from flowapi.settings import Settings as FlowAPI
 from flowauth.settings import Settings as FlowAuth
-from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.records import Catalogue
 from flowdb.reference import cells, geography, sites, tacs
 from flowdb.tables import EVENTS, REFERENCE, SETTLED, TRANSACTIONS, VISITS
 from flowkit.__main__ import app

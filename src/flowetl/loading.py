@@ -22,9 +22,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from flowdb import catalogue as books
-from flowdb.catalogue import Catalogue
+from flowdb import records as books
 from flowdb.lake import Lake, day_lock, sweep
+from flowdb.records import Catalogue
 from flowdb.reference import settling
 from flowdb.reference.errors import DeliveryError
 from flowdb.reference.values import Encoding

@@ -19,8 +19,8 @@ import flowmachine
 from autoflow.app import run_once
 from autoflow.examples import copy_example
 from autoflow.settings import Settings
-from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.records import Catalogue
 from flowdb.reference import cells, geography, sites
 from flowsynth import synthesise
 

@@ -10,8 +10,8 @@ import pytest
 
 import flowetl
 import flowsynth
-from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.records import Catalogue
 from flowdb.reference import cells, geography
 
 PROJECT = Path(__file__).parents[2]

@@ -27,7 +27,7 @@ import flowdb, flowetl, flowmachine, flowsynth
 from autoflow.definition.grammar import json_schema
 from flowapi import openapi
 from flowapi.routes import router
-from flowdb.catalogue import Catalogue
+from flowdb.records import Catalogue
 from flowdb.lake import Lake
 from flowdb.reference import cells
 from flowmachine.catalogue import catalogue, schemas

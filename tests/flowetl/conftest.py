@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.records import Catalogue
 from flowetl import DayReport, ingest
 
 KEY = b"a key that only tests know, long enough"

@@ -4,8 +4,8 @@ import resource
 import sys
 from pathlib import Path
 
-from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake, LakeError
+from flowdb.records import Catalogue
 from flowetl import IngestError, ingest
 
 lake, catalogue, limit, *files = sys.argv[1:]

@@ -5,7 +5,7 @@ import datetime as dt
 import duckdb
 import pytest
 
-from flowdb.catalogue import available_dates, get_checks
+from flowdb.records import available_dates, get_checks
 from flowdb.reference import cells, geography
 
 pytestmark = pytest.mark.shared

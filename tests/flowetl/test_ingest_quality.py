@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from flowdb.catalogue import get_checks
+from flowdb.records import get_checks
 from flowdb.reference import cells
 from flowetl import IngestError, quality
 

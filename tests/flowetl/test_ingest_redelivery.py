@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from flowdb.catalogue import available_dates, get_checks, latest_states, mend
+from flowdb.records import available_dates, get_checks, latest_states, mend
 from flowetl import IngestError, withdraw
 from flowkit_base.errors import UserError
 

@@ -12,8 +12,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from flowdb.catalogue import available_dates, latest_states, mend
 from flowdb.lake import sweep
+from flowdb.records import available_dates, latest_states, mend
 
 PROGRAM = Path(__file__).with_name("ingest_process.py")
 DAYS = [dt.date(2016, 1, d) for d in range(1, 9)]
@@ -88,7 +88,7 @@ def test_a_killed_load_leaves_nothing_half_done(deployment, delivered):
 
 def test_the_catalogue_is_mended_from_the_lake(deployment, delivered):
     """What a kill between lake and catalogue left unrecorded is recorded from the lake's own facts."""
-    from flowdb.catalogue import Catalogue, get_checks, record_state
+    from flowdb.records import Catalogue, get_checks, record_state
 
     files, _ = delivered
     deployment.load(*files[:2])

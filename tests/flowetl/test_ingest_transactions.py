@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from tests.flowetl.conftest import KEY
 
-from flowdb.catalogue import get_checks, latest_states
+from flowdb.records import get_checks, latest_states
 from flowetl import IngestError, withdraw
 from flowetl.pseudonyms import pseudonym
 

@@ -34,8 +34,8 @@ from tests.flowmachine.conftest import postgres_worlds
 from tests.flowmachine.test_expected_rows import as_rows
 from tests.flowmachine.test_kinds_on_engines import COUNTED, same, worlds_and_questions
 
-from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.records import Catalogue
 from flowdb.reference import cells, geography, sites, tacs
 from flowetl import ingest
 from flowmachine.questions.parsing import parse

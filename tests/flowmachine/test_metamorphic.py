@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.flowmachine.test_kinds_on_engines import same
 from tests.flowmachine.worlds import DAYS, START, UNITS, days, questions, worlds
 
-from flowdb.catalogue import Catalogue
 from flowdb.lake import Lake
+from flowdb.records import Catalogue
 from flowdb.tables import EVENTS
 from flowetl import ingest
 from flowmachine.questions.events import OfEvents

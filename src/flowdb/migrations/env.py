@@ -1,4 +1,4 @@
-"""Runs the catalogue's migrations on the connection that `flowdb.catalogue` hands over."""
+"""Runs the catalogue's migrations on the connection that `flowdb.records` hands over."""
 
 from alembic import context
 

@@ -18,7 +18,7 @@ app.add_typer(group, name="etl")
 @group.command("status")
 def status() -> None:
     """Show the state of every day of every event type."""
-    from flowdb import catalogue as books
+    from flowdb import records as books
 
     deployment = chosen.deployment()
     with deployment.catalogue() as catalogue:

@@ -16,8 +16,8 @@ from flowkit.errors import DeploymentError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-    from flowdb.catalogue import Catalogue
     from flowdb.lake import Lake
+    from flowdb.records import Catalogue
     from flowmachine import Session
     from flowmachine.release import Rule
 
@@ -67,7 +67,7 @@ class Deployment:
     @contextmanager
     def catalogue(self) -> Iterator["Catalogue"]:
         """The catalogue, open for the length of a block."""
-        from flowdb.catalogue import Catalogue
+        from flowdb.records import Catalogue
 
         # SQLite gives its journals the mode of the database.
         (self.path / "catalogue.db").touch(mode=0o600)

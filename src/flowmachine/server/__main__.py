@@ -13,8 +13,8 @@ from typing import Any
 import zmq.asyncio
 from pydantic import ValidationError
 
-from flowdb.catalogue import Catalogue, mend
 from flowdb.lake import Lake, LakeError
+from flowdb.records import Catalogue, mend
 from flowkit_base.addresses import is_loopback
 from flowkit_base.errors import UserError
 from flowkit_base.settings import complaints, settings_help

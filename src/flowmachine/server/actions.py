@@ -13,9 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-import flowdb.catalogue
+import flowdb.records
 import flowmachine.catalogue
-from flowdb.catalogue import Catalogue
+from flowdb.records import Catalogue
 from flowdb.tables import EVENT_TYPES
 from flowmachine import geojson
 from flowmachine.building.schemas import in_zone
@@ -283,7 +283,7 @@ def get_day_versions(machine: Machine) -> Reply:
 
 def list_qa_checks(machine: Machine) -> Reply:
     """The quality checks that have results."""
-    checks = flowdb.catalogue.list_checks(machine.catalogue)
+    checks = flowdb.records.list_checks(machine.catalogue)
     told = [{"cdr_type": event_type, "type_of_query_or_check": name} for event_type, name in checks]
     return Reply(ok=True, payload={"available_qa_checks": told})
 
@@ -297,7 +297,7 @@ def get_qa_checks(machine: Machine, cdr_type: str, start_date: str, end_date: st
         except ValueError:
             return Reply(ok=False, msg=f"{name} is {text!r}, which is no date: write it as 2016-01-31.")
     stop = days["end_date"] + dt.timedelta(days=1) if days["end_date"] < dt.date.max else dt.date.max
-    checks = flowdb.catalogue.get_checks(machine.catalogue, cdr_type, check_type, days["start_date"], stop)
+    checks = flowdb.records.get_checks(machine.catalogue, cdr_type, check_type, days["start_date"], stop)
     told = [{"outcome": c.outcome, "cdr_date": str(c.day), "type_of_query_or_check": c.name} for c in checks]
     return Reply(ok=True, payload={"qa_checks": told})
 

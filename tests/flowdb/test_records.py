@@ -7,7 +7,9 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from flowdb.catalogue import (
+from flowdb import records
+from flowdb.lake import LakeError
+from flowdb.records import (
     Catalogue,
     available_dates,
     get_checks,
@@ -17,7 +19,6 @@ from flowdb.catalogue import (
     record_qa,
     record_state,
 )
-from flowdb.lake import LakeError
 
 DAY = dt.date(2016, 1, 1)
 
@@ -99,3 +100,15 @@ def test_a_catalogue_that_cannot_be_opened_is_a_sentence(url):
     """A wrong address or a database that is not there is said without a traceback."""
     with pytest.raises(LakeError, match=r"catalogue"):
         Catalogue.open(url)
+
+
+def test_the_names_of_checks_are_read_without_their_results(catalogue, monkeypatch):
+    """Each name stands once however many days have it, and no result of a day is fetched for it."""
+    for day in (DAY, DAY + dt.timedelta(days=1), DAY + dt.timedelta(days=2)):
+        record_state(catalogue, "calls", day, "ingested")
+        for name in ("count_imeis", "count_added_rows"):
+            record_qa(catalogue, "calls", day, name, outcome="1")
+    record_state(catalogue, "sms", DAY, "withdrawn")
+    record_qa(catalogue, "sms", DAY, "count_imeis", outcome="1")
+    monkeypatch.setattr(records, "get_checks", pytest.fail)
+    assert list_checks(catalogue) == [("calls", "count_added_rows"), ("calls", "count_imeis")]

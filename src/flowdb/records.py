@@ -15,39 +15,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from flowdb.lake import Lake, LakeError, day_lock
 from flowdb.tables import DAILY
+from flowkit_base.databases import DatabaseError, Moment, database_url, open_database
 
 STATES = ("found", "loading", "ingested", "failed", "withdrawn")
 """What a day of data goes through; `ingested` and `withdrawn` say what the lake holds, the others how a load goes."""
 SETTLED_STATES = ("ingested", "withdrawn")
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
-
-
-class Instant(sa.TypeDecorator[dt.datetime]):
-    """An instant: aware going in and out, UTC in the database whether or not it keeps zones."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
-        """The instant as the database keeps it."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone.")
-        value = value.astimezone(dt.UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:
-        """The instant in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
 
 
 metadata = sa.MetaData()
@@ -59,7 +37,7 @@ etl_records = sa.Table(
     sa.Column("cdr_type", sa.Text, nullable=False),
     sa.Column("cdr_date", sa.Date, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("timestamp", Instant, nullable=False),
+    sa.Column("timestamp", Moment, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Index("etl_records_day", "cdr_type", "cdr_date", "id"),
 )
@@ -74,7 +52,7 @@ post_etl_queries = sa.Table(
     sa.Column("type_of_query_or_check", sa.Text, nullable=False),
     sa.Column("outcome", sa.Text),
     sa.Column("optional_comment_or_description", sa.Text),
-    sa.Column("timestamp", Instant, nullable=False),
+    sa.Column("timestamp", Moment, nullable=False),
     sa.Index("post_etl_queries_day", "cdr_type", "cdr_date", "type_of_query_or_check", "id"),
 )
 """Results of quality checks, as text; the newest of a day, type and check is the one that holds."""
@@ -112,17 +90,15 @@ class Catalogue:
     def open(url: str) -> "Catalogue":
         """Open the catalogue at a database URL, made or upgraded as needed.
 
-        `sqlite:///path/catalogue.db` or `postgresql+psycopg://…`. Raises LakeError where that cannot be.
+        `sqlite:///path/catalogue.db` or `postgresql+psycopg://…`. Raises LakeError if that cannot be done.
         """
         try:
-            engine = sa.create_engine(url, pool_pre_ping=True)
-        except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
-            raise LakeError(
-                "The catalogue's address is not a database URL: write sqlite:///catalogue.db or "
-                "postgresql+psycopg://user@host/database."
-            ) from None
-        if engine.dialect.name == "sqlite":
-            _careful_sqlite(engine)
+            address = database_url("The catalogue's address", url)
+        except DatabaseError as error:
+            raise LakeError(str(error)) from None
+        if address.get_backend_name() == "sqlite" and not Path(str(address.database)).parent.is_dir():
+            raise LakeError(f"The catalogue {address.database} cannot be opened: its folder does not exist.")
+        engine = open_database(address)
         try:
             _upgrade(engine)
         except SQLAlchemyError as error:
@@ -233,8 +209,18 @@ def available_dates(catalogue: Catalogue) -> dict[str, list[dt.date]]:
 
 
 def list_checks(catalogue: Catalogue) -> list[tuple[str, str]]:
-    """Event type and name of every quality check that has a result for a day that is in, in order."""
-    return sorted({(c.event_type, c.name) for c in get_checks(catalogue)})
+    """Event type and name of every quality check that has a result for a published day, in order."""
+    q = post_etl_queries.c
+    published = _newest_states(None, SETTLED_STATES).subquery()
+    named = (
+        sa.select(q.cdr_type, q.type_of_query_or_check)
+        .join(published, (q.cdr_type == published.c.cdr_type) & (q.cdr_date == published.c.cdr_date))
+        .where(published.c.state == "ingested")
+        .distinct()
+        .order_by(q.cdr_type, q.type_of_query_or_check)
+    )
+    with _reading(catalogue) as connection:
+        return [(row.cdr_type, row.type_of_query_or_check) for row in connection.execute(named)]
 
 
 def get_checks(
@@ -258,7 +244,7 @@ def get_checks(
     if stop is not None:
         chosen = chosen.where(q.cdr_date < stop)
     held = {(t, day) for t, days in available_dates(catalogue).items() for day in days}
-    with catalogue.engine.connect() as connection:
+    with _reading(catalogue) as connection:
         return [
             Check(r.cdr_type, r.cdr_date, r.type_of_query_or_check, r.outcome, r.optional_comment_or_description)
             for r in connection.execute(chosen)
@@ -305,40 +291,32 @@ def _bury_dead_loads(catalogue: Catalogue, lake: Lake, event_type: str) -> int:
 
 
 def _latest(catalogue: Catalogue, event_type: str | None, states: Sequence[str] = STATES) -> list[DayState]:
+    with _reading(catalogue) as connection:
+        rows = connection.execute(_newest_states(event_type, states))
+        return [DayState(r.cdr_type, r.cdr_date, r.state, r.timestamp, r.reason) for r in rows]
+
+
+def _newest_states(event_type: str | None, states: Sequence[str]) -> sa.Select[Any]:
+    """The newest record with one of these states of each day."""
     e = etl_records.c
     newest = sa.select(sa.func.max(e.id)).where(e.state.in_(states)).group_by(e.cdr_type, e.cdr_date)
     chosen = sa.select(etl_records).where(e.id.in_(newest)).order_by(e.cdr_type, e.cdr_date)
-    if event_type is not None:
-        chosen = chosen.where(e.cdr_type == event_type)
-    with catalogue.engine.connect() as connection:
-        return [DayState(r.cdr_type, r.cdr_date, r.state, r.timestamp, r.reason) for r in connection.execute(chosen)]
+    return chosen if event_type is None else chosen.where(e.cdr_type == event_type)
 
 
-def _careful_sqlite(engine: sa.Engine) -> None:
-    """Make SQLite wait for other writers, read beside them, and keep schema changes inside transactions."""
-
-    @event.listens_for(engine, "connect")
-    def _(connection: Any, _record: Any) -> None:
-        # The driver's own BEGIN comes too late for DDL; ours is below.
-        connection.isolation_level = None
-        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _(connection: sa.Connection) -> None:
-        # A transaction that reads and then writes cannot wait for another writer unless it says so at its beginning.
-        immediate = connection.get_execution_options().get("immediate", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+def _reading(catalogue: Catalogue) -> sa.Connection:
+    """A connection that waits for no writer."""
+    return catalogue.engine.execution_options(reads=True).connect()
 
 
 def _upgrade(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     head = ScriptDirectory.from_config(config).get_current_head()
-    with engine.connect() as connection:
+    with engine.execution_options(reads=True).connect() as connection:
         if MigrationContext.configure(connection).get_current_revision() == head:
             return
-    with engine.execution_options(immediate=True).begin() as connection:
+    with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('flowkit catalogue'))"))
         config.attributes["connection"] = connection
