@@ -50,7 +50,7 @@ from flowdb.records import Catalogue
 from flowdb.reference import cells, geography, sites, tacs
 from flowdb.tables import EVENTS, REFERENCE, SETTLED, TRANSACTIONS, VISITS
 from flowkit.__main__ import app
-from flowmachine.catalogue import catalogue, has_location, schemas
+from flowmachine.catalogue import catalogue, has_location, schemas, takers
 from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
@@ -283,21 +283,9 @@ def release_rule(kind: type[Query]) -> str:
 
 def users(kind: type[Query]) -> str:
     """Which kinds take a kind that stands inside others."""
-    users = [f"[{name}]({name}.md)" for name, cls in kinds().items() if takes(cls, kind)]
+    users = [f"[{name}]({name}.md)" for name in takers(kind.kind)]
     users_sentence = f"These ask it: {', '.join(users)}. " if users else ""
     return f"{users_sentence}Any kind that has a `subscriber_subset` takes it there."
-
-
-def takes(kind: type[Query], other: type[Query]) -> bool:
-    """Whether a parameter of a kind, subsets of subscribers left aside, may hold a query of another kind."""
-    fields = schemas()[kind.__name__]["properties"]
-    names = {other.__name__, *(slot for slot in SLOTS if other.kind in slot_members(slot))}
-    return any(
-        f'/{name}"' in json.dumps(schema)
-        for field, schema in fields.items()
-        if field != "subscriber_subset"
-        for name in names
-    )
 
 
 def typed(schema: dict[str, Any]) -> str:

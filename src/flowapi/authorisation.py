@@ -1,4 +1,4 @@
-"""Who may do what: scopes that an action needs, and the one role of a token that must hold them all."""
+"""Who may do what: the one role of a token that must hold all scopes that an action needs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -8,28 +8,6 @@ from flowkit_jwt_generator import scopes
 from flowkit_jwt_generator.scopes import ANY, NO_UNIT, SUBSET
 
 Roles = Mapping[str, frozenset[str]]
-
-
-def query_kinds(spec: Any) -> Iterator[str]:
-    """Yield the `query_kind` of a query spec and of every spec inside it, at any depth, subsets left aside."""
-    yield from (kind for kind, in_subset in _kinds(spec) if not in_subset)
-
-
-def subset_kinds(spec: Any) -> Iterator[str]:
-    """Yield the `query_kind` of every spec by which a query spec chooses subscribers, at any depth."""
-    yield from (kind for kind, in_subset in _kinds(spec) if in_subset)
-
-
-def _kinds(spec: Any, in_subset: bool = False) -> Iterator[tuple[str, bool]]:
-    if isinstance(spec, dict):
-        kind = spec.get("query_kind")
-        if isinstance(kind, str):
-            yield kind, in_subset
-        for name, value in spec.items():
-            yield from _kinds(value, in_subset or name == SUBSET)
-    elif isinstance(spec, list):
-        for value in spec:
-            yield from _kinds(value, in_subset)
 
 
 def has_query_scope(roles: Roles) -> bool:
@@ -58,14 +36,15 @@ def granting_roles(roles: Roles, needed: Iterable[str]) -> list[str]:
 
 
 def may_run_kinds(roles: Roles, top_kind: str, kinds: Iterable[str], in_subsets: Iterable[str] = ()) -> None:
-    """Refuse kinds that no role may run at any unit, before the query is looked at any closer.
+    """Refuse kinds that no role may run at any unit, whatever is wrong with the query.
 
     Raises
     ------
     ApiError
         403, when no role holds `run` and, at some unit, the scope of each kind.
     """
-    of_query = scopes.query_scopes(ANY, top_kind, kinds)
+    # A kind that does not exist, or cannot be run, has no scope.
+    of_query = scopes.query_scopes(ANY, top_kind, named) if (named := frozenset(kinds)) else frozenset[str]()
     required = of_query | {scopes.RUN} | scopes.subset_scopes(in_subsets)
     lacking: dict[str, frozenset[str]] = {}
     for name, granted in roles.items():

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import zmq
 import zmq.asyncio
@@ -15,6 +16,7 @@ from flowapi.errors import ApiError
 # A server that is up accepts a connection at once; one that is down must not hold a request for long.
 CONNECT_SECONDS = 2.0
 CONNECTIONS = 64
+_SOON = {"Retry-After": "5"}
 
 
 @dataclass(frozen=True)
@@ -46,21 +48,27 @@ class Backend:
         Raises
         ------
         ApiError
-            503 when the server does not answer in time, 500 when its answer cannot be read.
+            503 when the server is busy or cannot be reached, 500 when its answer cannot be read.
         """
         question = json.dumps({"action": action, "request_id": request_id, "params": dict(params)}).encode()
         seconds = timeout or self._timeout
         try:
             async with asyncio.timeout(seconds), self._socket() as socket:
-                await _send(socket, question, min(CONNECT_SECONDS, seconds))
+                await _send(socket, question, min(CONNECT_SECONDS, seconds / 2))
                 frames = await socket.recv_multipart()
-        except (TimeoutError, zmq.ZMQError) as error:
+        except _NotTakenError:
+            raise ApiError(503, "backend_unavailable", await self._why_not_taken(), headers=_SOON) from None
+        except TimeoutError as error:
             raise ApiError(
                 503,
-                "backend_unavailable",
-                "The FlowMachine server does not answer. Start it with the command 'flowmachine' (or "
-                "everything with 'flowkit up'), check FLOWMACHINE_HOST and FLOWMACHINE_PORT, and try again.",
-                headers={"Retry-After": "5"},
+                "backend_busy",
+                f"The FlowMachine server is busy: it did not answer within {seconds:g} seconds. Try again in a while; "
+                "a query that was accepted goes on.",
+                headers={"Retry-After": "15"},
+            ) from error
+        except zmq.ZMQError as error:
+            raise ApiError(
+                503, "backend_unavailable", f"The FlowMachine server cannot be reached ({error}).", headers=_SOON
             ) from error
         return _reply(frames)
 
@@ -83,6 +91,28 @@ class Backend:
                 raise
             self._idle.append(socket)
 
+    async def _why_not_taken(self) -> str:
+        if await self._listens():
+            return (
+                "What listens at FLOWMACHINE_HOST and FLOWMACHINE_PORT does not take FlowAPI's connection: it is no "
+                "FlowMachine server, or the CURVE keys of the two do not fit. Check the port and the keys."
+            )
+        return (
+            "The FlowMachine server does not run: nothing listens at FLOWMACHINE_HOST and FLOWMACHINE_PORT. Start it "
+            "with the command 'flowmachine' (or everything with 'flowkit up'), and try again."
+        )
+
+    async def _listens(self) -> bool:
+        """Whether anything takes a TCP connection at the server's address."""
+        parts = urlsplit(self._address)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        return True
+
     def _connect(self) -> zmq.asyncio.Socket:
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
@@ -98,9 +128,17 @@ class Backend:
         return socket
 
 
+class _NotTakenError(Exception):
+    """No FlowMachine server takes a question: one that runs takes it at once, though it may be busy."""
+
+
 async def _send(socket: zmq.asyncio.Socket, question: bytes, seconds: float) -> None:
-    async with asyncio.timeout(seconds):
-        await socket.send_multipart([b"", question])
+    sending = asyncio.ensure_future(socket.send_multipart([b"", question]))
+    taken, _ = await asyncio.wait([sending], timeout=seconds)
+    if not taken:
+        sending.cancel()
+        raise _NotTakenError
+    await sending
 
 
 def _reply(frames: list[bytes]) -> Reply:

@@ -6,8 +6,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from flowkit_base.errors import UserError
 
-class ApiError(Exception):
+
+class ApiError(UserError):
     """A request is refused or fails.
 
     Attributes

@@ -2,15 +2,12 @@
 
 import hashlib
 import importlib.metadata
-import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import yaml
-from fastapi.openapi.docs import get_redoc_html
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
@@ -26,11 +23,17 @@ combined. A query needs `<unit>:<top kind>:<kind>` for each kind of query in it.
 Every error has the same form: `msg` for people, `code` for programs, `request_id` for your administrator.
 An id that is unknown and an id of a query whose scopes the token lacks are answered alike."""
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
+INSIDE = "Queries inside queries"
+TAGS = [
+    {"name": "Queries", "description": "Run a query, poll it, and fetch its result."},
+    {"name": "Data", "description": "What data there is, and how good it is."},
+    {"name": "Server", "description": "Whether the server works, and what it answers."},
+    {
+        "name": INSIDE,
+        "description": "Queries about single subscribers. They stand inside other queries, as parameters; their rows "
+        "are not published.",
+    },
+]
 
 ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -63,7 +66,7 @@ _ERRORS = {
     413: "The body is too large.",
     422: "The token is not acceptable.",
     500: "The server or the query failed.",
-    503: "The FlowMachine server does not answer, or no token can be checked at present.",
+    503: "The FlowMachine server is busy or cannot be reached, or no token can be checked at present.",
 }
 
 
@@ -102,10 +105,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "qa_range": {"type": "array", "items": _object(**_OUTCOME)},
     "health": _object(status={"const": "ok"}, version=_TEXT, tokens={"type": "object"}),
 }
-
-_ASSETS = {"redoc.standalone.js": "text/javascript; charset=utf-8", "favicon.png": "image/png"}
-# ReDoc's script asks a foreign host for a logo; it gets an empty picture instead.
-_FOREIGN_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"
 
 
 def described(success: Mapping[int, tuple[str, str, str]], *errors: int) -> dict[int | str, dict[str, Any]]:
@@ -158,10 +157,11 @@ def document(routes: Sequence[BaseRoute], schemas: Mapping[str, Any], audience: 
         version=version(),
         description=DESCRIPTION,
         routes=routes,
+        tags=TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     described["components"] = {
-        "schemas": {**schemas, "FlowapiError": ERROR_SCHEMA},
+        "schemas": {**_tagged(schemas), "FlowapiError": ERROR_SCHEMA},
         "securitySchemes": {
             "token": {
                 "type": "http",
@@ -175,28 +175,19 @@ def document(routes: Sequence[BaseRoute], schemas: Mapping[str, Any], audience: 
     return Document(digest(schemas), json.dumps(described, separators=(",", ":")).encode())
 
 
+def _tagged(schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """The schemas, in which queries that stand inside others are marked: ReDoc shows them in a chapter."""
+    runnable = {each.get("$ref") for each in schemas.get("FlowmachineQuerySchema", {}).get("oneOf", [])}
+    return {
+        name: {**schema, "x-tags": [INSIDE]}
+        if len(schema.get("properties", {}).get("query_kind", {}).get("enum", ())) == 1
+        and f"#/components/schemas/{name}" not in runnable
+        else schema
+        for name, schema in schemas.items()
+    }
+
+
 def as_yaml(body: bytes) -> bytes:
     """Write a JSON document as YAML."""
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return yaml.dump(json.loads(body), Dumper=dumper, sort_keys=False, allow_unicode=True).encode()
-
-
-def redoc_page() -> bytes:
-    """Write the ReDoc page; everything it loads comes from this server, by relative addresses."""
-    page = get_redoc_html(
-        openapi_url="openapi.json",
-        title="FlowAPI",
-        redoc_js_url="assets/redoc.standalone.js",
-        redoc_favicon_url="assets/favicon.png",
-        with_google_fonts=False,
-    )
-    return bytes(page.body)
-
-
-@cache
-def asset(name: str) -> tuple[bytes, str] | None:
-    """Read a file that the ReDoc page loads, with its media type; None if there is none of this name."""
-    if name not in _ASSETS:
-        return None
-    content = (importlib.resources.files("fastapi_offline") / "static" / name).read_bytes()
-    return content.replace(_FOREIGN_LOGO, b"data:,"), _ASSETS[name]

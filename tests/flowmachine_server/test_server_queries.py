@@ -152,7 +152,7 @@ def test_single_subscribers_cannot_be_asked_for(wire):
     for kind in ("daily_location", "radius_of_gyration"):
         reply = wire.ask("run_query", flowmachine.kinds()[kind].example)
         assert reply["status"] == "error"
-        assert f"{kind} tells of single subscribers" in reply["payload"]["validation_error_messages"]["query_kind"][0]
+        assert f"{kind} is about single subscribers" in reply["payload"]["validation_error_messages"]["query_kind"][0]
     wire.result(people())
     parts = [q for q in wire.ask("list_queries")["payload"]["queries"] if q["query_kind"] == "daily_location"]
     assert parts
@@ -174,6 +174,9 @@ def test_a_subset_may_be_named_by_its_id(wire):
         "aggregation_unit": "admin3",
     }
     told = wire.ask("get_aggregation_unit", spec | {"subscriber_subset": subset})["payload"]
+    hidden = told.pop("without_ids")
+    assert f"No query '{subset}' is known" in hidden["validation_error_messages"]["subscriber_subset"][0]
+    assert (hidden["query_kinds"], hidden["subset_kinds"]) == (["unique_subscriber_counts"], [])
     assert told == {
         "aggregation_unit": "admin3",
         "query_kinds": ["unique_subscriber_counts"],

@@ -5,7 +5,7 @@ import inspect
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Lock
@@ -25,7 +25,8 @@ from flowmachine.errors import FlowMachineError, InvalidQuery
 from flowmachine.geojson import Atlas, Places
 from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
-from flowmachine.server.questions import ask, kinds_in, may_leave, published, understand
+from flowmachine.server.contents import kinds_in, names_stored_queries
+from flowmachine.server.questions import Known, ask, may_leave, published, spelled_out, too_deep, understand
 from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED, WITHDRAWN
 from flowmachine.server.store import OutdatedDay, Row, Store, batch_count, read_rows
 from flowmachine.server.workers import Workers
@@ -152,13 +153,29 @@ def run_query(machine: Machine, spec: Mapping[str, Any], request_id: str) -> Rep
 
 
 def get_aggregation_unit(machine: Machine, spec: Mapping[str, Any]) -> Reply:
-    """The level of a query's locations, and every kind in it."""
+    """The level of a query's locations, and every kind in it; of a spec that is wrong, what is, and its kinds too.
+
+    Where a spec names stored queries by their ids, `without_ids` is the answer for somebody who may not know of them.
+    """
+    reply = _checked(machine, spec, lambda query_id: _known(machine, query_id))
+    if not names_stored_queries(spec):
+        return reply
+    without = _checked(machine, spec, lambda _: None)
+    return replace(reply, payload={**reply.payload, "without_ids": {"msg": without.msg, **without.payload}})
+
+
+def _checked(machine: Machine, spec: Mapping[str, Any], known: Known) -> Reply:
     try:
-        query = understand(spec, lambda query_id: _known(machine, query_id))
+        query = understand(spec, known)
         require_offered(query, lambda: machine.session.offered(machine.session.engine.snapshot()))
     except InvalidQuery as problem:
-        return _invalid(spec, problem)
-    return Reply(ok=True, payload={"aggregation_unit": query.unit, **kinds_in(query)})
+        reply = _invalid(spec, problem)
+        if not may_leave(str(spec.get("query_kind"))):
+            # What is wrong with the kind that is to be run needs no scope of a query.
+            return replace(reply, payload={**reply.payload, **kinds_in({})})
+        named = kinds_in(spec if too_deep(spec) else spelled_out(spec, known))
+        return replace(reply, payload={**reply.payload, **named})
+    return Reply(ok=True, payload={"aggregation_unit": query.unit, **kinds_in(query.spec)})
 
 
 def poll_query(machine: Machine, query_id: str) -> Reply:
@@ -202,7 +219,7 @@ def get_query_params(machine: Machine, query_id: str) -> Reply:
             "query_id": query_id,
             "query_params": row.params,
             "aggregation_unit": query.unit,
-            **kinds_in(query),
+            **kinds_in(query.spec),
         },
     )
 

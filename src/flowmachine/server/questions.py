@@ -5,8 +5,10 @@ from typing import Any
 
 from flowdb.lake import Snapshot
 from flowmachine.building.plan import plan
+from flowmachine.catalogue import takers
 from flowmachine.engines.offered import require_offered
 from flowmachine.errors import InvalidQuery
+from flowmachine.questions.messages import not_one_of
 from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.questions.registry import kinds
@@ -38,29 +40,17 @@ def understand(spec: Any, known: Known) -> Query:
 
     Raises InvalidQuery, also for kinds that tell of single subscribers.
     """
-    if _deeper_than(spec, DEEPEST):
+    if too_deep(spec):
         raise InvalidQuery({"": [f"The spec is nested too deeply: at most {DEEPEST} objects and lists in each other."]})
     kind = spec.get("query_kind") if isinstance(spec, Mapping) else None
     if isinstance(kind, str) and kind in kinds() and not may_leave(kind):
-        raise InvalidQuery(
-            {"query_kind": [f"{kind} tells of single subscribers. Must be one of: {', '.join(published())}."]}
-        )
+        taking = [name for name in takers(kind) if may_leave(name)] or published()
+        message = f"{kind} is about single subscribers: it stands inside an aggregate only, as a parameter."
+        raise InvalidQuery({"query_kind": [f"{message} Must be one of: {', '.join(taking)}."]})
     if isinstance(spec, Mapping) and (not isinstance(kind, str) or kind not in kinds()):
-        given = "It is missing" if kind is None else f"It is {kind!r}"
-        raise InvalidQuery({"query_kind": [f"{given}. Must be one of: {', '.join(published())}."]})
-    return parse(_spelled_out(spec, known))
-
-
-def kinds_in(query: Query) -> dict[str, list[str]]:
-    """Every kind in a query at any depth, the query's own first; apart from them those that choose subscribers."""
-    found: dict[str, dict[str, None]] = {"query_kinds": {}, "subset_kinds": {}}
-    waiting = [(query, "query_kinds")]
-    while waiting:
-        part, where = waiting.pop(0)
-        found[where][part.kind] = None
-        subset = getattr(part, "subscriber_subset", None)
-        waiting += [(child, "subset_kinds" if child is subset else where) for child in part.children()]
-    return {where: list(kinds) for where, kinds in found.items()}
+        missing = f"It is missing. Must be one of: {', '.join(published())}."
+        raise InvalidQuery({"query_kind": [missing if kind is None else not_one_of(kind, published())]})
+    return parse(spelled_out(spec, known))
 
 
 def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
@@ -79,12 +69,13 @@ def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
     return Question(query, query_id, whole, read, snapshot, tuple(parts.values()))
 
 
-def _spelled_out(value: Any, known: Known) -> Any:
+def spelled_out(value: Any, known: Known) -> Any:
+    """A spec in which the specs of stored queries stand for their ids as `subscriber_subset`."""
     if isinstance(value, list):
-        return [_spelled_out(item, known) for item in value]
+        return [spelled_out(item, known) for item in value]
     if not isinstance(value, Mapping):
         return value
-    told = {key: _spelled_out(item, known) for key, item in value.items()}
+    told = {key: spelled_out(item, known) for key, item in value.items()}
     subset = told.get("subscriber_subset")
     if isinstance(subset, str) and (found := known(subset)) is not None:
         kind, spec = found
@@ -93,9 +84,10 @@ def _spelled_out(value: Any, known: Known) -> Any:
     return told
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
+def too_deep(spec: Any) -> bool:
+    """Whether objects and lists of a spec stand in each other more than DEEPEST times."""
+    level = [spec]
+    for _ in range(DEEPEST):
         level = [
             item
             for holder in level
