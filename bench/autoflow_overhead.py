@@ -172,10 +172,10 @@ def memory(settings: Settings) -> tuple[int, int]:
 
 def resident(service: subprocess.Popen[bytes]) -> int:
     """Give the resident memory of the service, in KiB, once it waits."""
-    place = Path(f"/proc/{service.pid}")
-    while b"autoflow.waiting" not in (place / "cmdline").read_bytes():
-        time.sleep(0.1)
-    time.sleep(2)
+    place, at_work = Path(f"/proc/{service.pid}"), True
+    while at_work:
+        time.sleep(0.5)
+        at_work = bool((place / "task" / str(service.pid) / "children").read_text())
     return int(re.findall(r"VmRSS:\s+(\d+)", (place / "status").read_text())[0])
 
 

@@ -1,12 +1,14 @@
 """The command line: `autoflow`, or `python -m autoflow`."""
 
+import ctypes
 import datetime as dt
 import json
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import sqlalchemy.exc
 import typer
@@ -15,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from autoflow import app
 from autoflow import status as status_page
 from autoflow.definition.grammar import AUTOMATIC, json_schema
 from autoflow.definition.notebooks import problems_of, warnings_of
@@ -24,8 +27,10 @@ from autoflow.log import write_log_to_stderr
 from autoflow.runs.run import Run, RunState
 from autoflow.runs.table import complaint
 from autoflow.schedule import planning
-from autoflow.schedule.available import FlowApiError
+from autoflow.schedule.waiting import Since
 from autoflow.settings import Settings, complaints
+from autoflow.stopping import Stop, stopping_on_signals
+from flowkit_base.errors import UserError
 
 cli = typer.Typer(
     help="Notebooks that run on each new day of data and become PDF reports. Settings come from the "
@@ -42,7 +47,7 @@ def main() -> None:
     except ValidationError as error:
         for sentence in complaints(error):
             _say(sentence)
-    except (WorkflowsError, FlowApiError) as error:
+    except UserError as error:
         _say(str(error))
     except OSError as error:
         # Sentences of our own name no file apart; those of the system do, and not what to do about it.
@@ -69,9 +74,23 @@ def default(context: typer.Context) -> None:
 @cli.command()
 def serve() -> None:
     """Run at each tick of the schedule in workflows.yml until SIGTERM; once if the schedule is null."""
-    from autoflow import app  # noqa: PLC0415  (brings the machinery of notebooks and reports, which looking needs not)
-
     _exit_by(app.main(run_on_schedule=True, small=True))
+
+
+@cli.command("pass", hidden=True)
+def one_pass(since: Annotated[str, typer.Argument()]) -> None:
+    """Make one pass of `serve`, and print the moment of the next; it ends with the process that started it."""
+    _end_with_parent()
+    stop = Stop()
+    with stopping_on_signals(stop):
+        moment = app.pass_in_this_process(_settings(), None, stop, cast("Since", since))
+    print(moment.isoformat() if moment else "")
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to stop this process when its parent ends, so that nothing runs on without the service."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 @cli.command()
@@ -81,8 +100,6 @@ def once(
     ] = False,
 ) -> None:
     """Run what is due now, and end; exit code 1 if a run failed or a workflow could not run."""
-    from autoflow import app  # noqa: PLC0415
-
     settings = _settings()
     # SIGTERM ends this as Ctrl-C does: kernels are stopped and the runs given back.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -114,8 +131,6 @@ def rerun(
     ],
 ) -> None:
     """Make a workflow due again for dates that it has run for; what it made before is kept."""
-    from autoflow import app  # noqa: PLC0415
-
     settings = _settings()
     try:
         runs = app.rerun(settings, workflow, [date.date() for date in dates])

@@ -21,7 +21,6 @@ import sqlalchemy.exc
 import yaml
 from pydantic import SecretStr, ValidationError
 
-from autoflow import app
 from autoflow.definition.grammar import AUTOMATIC
 from autoflow.definition.model import Definition, Notebook, Workflow
 from autoflow.definition.notebooks import problems_of
@@ -29,6 +28,9 @@ from autoflow.definition.reading import WorkflowsError, definition_of, read_work
 from autoflow.definition.stencil import DateStencil, Days
 from autoflow.execution.errors import NotebookError
 from autoflow.execution.order import Execute, Order
+from autoflow.execution.passes import next_wake
+from autoflow.execution.runner import Progress, open_runner
+from autoflow.execution.tick import tick
 from autoflow.log import write_log_to_stderr
 from autoflow.runs.run import Run, RunState, json_safe
 from autoflow.runs.table import complaint
@@ -38,6 +40,7 @@ from autoflow.schedule.cron import next_tick
 from autoflow.schedule.fingerprints import Fingerprints
 from autoflow.secrecy import Secret
 from autoflow.settings import SECRETS, Settings, complaints
+from flowkit_base.errors import UserError
 
 # Prefect reads these when it is imported and hands them to a server that it starts: nobody is told of its use.
 os.environ.update({"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
@@ -67,7 +70,7 @@ DEPLOYMENT = "autoflow"
 TAKEN = ("parameters", "return_state", "wait_for", "self")
 
 
-class PrefectError(RuntimeError):
+class PrefectError(UserError, RuntimeError):
     """Prefect cannot do what it is asked to; the message says why and what to do."""
 
 
@@ -96,7 +99,7 @@ def make_notebooks_workflow(
             versions = reported_versions(settings)
             candidate = _as_the_sensor_has_it(candidate, settings, versions)
             made_of = Fingerprints(versions).of(candidate)
-            with app.open_runner(settings, _as_tasks) as runner:
+            with open_runner(settings, _as_tasks) as runner:
                 run = runner.run(candidate, fingerprint=made_of)
                 if run is None:
                     latest, now = runner.table.latest().get(candidate.key), dt.datetime.now(dt.UTC)
@@ -126,9 +129,9 @@ def available_dates_sensor(
         if deployment.id:
             write_log_to_stderr(settings.autoflow_log_level)
         definition = _definition(settings, cdr_types, workflows)
-        with app.open_runner(settings, _as_subflow(contextvars.copy_context())) as runner:
-            runs, keys = app.tick(runner, definition, _telling())
-            again = app.next_wake(runner.table, definition, settings, keys)
+        with open_runner(settings, _as_subflow(contextvars.copy_context())) as runner:
+            runs, keys = tick(runner, definition, _telling())
+            again = next_wake(runner.table, definition, settings, keys)
     # Prefect would keep the traceback of what is raised here, with whatever stands in it.
     except Exception as error:
         return Failed(message=_told(error, settings))
@@ -341,7 +344,7 @@ def _definition(settings: Settings, cdr_types: Any, workflows: Any) -> Definitio
     return definition_of(settings.autoflow_inputs_dir, {**document, "available_dates_sensor": sensor})
 
 
-def _telling() -> app.Progress:
+def _telling() -> Progress:
     """Give what notes in the flow's log how its runs begin and end."""
     logger = get_run_logger()
 

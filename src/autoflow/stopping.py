@@ -1,0 +1,56 @@
+"""Stopping: a request to stop, made by a signal, that reaches whatever is at work."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from autoflow.log import log
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stop:
+    """A request to stop, which reaches the work that is under way when it comes, or else the next."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._end: Callable[[], object] | None = None
+
+    @contextmanager
+    def stopping(self, end: Callable[[], object]) -> Iterator[None]:
+        """Have `end` called by a request to stop that comes within the block, or came before it."""
+        self._end = end
+        if self.asked.is_set():
+            end()
+        try:
+            yield
+        finally:
+            self._end = None
+
+    def stop(self) -> None:
+        """Ask to stop."""
+        self.asked.set()
+        end = self._end
+        if end:
+            end()
+
+
+@contextmanager
+def stopping_on_signals(stop: Stop) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into requests to stop for the length of a block, if this is the main thread."""
+
+    def on_signal(number: int, _: object) -> None:
+        log.info("stopping", signal=signal.Signals(number).name)
+        # Not from within the handler: the thread that it interrupts may hold the lock that stopping needs.
+        threading.Thread(target=stop.stop, name="stop").start()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
