@@ -6,10 +6,11 @@ from pathlib import Path
 
 from autoflow.definition.model import Notebook, Workflow
 from autoflow.definition.notebooks import notebook_warnings
-from autoflow.execution.engine import Job, run_notebook
 from autoflow.execution.errors import STOPPED, NotebookError, Stopped, sentence, unwritten
 from autoflow.execution.files import is_whole, put, reserved, scrub, stem_of
+from autoflow.execution.job import Job
 from autoflow.execution.kernels import Kernels
+from autoflow.execution.one_notebook import run_notebook
 from autoflow.execution.order import Order, side_by_side
 from autoflow.log import log
 from autoflow.reports import asciidoc, report
