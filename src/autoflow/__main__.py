@@ -28,9 +28,11 @@ from autoflow.runs.run import Run, RunState
 from autoflow.runs.table import complaint
 from autoflow.schedule import planning
 from autoflow.schedule.waiting import Since
-from autoflow.settings import Settings, complaints
+from autoflow.settings import Settings
 from autoflow.stopping import Stop, stopping_on_signals
 from flowkit_base.errors import UserError
+from flowkit_base.files import write_whole
+from flowkit_base.settings import complaints
 
 cli = typer.Typer(
     help="Notebooks that run on each new day of data and become PDF reports. Settings come from the "
@@ -45,7 +47,7 @@ def main() -> None:
     try:
         cli()
     except ValidationError as error:
-        for sentence in complaints(error):
+        for sentence in complaints(error, Settings):
             _say(sentence)
     except UserError as error:
         _say(str(error))
@@ -274,13 +276,10 @@ def status(
 
 
 def _write(file: Path, text: str) -> None:
-    """Put a file into place in one step, so that whoever reads it meanwhile reads all of it."""
-    unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(file)
+        write_whole(file, text)
     except OSError as error:
-        _say(f"{file} cannot be written ({error.strerror}); name a file in a directory that is there.")
+        _say(f"{file} cannot be written ({error.strerror}); name a file in a directory that exists.")
         raise typer.Exit(1) from None
 
 

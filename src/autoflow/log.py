@@ -60,10 +60,10 @@ def write_log_to_stderr(level: str) -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("autoflow")
     logger.handlers[:] = [handler]
-    logger.setLevel(level)
+    logger.setLevel(level.upper())
     logger.propagate = False
     root = logging.getLogger()
     if not any(isinstance(each, _Foreign) for each in root.handlers):
         root.addHandler(_Foreign(logging.WARNING))
     for noisy in NOISY:
-        logging.getLogger(noisy).setLevel(max(logging.ERROR, logging.getLevelName(level)))
+        logging.getLogger(noisy).setLevel(max(logging.ERROR, logging.getLevelName(level.upper())))

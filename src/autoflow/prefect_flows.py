@@ -39,8 +39,9 @@ from autoflow.schedule.candidates import Candidate, candidate_for, types_of
 from autoflow.schedule.cron import next_tick
 from autoflow.schedule.fingerprints import Fingerprints
 from autoflow.secrecy import Secret
-from autoflow.settings import SECRETS, Settings, complaints
+from autoflow.settings import Settings
 from flowkit_base.errors import UserError
+from flowkit_base.settings import SECRETS, complaints
 
 # Prefect reads these when it is imported and hands them to a server that it starts: nobody is told of its use.
 os.environ.update({"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
@@ -399,7 +400,7 @@ def _told(error: Exception, settings: Settings | None) -> str:
     """Give the sentence for what keeps AutoFlow from running anything."""
     match error:
         case ValidationError():
-            return "; ".join(complaints(error))
+            return "; ".join(complaints(error, Settings))
         case WorkflowsError() | FlowApiError() | OSError():
             return str(error)
         case sqlalchemy.exc.SQLAlchemyError():

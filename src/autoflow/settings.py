@@ -2,30 +2,25 @@
 
 from pathlib import Path
 from typing import Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-)
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+from sqlalchemy import URL
 
-SECRETS = Path("/run/secrets")
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+from flowkit_base.databases import DatabaseError, database_url
+from flowkit_base.settings import LogLevel
+from flowkit_base.settings import Settings as ServiceSettings
+from flowkit_base.zones import is_zone
 
 
-class Settings(BaseSettings):
+class Settings(ServiceSettings):
     """The settings of one AutoFlow process.
 
     Every value is read from the file `/run/secrets/<NAME>` first, then from the environment variable
     `<NAME>`, where the name is the field's in upper case. Values given by keyword win over both.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(str_strip_whitespace=True)
 
     flowapi_url: str = Field("http://localhost:9090", description="Address of FlowAPI.")
     flowapi_token: SecretStr = Field(
@@ -51,7 +46,7 @@ class Settings(BaseSettings):
         "Empty means the SQLite file autoflow.db in the outputs directory.",
     )
     autoflow_db_password: SecretStr = Field(SecretStr(""), description="Password of the run table's database.")
-    autoflow_log_level: str = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    autoflow_log_level: LogLevel = Field("info", description="debug, info, warning, error or critical.")
     autoflow_parallel: int = Field(2, ge=1, le=64, description="Notebooks that may run at the same time.")
     autoflow_cell_timeout: int = Field(
         7200, ge=1, description="Seconds after which a cell that has not ended fails its notebook."
@@ -85,22 +80,11 @@ class Settings(BaseSettings):
         60, ge=1, description="Seconds without a sign of life after which a run is taken to be dead."
     )
 
-    @field_validator("autoflow_log_level", mode="after")
-    @classmethod
-    def _known_level(cls, level: str) -> str:
-        if level.upper() not in LEVELS:
-            raise ValueError(f"'{level}' is not a log level; use one of {', '.join(LEVELS)}")
-        return level.upper()
-
     @field_validator("autoflow_timezone", mode="after")
     @classmethod
     def _known_timezone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(
-                f"'{name}' is not a time zone; name one of the tz database, such as Asia/Kathmandu"
-            ) from error
+        if not is_zone(name):
+            raise ValueError(f"'{name}' is not a time zone; name one of the tz database, such as Asia/Kathmandu")
         return name
 
     @field_validator("flowapi_url", mode="after")
@@ -125,34 +109,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _readable_uri(self) -> Self:
-        if not self.autoflow_db_uri:
-            return self
         try:
-            url = make_url(self.autoflow_db_uri.replace("{}", "password"))
-        except ArgumentError as error:
-            raise ValueError(
-                "AUTOFLOW_DB_URI is not a database URI; write it as postgresql://user:{}@host:5432/database "
-                "or sqlite:////path/to/file.db"
-            ) from error
-        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-            raise ValueError(
-                "AUTOFLOW_DB_URI needs a file, such as sqlite:////path/to/file.db; runs must outlive AutoFlow"
-            )
+            _ = self.database
+        except DatabaseError as error:
+            raise ValueError(str(error).rstrip(".")) from None
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: keywords, then secret files, then the environment."""
-        # pydantic-settings warns about a secrets directory that does not exist, so it is named only if it does.
-        files = (SecretsSettingsSource(settings_cls, secrets_dir=SECRETS),) if SECRETS.is_dir() else ()
-        return (init_settings, *files, env_settings)
+    @property
+    def database(self) -> URL:
+        """The database of the run table; autoflow.db among the outputs unless AUTOFLOW_DB_URI names another."""
+        uri = self.autoflow_db_uri or f"sqlite:///{self.autoflow_outputs_dir.resolve() / 'autoflow.db'}"
+        return database_url("AUTOFLOW_DB_URI", uri, self.autoflow_db_password.get_secret_value())
 
     def renewed(self) -> Self:
         """The settings with the token that its file holds now; the same if the token is in no file."""
@@ -175,12 +142,3 @@ class Settings(BaseSettings):
     def working_dir(self) -> Path:
         """Directory of files in the making; on the same disk as the outputs, so that they can be renamed into place."""
         return self.autoflow_outputs_dir / ".running"
-
-
-def complaints(error: ValidationError) -> list[str]:
-    """Tell what is wrong with the settings, one sentence each, with the name of the setting."""
-    told = []
-    for problem in error.errors():
-        name, said = ".".join(map(str, problem["loc"])).upper(), problem["msg"].removeprefix("Value error, ")
-        told.append(f"{name}: {said}" if name else said)
-    return told

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from autoflow import settings as module
 from autoflow.settings import Settings
+from flowkit_base import settings as module
 
 
 def test_a_secret_file_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_flowkits_variables_are_understood(tmp_path: Path, monkeypatch: pytest.M
 
     found = Settings()
 
-    assert found.autoflow_log_level == "DEBUG"
+    assert found.autoflow_log_level == "debug"
     assert found.autoflow_db_uri == "postgresql://u:{}@h/d"
     assert found.autoflow_inputs_dir == tmp_path / "in"
     assert found.notebooks_dir == Path("/out/notebooks")
@@ -58,9 +58,9 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("autoflow_log_level", "LOUD", "use one of DEBUG, INFO"),
+        ("autoflow_log_level", "LOUD", "should be .debug., .info."),
         ("flowapi_url", "flow.example", "begins with http"),
-        ("autoflow_db_uri", "nonsense", "AUTOFLOW_DB_URI is not a database URI"),
+        ("autoflow_db_uri", "nonsense", "not a database URI: write it as"),
         ("autoflow_db_uri", "sqlite://", "needs a file"),
         ("autoflow_parallel", "0", "greater than or equal to 1"),
         ("autoflow_timezone", "Atlantis/Capital", "'Atlantis/Capital' is not a time zone"),

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
-from autoflow.runs import database
 from autoflow.runs import table as run_table
 from autoflow.runs.run import Limits, Run, parameters_hash
 from autoflow.runs.table import RunTable
+from autoflow.settings import Settings
 
 PARAMETERS = {
     "unit": "admin3",
@@ -270,17 +271,15 @@ def test_a_state_that_is_none_is_refused(table: RunTable) -> None:
         connection.execute(sa.text("INSERT INTO workflow_runs (workflow_name, state) VALUES ('w', 'sleeping')"))
 
 
-def test_any_password_fits_into_the_uri(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_password_fits_into_the_uri() -> None:
     """A password with every special character arrives as it is."""
-    seen: list[Any] = []
-    monkeypatch.setattr(database.sa, "create_engine", lambda url, **_: seen.append(url))
     password = "p@ss/w:o{r}d%#?é"
+    uri = "postgresql://user:{}@host:5432/autoflow"
+    url = Settings(autoflow_db_uri=uri, autoflow_db_password=SecretStr(password)).database
 
-    database.write_engine("postgresql://user:{}@host:5432/autoflow", password)
-
-    assert seen[0].password == password
-    assert seen[0].host == "host"
-    assert seen[0].drivername == "postgresql+psycopg"
+    assert url.password == password
+    assert url.host == "host"
+    assert url.drivername == "postgresql+psycopg"
 
 
 def test_a_run_that_kills_its_process_each_time_is_put_aside(uri: str) -> None:

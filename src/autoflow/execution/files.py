@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -33,18 +32,6 @@ def scrub(path: Path, settings: Settings) -> None:
         path.write_text(clean, encoding="utf-8")
     if REMOVED in clean:
         log.warning("a notebook had printed the FlowAPI token; it was taken out", notebook=path.name)
-
-
-def put(unfinished: Path, final: Path) -> None:
-    """Give a finished file its name; whoever sees the name sees the whole file."""
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def stem_of(notebook: Notebook, workflow: Workflow, run: Run) -> str:

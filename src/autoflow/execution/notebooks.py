@@ -7,7 +7,7 @@ from pathlib import Path
 from autoflow.definition.model import Notebook, Workflow
 from autoflow.definition.notebooks import notebook_warnings
 from autoflow.execution.errors import STOPPED, NotebookError, Stopped, sentence, unwritten
-from autoflow.execution.files import is_whole, put, reserved, scrub, stem_of
+from autoflow.execution.files import is_whole, reserved, scrub, stem_of
 from autoflow.execution.job import Job
 from autoflow.execution.kernels import Kernels
 from autoflow.execution.one_notebook import run_notebook
@@ -17,6 +17,7 @@ from autoflow.reports import asciidoc, report
 from autoflow.runs.run import Run
 from autoflow.secrecy import Secret
 from autoflow.settings import Settings
+from flowkit_base.files import put
 
 
 def execute(

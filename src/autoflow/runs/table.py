@@ -14,10 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from autoflow.runs.database import UtcTime, ensure_table, look_at_table, write_engine
+from autoflow.runs.database import ensure_table, look_at_table
 from autoflow.runs.processes import runner_name
 from autoflow.runs.run import Limits, Run, RunState, json_safe, parameters_hash, under_way
 from autoflow.settings import Settings
+from flowkit_base.databases import Moment, database_url, open_database
 
 DIED = "The process that ran this ended before the run did."
 
@@ -35,13 +36,14 @@ class RunTable:
     nothing is made or changed, and where there is no table, no run has been.
     """
 
-    def __init__(self, uri: str, password: str = "", limits: Limits | None = None, *, read_only: bool = False) -> None:
+    def __init__(self, url: sa.URL | str, limits: Limits | None = None, *, read_only: bool = False) -> None:
         self.limits = limits or Limits()
         self.runner = runner_name()
+        url = database_url("AUTOFLOW_DB_URI", url) if isinstance(url, str) else url
         if read_only:
-            self.engine, self._table = look_at_table(uri, password)
+            self.engine, self._table = look_at_table(url)
         else:
-            self.engine = write_engine(uri, password)
+            self.engine = open_database(url)
             self._table = ensure_table(self.engine)
 
     def close(self) -> None:
@@ -64,7 +66,7 @@ class RunTable:
         columns = self._table.c
         if "run_id" not in columns:
             return {}
-        first = sa.select(columns.run_id, sa.func.min(columns.timestamp, type_=UtcTime))
+        first = sa.select(columns.run_id, sa.func.min(columns.timestamp, type_=Moment))
         running = first.where(columns.state == RunState.running, columns.run_id.is_not(None)).group_by(columns.run_id)
         with self.engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(running)}
@@ -262,14 +264,13 @@ def _from_the_future(run: Run, now: dt.datetime) -> bool:
 
 def open_run_table(settings: Settings, *, read_only: bool = False) -> RunTable:
     """Open the run table that the settings name: by default an SQLite file among the outputs."""
-    uri = settings.autoflow_db_uri or f"sqlite:///{settings.autoflow_outputs_dir.resolve() / 'autoflow.db'}"
     limits = Limits(
         settings.autoflow_max_attempts,
         settings.autoflow_max_deaths,
         settings.autoflow_retry_delay,
         settings.autoflow_lease,
     )
-    return RunTable(uri, settings.autoflow_db_password.get_secret_value(), limits, read_only=read_only)
+    return RunTable(settings.database, limits, read_only=read_only)
 
 
 def complaint(error: SQLAlchemyError) -> str:
