@@ -149,6 +149,9 @@ def test_the_report_says_what_a_minister_asks(week: tuple[Settings, list[Run]]) 
     assert "Arrivals rose most in" in text
     assert "Nové Pole" in text
     assert "15 people or fewer are withheld" in text
+    # What is withheld in one period only is a range there, never nothing.
+    assert re.search(r"[\d,]+–[\d,]+ [\d,]+–?[\d,]* [+−]", text)
+    assert not re.search(r" 0 [\d–]+ [+−]", text)
     assert "Benchmark 1 January 2016" in text
     assert "flowclient" not in text
     assert "secure" not in text

@@ -51,7 +51,7 @@ def serve(settings: Settings, token: str, tmp_path: Path) -> Iterator[Callable[[
 def waits(process: subprocess.Popen[bytes], log: Path) -> bool:
     """Whether a service waits: it says so last, and has no process at work."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return not children and "event=waiting" in log.read_text().splitlines()[-1]
+    return not children and "event=waiting" in "".join(log.read_text().splitlines()[-1:])
 
 
 def memory(process: subprocess.Popen[bytes]) -> int:
