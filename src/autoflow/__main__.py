@@ -43,7 +43,7 @@ cli = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line; what goes wrong is told in sentences, with exit code 1."""
+    """Run the command line; errors are printed as sentences, with exit code 1."""
     try:
         cli()
     except ValidationError as error:
@@ -108,7 +108,7 @@ def once(
     try:
         runs = app.run_once(settings, _print_run, retry_failed=retry_failed)
     except KeyboardInterrupt:
-        _say("Stopped; the runs that were under way begin anew next time.")
+        _say("Stopped; the runs that were under way begin again next time.")
         raise typer.Exit(130) from None
     given_up = planning.given_up(settings)
     if not runs and not given_up:
@@ -121,7 +121,7 @@ def once(
     _exit_by(runs)
     entries = read_workflows(settings.autoflow_inputs_dir).entries
     if any(problems_of(entry.workflow) for entry in entries):
-        # The log has told them.
+        # They are in the log.
         raise typer.Exit(1)
 
 
@@ -132,7 +132,7 @@ def rerun(
         list[dt.datetime], typer.Argument(metavar="DATE", formats=["%Y-%m-%d"], help="Dates that it has run for.")
     ],
 ) -> None:
-    """Make a workflow due again for dates that it has run for; what it made before is kept."""
+    """Make a workflow due again for dates that it has run for; earlier outputs are kept."""
     settings = _settings()
     try:
         runs = app.rerun(settings, workflow, [date.date() for date in dates])
@@ -143,8 +143,8 @@ def rerun(
         raise typer.Exit(1) from None
     for run in runs:
         own = {name: value for name, value in (run.parameters or {}).items() if name not in AUTOMATIC}
-        told = f" ({', '.join(f'{name}={value}' for name, value in own.items())})" if own else ""
-        print(f"{run.workflow_name} {run.reference_date}{told} is due again; it runs at the next tick.")
+        values = f" ({', '.join(f'{name}={value}' for name, value in own.items())})" if own else ""
+        print(f"{run.workflow_name} {run.reference_date}{values} is due again; it runs at the next tick.")
 
 
 @cli.command()
@@ -225,8 +225,8 @@ def plan(
     )
     rest = replace(overview, standings=[each for each in overview.standings if not each.starts])
     if as_json:
-        told = {"starts": status_page.as_json(replace(overview, standings=starting))["standings"]}
-        print(json.dumps({**told, "does_not_start": status_page.as_json(rest)["standings"]}, indent=2))
+        values = {"starts": status_page.as_json(replace(overview, standings=starting))["standings"]}
+        print(json.dumps({**values, "does_not_start": status_page.as_json(rest)["standings"]}, indent=2))
         return
     console = Console()
     if starting:
@@ -238,8 +238,8 @@ def plan(
             table.add_row(str(n + 1), escape(name), day, escape(own), escape(why))
         console.print(table)
     count = "Nothing would run now" if not starting else f"{len(starting)} would run now, in this order"
-    done, asked = status_page.done_of(overview.standings)
-    console.print(f"{count}; {done} of {asked} have run.", highlight=False)
+    done, total = status_page.done_of(overview.standings)
+    console.print(f"{count}; {done} of {total} have run.", highlight=False)
     _print_reasons(console, rest, "Not now")
 
 
@@ -269,8 +269,8 @@ def status(
         for line in status_page.grid(overview, console.width, ascii_only=ascii_only, at_most=at_most):
             console.print(line, highlight=False)
         _print_reasons(console, overview, "Not done, or done with a warning")
-        done, asked = status_page.done_of(overview.standings)
-        console.print(f"\n{done} of {asked} runs have succeeded.", highlight=False)
+        done, total = status_page.done_of(overview.standings)
+        console.print(f"\n{done} of {total} runs have succeeded.", highlight=False)
     if overview.note:
         raise typer.Exit(1)
 
@@ -292,13 +292,13 @@ def _only(
         _say(f"The sensor runs no workflow '{unknown[0]}'; it runs {', '.join(sorted(known)) or 'none'}.")
         raise typer.Exit(1)
     days = {date.date() for date in dates or ()}
-    wanted = [
+    chosen = [
         each
         for each in overview.standings
         if (not days or each.candidate.reference_date in days)
         and (not workflows or each.candidate.workflow.name in workflows)
     ]
-    return replace(overview, standings=wanted)
+    return replace(overview, standings=chosen)
 
 
 def _print_reasons(console: Console, overview: planning.Overview, title: str) -> None:

@@ -80,12 +80,12 @@ def pass_in_a_process(_: Settings, __: "Progress | None", stop: Stop, since: Sin
     way = ["-m"] if "" in sys.path else ["-P", "-m"]
     child = subprocess.Popen([sys.executable, *way, "autoflow", "pass", since], stdout=subprocess.PIPE, text=True)
     with stop.stopping(child.terminate):
-        said, _ = child.communicate()
-    if child.returncode and not stop.asked.is_set():
+        printed, _ = child.communicate()
+    if child.returncode and not stop.requested.is_set():
         log.error("a pass ended before its time", exit_code=child.returncode)
         return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=_UNUSABLE)
     # A child that is stopped while it starts says nothing.
-    return dt.datetime.fromisoformat(said.strip()) if said.strip() else None
+    return dt.datetime.fromisoformat(printed.strip()) if printed.strip() else None
 
 
 def serve(
@@ -115,12 +115,12 @@ def serve(
             # Taken before the file is read, so that no change of it is missed.
             seen = waiting.stamp(file)
             moment = make_pass(settings, progress, stop, since)
-            if stop.asked.is_set():
+            if stop.requested.is_set():
                 break
             # While workflows.yml cannot be used, a change of it is a reason to run what may have been missed.
             later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=_UNUSABLE)
             until = Until(moment, file, seen) if moment else Until(later, file, seen, changed="tick")
             log.debug("waiting", until=until.moment)
-            since = waiting.wait(until, stop.asked)
+            since = waiting.wait(until, stop.requested)
         log.info("stopped")
         return []

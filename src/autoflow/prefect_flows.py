@@ -1,6 +1,6 @@
 """AutoFlow's workflows and its sensor as Prefect 3 flows, for sites that have Prefect (`flowkit[prefect]`).
 
-Prefect starts, shows and orders; what is due, who has it and when it is tried again is told by the run table
+Prefect starts, shows and orders; what is due, who has it and when it is tried again is decided by the run table
 alone, so that flows and `autoflow serve` can work side by side and no date runs twice.
 """
 
@@ -43,7 +43,7 @@ from autoflow.settings import Settings
 from flowkit_base.errors import UserError
 from flowkit_base.settings import SECRETS, complaints
 
-# Prefect reads these when it is imported and hands them to a server that it starts: nobody is told of its use.
+# Prefect reads these when it is imported and hands them to a server that it starts: its use is reported to nobody.
 os.environ.update({"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
 
 try:
@@ -105,8 +105,8 @@ def make_notebooks_workflow(
                 if run is None:
                     latest, now = runner.table.latest().get(candidate.key), dt.datetime.now(dt.UTC)
                     why = latest and runner.table.held_back(latest, now, made_of, candidate.on_change)
-                    said = f"{workflow.name} {candidate.reference_date}: {why or 'left to another runner'}."
-                    return Completed(name="Skipped", message=said)
+                    sentence = f"{workflow.name} {candidate.reference_date}: {why or 'left to another runner'}."
+                    return Completed(name="Skipped", message=sentence)
         except Exception as error:
             return Failed(message=_told(error, settings))
         return _state_of(run)
@@ -138,11 +138,15 @@ def available_dates_sensor(
         return Failed(message=_told(error, settings))
     _come_again(definition, again, settings.autoflow_timezone)
     failed = [f"{run.workflow_name} {run.reference_date}: {run.error}" for run in runs if run.state is RunState.failed]
-    told = [f"{len(failed)} of {_counted(len(runs))} failed: {'; '.join(failed)}"] if failed else []
-    workflows_asked = {entry.workflow.name: entry.workflow for entry in definition.entries}.values()
-    told += [f"{workflow.name} is held back: {said}" for workflow in workflows_asked for said in problems_of(workflow)]
-    if told:
-        return Failed(message=" ".join(told))
+    sentences = [f"{len(failed)} of {_counted(len(runs))} failed: {'; '.join(failed)}"] if failed else []
+    workflows_named = {entry.workflow.name: entry.workflow for entry in definition.entries}.values()
+    sentences += [
+        f"{workflow.name} is held back: {sentence}"
+        for workflow in workflows_named
+        for sentence in problems_of(workflow)
+    ]
+    if sentences:
+        return Failed(message=" ".join(sentences))
     return Completed(message=f"{_counted(len(runs))} succeeded." if runs else "Nothing was due.")
 
 
@@ -237,14 +241,14 @@ def _flow(
 
     run_notebooks.__signature__ = inspect.Signature(_parameters(workflow))  # pyright: ignore[reportFunctionMemberAccess]
     run_notebooks.__doc__ = f"The notebooks of the workflow '{workflow.name}' for one date."
-    made = flow(
+    decorate = flow(
         name=_flow_name(workflow.name),
         flow_run_name=(lambda: run_name) if run_name else None,
         validate_parameters=False,
         retries=0,
         persist_result=False,
     )
-    return made(run_notebooks)
+    return decorate(run_notebooks)
 
 
 def _parameters(workflow: Workflow) -> list[inspect.Parameter]:
@@ -260,7 +264,7 @@ def _parameters(workflow: Workflow) -> list[inspect.Parameter]:
 
 
 def _can_be_names(names: Sequence[str]) -> bool:
-    """Tell whether a Prefect flow can take parameters of these names; workflows.yml allows any text."""
+    """Whether a Prefect flow can take parameters of these names; workflows.yml allows any text."""
     return all(name.isidentifier() and not keyword.iskeyword(name) and name not in TAKEN for name in names)
 
 
@@ -285,8 +289,8 @@ def _candidate(workflow: Workflow, given: Mapping[str, Any]) -> Candidate:
     own = {name: value for name, value in given.items() if name not in AUTOMATIC}
     required = workflow.required_parameters()
     if own.keys() != required:
-        wanted = ", ".join(sorted(required)) or "none"
-        raise ValueError(f"Workflow '{workflow.name}' takes these parameters besides its dates: {wanted}.")
+        names = ", ".join(sorted(required)) or "none"
+        raise ValueError(f"Workflow '{workflow.name}' takes these parameters besides its dates: {names}.")
     return Candidate(workflow, day, json_safe({**own, "reference_date": day, "date_ranges": pairs}))
 
 
@@ -406,5 +410,5 @@ def _told(error: Exception, settings: Settings | None) -> str:
         case sqlalchemy.exc.SQLAlchemyError():
             return complaint(error)
         case _:
-            said = f"AutoFlow itself failed: {type(error).__name__}: {error}"
-            return Secret(settings.flowapi_token.get_secret_value()).out_of(said) if settings else said
+            sentence = f"AutoFlow itself failed: {type(error).__name__}: {error}"
+            return Secret(settings.flowapi_token.get_secret_value()).out_of(sentence) if settings else sentence

@@ -28,7 +28,7 @@ SIGNS = {
 }
 """For each state its sign, the sign where a terminal knows no other than ASCII's, and its colour."""
 DAYS_SHOWN = 60
-"""How many dates a page or a terminal shows where no more are asked for."""
+"""How many dates a page or a terminal shows unless more are asked for."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ def reasons(overview: Overview) -> list[tuple[str, str, str, str]]:
 
 
 def _alike(standings: Iterable[Standing]) -> Iterator[tuple[tuple[str, str], list[dt.date]]]:
-    found: dict[tuple[str, str], list[dt.date]] = {}
+    groups: dict[tuple[str, str], list[dt.date]] = {}
     for each in standings:
         if each.state != "success" or each.reason:
-            found.setdefault((each.state, each.reason), []).append(each.candidate.reference_date)
-    yield from found.items()
+            groups.setdefault((each.state, each.reason), []).append(each.candidate.reference_date)
+    yield from groups.items()
 
 
 def spanned(days: Sequence[dt.date]) -> str:
@@ -222,9 +222,9 @@ def _table(lines: Sequence[Line], days: Sequence[dt.date], folder: Path) -> str:
     head = "".join(f'<th scope="col"><abbr title="{day:%A}">{day:%a}</abbr><b>{day.day}</b></th>' for day in days)
     rows = []
     for n, line in enumerate(lines):
-        done, asked = done_of(line.standings.values())
+        done, total = done_of(line.standings.values())
         label = f"<b>{html.escape(line.name)}</b><small>{html.escape(line.parameters)}</small>"
-        label += f"<small>{done:,} of {asked:,} dates</small>"
+        label += f"<small>{done:,} of {total:,} dates</small>"
         cells = "".join(_cell(n, day, line.standings.get(day), folder) for day in days)
         rows.append(f'<tr><th scope="row">{label}</th>{cells}</tr>')
     return (
@@ -237,14 +237,14 @@ def _table(lines: Sequence[Line], days: Sequence[dt.date], folder: Path) -> str:
 def _cell(n: int, day: dt.date, standing: Standing | None, folder: Path) -> str:
     if standing is None:
         return '<td class="none"><span class="unseen">not asked for</span></td>'
-    told = f"{day}: {STATES[standing.state]}" + (f". {standing.reason}" if standing.reason else "")
-    mark = f'{_mark(standing.state)}<span class="unseen">{html.escape(told)}</span>'
+    text = f"{day}: {STATES[standing.state]}" + (f". {standing.reason}" if standing.reason else "")
+    mark = f'{_mark(standing.state)}<span class="unseen">{html.escape(text)}</span>'
     files = "".join(
         f'<a class="file" href="{href}">{"nb" if kind == "notebook" else Path(href).suffix[1:]}'
         f'<span class="unseen"> {html.escape(f"{name} of {day}")}</span></a>'
         for kind, href, name in _last_of_each_kind(standing, folder)
     )
-    return f'<td><a href="#{n}-{day}" title="{html.escape(told)}">{mark}</a>{files}</td>'
+    return f'<td><a href="#{n}-{day}" title="{html.escape(text)}">{mark}</a>{files}</td>'
 
 
 def _reasons(overview: Overview) -> str:

@@ -14,14 +14,14 @@ class Stop:
     """A request to stop, which reaches the work that is under way when it comes, or else the next."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.requested = threading.Event()
         self._end: Callable[[], object] | None = None
 
     @contextmanager
     def stopping(self, end: Callable[[], object]) -> Iterator[None]:
         """Have `end` called by a request to stop that comes within the block, or came before it."""
         self._end = end
-        if self.asked.is_set():
+        if self.requested.is_set():
             end()
         try:
             yield
@@ -30,7 +30,7 @@ class Stop:
 
     def stop(self) -> None:
         """Ask to stop."""
-        self.asked.set()
+        self.requested.set()
         end = self._end
         if end:
             end()

@@ -194,7 +194,7 @@ def days(first: str, number: int) -> list[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let kernels keep compiled modules where the environment forbids it: each would compile pandas anew."""
+    """Let kernels keep compiled modules where the environment forbids it: each would compile pandas again."""
     with pytest.MonkeyPatch.context() as environment:
         if os.environ.get("PYTHONDONTWRITEBYTECODE"):
             environment.delenv("PYTHONDONTWRITEBYTECODE")

@@ -115,7 +115,7 @@ class Clocks:
     ("by", "since", "after"), [(0, "tick", 3600), (1800, "tick", 1800), (7200, "tick", 905), (-604800, "change", 905)]
 )
 def test_a_clock_that_is_set_while_waiting(tmp_path: Path, by: float, since: str, after: float) -> None:
-    """Set forward, the tick comes when its moment shows; set back, the next moment is worked out anew."""
+    """Set forward, the tick comes when its moment shows; set back, the next moment is worked out again."""
     clocks = Clocks(set_after=901, by=by)
     told, waited = clocks.wait(clocks.now + 3600, tmp_path / "none")
     assert told == since

@@ -98,7 +98,7 @@ def test_a_month_with_faults_ends_with_each_date_once(  # noqa: PLR0915  (one st
         return len(history(RunState.success)) >= number
 
     def asked(times: int = 1) -> None:
-        """Wait until FlowAPI has been asked anew."""
+        """Wait until FlowAPI has been asked again."""
         before = len(flowapi.requests)
         until(lambda: len(flowapi.requests) >= before + times, seconds=90)
 

@@ -302,7 +302,7 @@ def test_versions_that_flowapi_does_not_tell_are_warned_of(
 def test_two_years_of_ten_workflows_are_planned_quickly(
     settings: Settings, flowapi: Any, write_workflows: Any, write_notebook: Any
 ) -> None:
-    """Thousands of candidates with a stencil of many days are found without counting the days anew for each."""
+    """Thousands of candidates with a stencil of many days are found without counting the days again for each."""
     write_notebook("n.ipynb", "day = unit = None")
     entry = "    - {workflow_name: two, parameters: {}, date_stencil: [[-365, 1]]}\n"
     write_workflows(WORKFLOWS[: WORKFLOWS.index("    - {workflow_name: one")] + entry * 10)
@@ -312,7 +312,7 @@ def test_two_years_of_ten_workflows_are_planned_quickly(
     found = candidates(definition, {"calls": days})
 
     assert sum(each.waits_for is None for each in found) == 730
-    # Ten times what it takes; the days anew for each of them takes a hundred times as long.
+    # Ten times what it takes; the days again for each of them takes a hundred times as long.
     assert time.process_time() - begin < 8
 
 

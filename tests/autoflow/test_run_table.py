@@ -151,7 +151,7 @@ def test_a_failed_run_waits_twice_as_long_each_time(uri: str) -> None:
 
 
 def test_a_run_that_is_given_back_does_not_count_as_tried(table: RunTable) -> None:
-    """A run stopped with the service begins anew with the same attempt, at once."""
+    """A run stopped with the service begins again with the same attempt, at once."""
     run = claim(table)
     assert run is not None
     table.give_back(run, "stopped")

@@ -28,7 +28,7 @@ OWN_SCOPE = (
 
 @dataclass(frozen=True)
 class Declared:
-    """What a notebook says of itself; `parameters` None where that cannot be told, `cell` None without such a cell.
+    """What a notebook says of itself; `parameters` None if that cannot be known, `cell` None without such a cell.
 
     `cell` is the number, from 1, of the cell tagged `parameters`.
     """
@@ -40,22 +40,25 @@ class Declared:
 
 
 def problems_of(workflow: Workflow) -> list[str]:
-    """Tell what keeps a workflow from running here, one sentence each, with its place in workflows.yml."""
+    """What keeps a workflow from running here, one sentence each, with its place in workflows.yml."""
     kernels = _Kernels()
     return [
-        f"{notebook.places.get('filename', notebook.key)}: {said}" for notebook, said in _problems(workflow, kernels)
+        f"{notebook.places.get('filename', notebook.key)}: {sentence}"
+        for notebook, sentence in _problems(workflow, kernels)
     ]
 
 
 def warnings_of(definition: Definition) -> list[str]:
-    """Tell what is allowed in workflows.yml but will not go well, one sentence each, with its place."""
-    found = []
+    """What is allowed in workflows.yml but will not go well, one sentence each, with its place."""
+    sentences = []
     for workflow in definition.workflows.values():
         for notebook in workflow.notebooks:
-            found += [f"{notebook.places.get(key, notebook.key)}: {said}" for key, said in notebook_warnings(notebook)]
+            sentences += [
+                f"{notebook.places.get(key, notebook.key)}: {sentence}" for key, sentence in notebook_warnings(notebook)
+            ]
     if not definition.entries:
-        found.append("available_dates_sensor names no workflow, so nothing will run.")
-    return found
+        sentences.append("available_dates_sensor names no workflow, so nothing will run.")
+    return sentences
 
 
 def declared(path: Path) -> Declared:
@@ -134,24 +137,24 @@ def _problems(workflow: Workflow, kernels: _Kernels) -> Iterator[tuple[Notebook,
     for notebook in workflow.notebooks:
         name = notebook.path.name
         try:
-            found = declared(notebook.path)
+            facts = declared(notebook.path)
         except OSError as error:
             yield notebook, f"{name} cannot be read ({error.strerror})."
             continue
         except ValueError as error:
             yield notebook, f"{name} {error}."
             continue
-        if not found.kernel or not found.language:
+        if not facts.kernel or not facts.language:
             yield notebook, f"{name} names no kernel; open it in Jupyter, choose one and save it."
-        elif found.kernel not in kernels:
-            said = f"{name} asks for the kernel '{found.kernel}', which is not installed here"
-            yield notebook, f"{said}; install it, or choose python3 in Jupyter and save it."
+        elif facts.kernel not in kernels:
+            sentence = f"{name} asks for the kernel '{facts.kernel}', which is not installed here"
+            yield notebook, f"{sentence}; install it, or choose python3 in Jupyter and save it."
         if notebook.template and not notebook.template.is_file():
             yield notebook, f"its template {notebook.template.name} is no longer there."
 
 
 def notebook_warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
-    """Give pairs of the part of the notebook's section that is meant, and what is to be said of it."""
+    """Give pairs of the part of the notebook's section that is meant, and the warning."""
     from autoflow.reports import asciidoc, glyphs  # noqa: PLC0415  (slow to import)
 
     name = notebook.path.name
@@ -160,23 +163,26 @@ def notebook_warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
     if notebook.template and notebook.code:
         yield "output", "the template decides whether code is shown, so 'code' has no effect."
     try:
-        found = declared(notebook.path)
+        facts = declared(notebook.path)
     except (OSError, ValueError):
         return
     if notebook.format == "pdf" and not notebook.template:
-        for said in glyphs.warnings_of(name, _source(notebook.path)):
-            yield "output", said
-    if found.cell is None:
+        for sentence in glyphs.warnings_of(name, _source(notebook.path)):
+            yield "output", sentence
+    if facts.cell is None:
         if notebook.parameters:
-            said = f"{name} has no cell tagged 'parameters'; the values are set in a new cell at its top"
-            yield "parameters", f"{said}, and what its own cells set wins."
-    elif found.parameters is None:
-        if str(found.language).lower() == "python":
-            yield "filename", f"{name}, cell {found.cell}, tagged 'parameters', is not Python that can be read."
+            sentence = f"{name} has no cell tagged 'parameters'; the values are set in a new cell at its top"
+            yield "parameters", f"{sentence}, and what its own cells set wins."
+    elif facts.parameters is None:
+        if str(facts.language).lower() == "python":
+            yield (
+                "filename",
+                f"{name}, cell {facts.cell}, tagged 'parameters', is not Python that can be read.",
+            )
     else:
         for parameter in notebook.parameters:
-            if parameter not in found.parameters:
-                yield parameter, _undeclared(name, parameter, found)
+            if parameter not in facts.parameters:
+                yield parameter, _undeclared(name, parameter, facts)
 
 
 def _source(path: Path) -> str:
@@ -185,10 +191,10 @@ def _source(path: Path) -> str:
     return "\n".join("".join(map(str, source)) if isinstance(source, list) else str(source) for source in cells)
 
 
-def _undeclared(name: str, parameter: str, found: Declared) -> str:
+def _undeclared(name: str, parameter: str, facts: Declared) -> str:
     import difflib  # noqa: PLC0415  (needed only for a mistake)
 
-    names = sorted(found.parameters or ())
+    names = sorted(facts.parameters or ())
     near = difflib.get_close_matches(parameter, names, 1)
     meant = f"; is '{near[0]}' meant?" if near else f"; it declares {', '.join(names) or 'none'}."
     return f"{name} does not declare the parameter '{parameter}' in its cell tagged 'parameters'{meant}"

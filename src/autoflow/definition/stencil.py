@@ -40,15 +40,15 @@ class Days(Sequence[dt.date]):
         return isinstance(day, dt.date) and self.have(day, day + dt.timedelta(days=1))
 
     def have(self, start: dt.date, end: dt.date) -> bool:
-        """Tell whether every day from `start` to the one before `end` is there."""
+        """Whether every day from `start` to the one before `end` is there."""
         return bisect_left(self._days, end) - bisect_left(self._days, start) == (end - start).days
 
 
 def missing_of(ranges: Sequence[Interval], available: Iterable[dt.date]) -> list[dt.date]:
     """Give the days of pairs (first day, day after the last) that are not available, in order."""
-    there = available if isinstance(available, Days) else Days(available)
-    lacking = [pair for pair in ranges if not there.have(*pair)]
-    return sorted(set(days_of(lacking)).difference(there)) if lacking else []
+    present = available if isinstance(available, Days) else Days(available)
+    lacking = [pair for pair in ranges if not present.have(*pair)]
+    return sorted(set(days_of(lacking)).difference(present)) if lacking else []
 
 
 class InvalidDateIntervalError(ValueError):
@@ -129,7 +129,7 @@ class DateStencil:
         return missing_of(self.date_ranges(reference_date), available)
 
     def is_available(self, reference_date: dt.date, available: Iterable[dt.date]) -> bool:
-        """Tell whether every day of the stencil is available; an interval that is empty for the date is not."""
+        """Whether every day of the stencil is available; an interval that is empty for the date is not."""
         try:
             return not self.missing(reference_date, available)
         except InvalidDateIntervalError:

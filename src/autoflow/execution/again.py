@@ -17,17 +17,17 @@ def rerun(settings: Settings, workflow: str, dates: Iterable[dt.date]) -> list[R
     or a date that has no run, and for one that is under way; then nothing is changed.
     """
     definition = read_workflows(settings.autoflow_inputs_dir)
-    wanted = sorted(set(dates))
+    chosen = sorted(set(dates))
     if not any(entry.workflow.name == workflow for entry in definition.entries):
         known = ", ".join(sorted({f"'{entry.workflow.name}'" for entry in definition.entries})) or "none"
         raise ValueError(f"The sensor runs no workflow called '{workflow}'; those that it runs are {known}.")
     types = {name for entry in definition.entries for name in entry.cdr_types or ()} | set(definition.cdr_types or ())
-    found = candidates(definition, dict.fromkeys(types or {"calls"}, wanted))
+    possible = candidates(definition, dict.fromkeys(types or {"calls"}, chosen))
     table = open_run_table(settings)
     try:
         latest, now = table.latest(), dt.datetime.now(dt.UTC)
-        runs = [latest[each.key] for each in found if each.workflow.name == workflow and each.key in latest]
-        missing = sorted(set(wanted) - {_date_of(run, found) for run in runs})
+        runs = [latest[each.key] for each in possible if each.workflow.name == workflow and each.key in latest]
+        missing = sorted(set(chosen) - {_date_of(run, possible) for run in runs})
         if missing:
             raise ValueError(f"Workflow '{workflow}' has not run for {', '.join(map(str, missing))}.")
         busy = [run for run in runs if run.state is RunState.running and not run.died(now)]
@@ -35,11 +35,11 @@ def rerun(settings: Settings, workflow: str, dates: Iterable[dt.date]) -> list[R
             raise ValueError(
                 f"Workflow '{workflow}' is running for {busy[0].reference_date}; ask again when it has ended."
             )
-        return [asked for run in runs if (asked := table.ask_again(run.workflow_name, run.parameters_hash))]
+        return [due for run in runs if (due := table.ask_again(run.workflow_name, run.parameters_hash))]
     finally:
         table.close()
 
 
-def _date_of(run: Run, found: Iterable[Candidate]) -> dt.date | None:
+def _date_of(run: Run, possible: Iterable[Candidate]) -> dt.date | None:
     """Give the date of a run, also of one that FlowKit recorded without it."""
-    return next(each.reference_date for each in found if each.key == (run.workflow_name, run.parameters_hash))
+    return next(each.reference_date for each in possible if each.key == (run.workflow_name, run.parameters_hash))

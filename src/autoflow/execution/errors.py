@@ -35,8 +35,8 @@ def complaint_of(notebook: Notebook, error: Exception, settings: Settings) -> st
         return f"{name}: there is no such file any more in {notebook.path.parent}; put it back or change workflows.yml."
     match error:
         case PapermillExecutionError():
-            said = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
-            return f"{name}, cell {error.cell_index + 1}: {said}"
+            reason = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
+            return f"{name}, cell {error.cell_index + 1}: {reason}"
         case CellTimeoutError():
             limit = f"{settings.autoflow_cell_timeout} seconds (AUTOFLOW_CELL_TIMEOUT)"
             return f"{name}: a cell did not end within {limit}."

@@ -16,7 +16,7 @@ from autoflow.settings import Settings
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether an executed notebook was written to its end, which on a full disk it may not have been."""
+    """Whether an executed notebook was written to its end, which on a full disk it may not have been."""
     try:
         json.loads(path.read_bytes())
     except (OSError, ValueError):

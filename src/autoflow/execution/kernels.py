@@ -56,7 +56,7 @@ class Kernels:
                     kill(pid)
 
     def unwanted(self, run_id: str) -> bool:
-        """Tell whether a run is not to go on."""
+        """Whether a run is not to go on."""
         return self.stopped.is_set() or run_id in self.lost
 
 
@@ -77,6 +77,6 @@ def kernel_environment(settings: Settings) -> dict[str, str]:
     environment["FLOWAPI_TOKEN"] = settings.flowapi_token.get_secret_value()
     if settings.ssl_certificate_file:
         environment["SSL_CERTIFICATE_FILE"] = str(settings.ssl_certificate_file)
-    # Plots are drawn for the page, not for a screen that is not there.
+    # Plots are drawn for the page, not for a screen.
     environment.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     return environment

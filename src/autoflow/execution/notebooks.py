@@ -27,7 +27,7 @@ def execute(
 
     `in_order` begins them; however many it begins at once, they run as far as `kernels` has room. Gives one
     mapping a notebook: its `key`, the path of the executed `notebook` and of the `report`, if any.
-    Raises NotebookError when a notebook fails (those that do not need it still run), Stopped when told to.
+    Raises NotebookError if a notebook fails (those that do not need it still run), Stopped if the runner is stopped.
     """
     job = Job(run, workflow, settings, kernels, settings.working_dir / str(run.run_id))
     for folder in (job.working, settings.notebooks_dir, settings.reports_dir):
@@ -40,9 +40,9 @@ def execute(
             _one(notebook, job)
         # Whatever goes wrong, in a library or here, fails this run and no other.
         except Exception as error:
-            said = STOPPED if job.unwanted else secret.out_of(sentence(_failure(notebook, error)))
-            failures.append(said)
-            raise NotebookError(said) from None
+            text = STOPPED if job.unwanted else secret.out_of(sentence(_failure(notebook, error)))
+            failures.append(text)
+            raise NotebookError(text) from None
         return job.outputs[notebook.key]
 
     try:
@@ -57,12 +57,12 @@ def execute(
         shutil.rmtree(job.working, ignore_errors=True)
     if job.unwanted:
         raise Stopped
-    made = tuple(job.outputs[notebook.key] for notebook in workflow.notebooks if notebook.key in job.outputs)
-    if not failures and len(made) < len(workflow.notebooks):
+    outputs = tuple(job.outputs[notebook.key] for notebook in workflow.notebooks if notebook.key in job.outputs)
+    if not failures and len(outputs) < len(workflow.notebooks):
         failures.append("The run ended before every notebook had begun; the log of what carried it tells why.")
     if failures:
-        raise NotebookError(" ".join(failures), made)
-    return made
+        raise NotebookError(" ".join(failures), outputs)
+    return outputs
 
 
 def _failure(notebook: Notebook, error: Exception) -> str:
@@ -86,7 +86,7 @@ def _one(notebook: Notebook, job: Job) -> None:
         }
         parameters = {name: values[source] for name, source in notebook.parameters.items()}
         position = job.workflow.notebooks.index(notebook)
-        warnings = [said for _, said in notebook_warnings(notebook)]
+        warnings = [text for _, text in notebook_warnings(notebook)]
         unfinished = job.working / f"{position}.ipynb"
         with reserved(stem_of(notebook, job.workflow, run), settings) as stem:
             final = settings.notebooks_dir / f"{stem}.ipynb"
@@ -102,8 +102,8 @@ def _one(notebook: Notebook, job: Job) -> None:
                 unfinished = job.working / f"{position}.{notebook.format}"
                 warnings = _write_report(notebook, final, unfinished, target, warnings, job)
                 outputs[notebook.key]["report"] = str(target)
-            for said in warnings:
-                log.warning("a run has a warning", workflow=run.workflow_name, date=run.reference_date, warning=said)
+            for text in warnings:
+                log.warning("a run has a warning", workflow=run.workflow_name, date=run.reference_date, warning=text)
             if warnings:
                 outputs[notebook.key]["warnings"] = " ".join(warnings)
 

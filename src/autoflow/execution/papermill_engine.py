@@ -24,7 +24,7 @@ class DiscreetClient(PapermillNotebookClient):
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Process a message of the kernel."""
         msg["content"] = self.secret.out_of_all(msg["content"])
-        made = super().process_message(msg, cell, cell_index)
+        output = super().process_message(msg, cell, cell_index)
         outputs = cell.get("outputs", ())
         if msg["msg_type"] == "stream" and len(outputs) > 1:
             before, last = outputs[-2:]
@@ -35,7 +35,7 @@ class DiscreetClient(PapermillNotebookClient):
                 before.text = before.text[:cut] + self.secret.out_of(before.text[cut:] + last.text)
                 outputs.pop()
                 return before
-        return made
+        return output
 
 
 class SupervisedEngine(NBClientEngine):

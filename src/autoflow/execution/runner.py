@@ -97,7 +97,7 @@ class Runner:
             log.warning("run left to another runner, which had taken it over", **_names(run))
             return None
         if self.kernels.unwanted(str(run.run_id)) and ended.state is RunState.failed:
-            log.info("run stopped; it begins anew next time", **_names(run))
+            log.info("run stopped; it begins again next time", **_names(run))
             return None
         if ended.state is RunState.success:
             log.info("run succeeded", **_names(ended))
@@ -114,16 +114,16 @@ class Runner:
         except Stopped:
             return self._recorded(run, lambda: self.table.give_back(run, STOPPED))
         except NotebookError as error:
-            told, made = str(error), error.outputs
-            return self._recorded(run, lambda: self.table.fail(run, told, made))
+            reason, outputs = str(error), error.outputs
+            return self._recorded(run, lambda: self.table.fail(run, reason, outputs))
         except OSError as error:
-            told = f"The outputs could not be written: {error.strerror or error}."
-            return self._recorded(run, lambda: self.table.fail(run, told))
+            reason = f"The outputs could not be written: {error.strerror or error}."
+            return self._recorded(run, lambda: self.table.fail(run, reason))
         # Nothing that goes wrong with one run may leave it without an end, or stop the others.
         except Exception as error:
             log.error("a run failed in a way that is AutoFlow's own fault", error=repr(error), **_names(run))
-            told = f"AutoFlow itself failed: {type(error).__name__}: {error}"
-            return self._recorded(run, lambda: self.table.fail(run, told))
+            reason = f"AutoFlow itself failed: {type(error).__name__}: {error}"
+            return self._recorded(run, lambda: self.table.fail(run, reason))
         except BaseException:
             # Whoever looks next may take it at once.
             self.stop()
@@ -137,13 +137,13 @@ class Runner:
             try:
                 return record()
             except sqlalchemy.exc.SQLAlchemyError as error:
-                told = str(error.__cause__ or error)
+                reason = str(error.__cause__ or error)
                 if pause is None:
                     # The lease ends, or this process finds the row among those that it left behind: it runs again.
-                    log.error("the end of a run could not be recorded; it will run again", error=told, **_names(run))
+                    log.error("the end of a run could not be recorded; it will run again", error=reason, **_names(run))
                     self.table.forget(run)
                     return None
-            log.warning("the end of a run could not be recorded; trying again", error=told, **_names(run))
+            log.warning("the end of a run could not be recorded; trying again", error=reason, **_names(run))
             time.sleep(pause)
         return None
 
@@ -169,7 +169,7 @@ class Runner:
 
 @contextmanager
 def open_runner(settings: Settings, in_order: Order = side_by_side) -> Iterator[Runner]:
-    """Give a runner with its folders made and what dead ones left there removed; it is closed at the end."""
+    """A runner whose folders exist and hold nothing of dead runners; it is closed at the end of the block."""
     for folder in (settings.notebooks_dir, settings.reports_dir, settings.working_dir):
         folder.mkdir(parents=True, exist_ok=True)
     runner = Runner(settings, in_order)

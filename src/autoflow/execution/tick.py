@@ -26,8 +26,8 @@ def tick(
 ) -> tuple[list[Run], set[tuple[str, str]]]:
     """Run what is due; give the ended runs, and the keys of all that could run. Raises FlowApiError."""
     reported = reported_dates(runner.settings, runner.stopped)
-    # Looked at anew for each tick: a notebook that was mended runs without any attempt lost.
-    broken = _told_problems(definition)
+    # Looked at again for each tick: a notebook that was mended runs without any attempt lost.
+    broken = _log_problems(definition)
     ready = [
         candidate
         for candidate in candidates(definition, reported)
@@ -60,8 +60,8 @@ def tick(
     return _in_order(due, run, runner), {candidate.key for candidate in ready}
 
 
-def _told_problems(definition: Definition) -> set[str]:
-    """Give the workflows that cannot run here, having told why; they are held back, and the others go on."""
+def _log_problems(definition: Definition) -> set[str]:
+    """Give the workflows that cannot run here, having logged why; they are held back, and the others go on."""
     broken = set()
     for workflow in {entry.workflow.name: entry.workflow for entry in definition.entries}.values():
         for problem in problems_of(workflow):

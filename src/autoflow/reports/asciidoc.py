@@ -16,13 +16,13 @@ from autoflow.reports.report import ReportError
 
 PROGRAM = "asciidoctor-pdf"
 MISSING = (
-    f"the program {PROGRAM} is not installed, which reports with a template of their own need; "
+    f"the program {PROGRAM} is not installed, which reports with a custom template need; "
     "install it, or leave out 'template' to have the report set without it"
 )
 
 
 def is_installed() -> bool:
-    """Tell whether reports with a template can be made here."""
+    """Whether reports with a template can be made on this machine."""
     return shutil.which(PROGRAM) is not None
 
 
@@ -34,7 +34,7 @@ def write_report(notebook: Path, pdf: Path, template: Path) -> None:
     if not is_installed():
         raise ReportError(MISSING[0].upper() + MISSING[1:] + ".")
     if not template.is_file():
-        raise ReportError(f"{notebook.name}: its template {template} is not there.")
+        raise ReportError(f"{notebook.name}: its template {template} does not exist.")
     # Without a locale of UTF-8 Ruby would stumble over accents.
     path = str(pandoc().parent) + os.pathsep + os.environ.get("PATH", "")
     environment = {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8"}
@@ -53,19 +53,19 @@ def write_report(notebook: Path, pdf: Path, template: Path) -> None:
             f"{notebook.name} could not be turned into AsciiDoc with {template.name}",
         )
         # In this mode a notebook's text can show no other file of this machine; nothing is ever fetched.
-        made = Path(folder) / "report.pdf"
+        result = Path(folder) / "report.pdf"
         _run(
             [
-                *(PROGRAM, "--out-file", str(made), str(Path(folder) / "report.asciidoc")),
+                *(PROGRAM, "--out-file", str(result), str(Path(folder) / "report.asciidoc")),
                 *("--safe-mode", "safe", "--base-dir", folder),
             ],
             environment,
             f"{PROGRAM} could not set {notebook.name}",
         )
-        if not made.exists():
+        if not result.exists():
             raise ReportError(f"{PROGRAM} could not set {notebook.name}: it wrote no PDF.")
         try:
-            shutil.move(made, pdf)
+            shutil.move(result, pdf)
         except OSError as error:
             raise ReportError(f"{notebook.name}: {pdf.name} could not be written: {error.strerror}.") from error
 
@@ -78,7 +78,7 @@ def _run(command: list[str], environment: dict[str, str], complaint: str) -> Non
     except subprocess.TimeoutExpired as error:
         raise ReportError(f"{complaint}: it took more than ten minutes.") from error
     if done.returncode:
-        said = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
+        lines = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
         # Ruby's programs end with a word to their makers.
-        told = [line for line in said if "--trace" not in line] or ["no reason given"]
-        raise ReportError(f"{complaint}: {told[-1].rstrip('.')}.")
+        reasons = [line for line in lines if "--trace" not in line] or ["no reason given"]
+        raise ReportError(f"{complaint}: {reasons[-1].rstrip('.')}.")

@@ -33,9 +33,9 @@ def write_report(
     contents = read_contents(notebook, code=code)
     lacking = glyphs.warnings_of(name_of(notebook), contents.text()) if format == "pdf" else []
     # `check` looks at the notebook as it was before it ran, so that it may have seen the same letters.
-    said = list(dict.fromkeys([*warnings, *lacking]))
-    contents.parts[:0] = [as_paragraph(note_line(f"Warning: {sentence}")) for sentence in said]
-    name, date, made = (
+    sentences = list(dict.fromkeys([*warnings, *lacking]))
+    contents.parts[:0] = [as_paragraph(note_line(f"Warning: {sentence}")) for sentence in sentences]
+    name, date, moment = (
         notebook.name.split("__")[0],
         _long_date(reference_date, contents.language),
         dt.datetime.now(dt.UTC),
@@ -53,14 +53,14 @@ def write_report(
             from autoflow.reports.typeset import lightened  # noqa: PLC0415
 
             contents.pictures = [lightened(picture) for picture in contents.pictures]
-        write(contents, target, name, date, made)
+        write(contents, target, name, date, moment)
     except ReportError as error:
         raise ReportError(f"{notebook.name}: {error}") from error
     except OSError as error:
         raise ReportError(f"{notebook.name}: {target.name} could not be written: {error.strerror or error}.") from error
     except RecursionError as error:
         raise ReportError(f"{notebook.name}: its markup is nested too deeply to be set.") from error
-    return said
+    return sentences
 
 
 def name_of(executed: Path) -> str:

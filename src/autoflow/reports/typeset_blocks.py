@@ -27,7 +27,7 @@ def blocks_of(node: Tag, report: Report) -> Iterator[Block]:
 
 
 def _is_large(tag: Tag, report: Report) -> bool:
-    """Tell whether an element within a text is a block of its own all the same: a picture, or what holds a block."""
+    """Whether an element within a text is a block of its own all the same: a picture, or what holds a block."""
     if tag.name == "img":
         return report.contents.pictures[int(str(tag["data-n"]))].height > 24
     return any(_is_large(inner, report) or inner.name in BLOCKS for inner in tag.find_all(True, recursive=False))

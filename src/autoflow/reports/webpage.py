@@ -69,8 +69,8 @@ def _filled(part: Tag, contents: Contents, formulas: list[str | None], noted: di
         tag.replace_with(_fragment(_picture(contents.pictures[int(str(tag["data-n"]))])))
     for tag in part.find_all("math", attrs={"data-n": True}):
         n = int(str(tag["data-n"]))
-        found = formulas[n] or f"<code>{html.escape(contents.formulas[n].tex)}</code>"
-        tag.replace_with(_fragment(found))
+        markup = formulas[n] or f"<code>{html.escape(contents.formulas[n].tex)}</code>"
+        tag.replace_with(_fragment(markup))
     base = voice_of_language(contents.language)
     for tag in part.find_all(SPOKEN):
         voice = voice_of(tag.get_text(" "), contents.language)

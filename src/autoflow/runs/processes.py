@@ -15,7 +15,7 @@ def runner_name() -> str:
 
 
 def runner_seen(runner: str | None) -> bool | None:
-    """Tell whether a runner is at work; None where that cannot be seen from here, or where it has been halted."""
+    """Whether a runner is at work; None where that cannot be seen from here, or where it has been halted."""
     parts = (runner or "").rsplit("/", 3)
     if len(parts) != 4 or not parts[1] or parts[1] != _machine():
         return None

@@ -47,7 +47,7 @@ class Run:
     deaths: int | None = None
 
     def died(self, now: dt.datetime) -> bool:
-        """Tell whether this run says that it is under way although nobody is at work on it."""
+        """Whether this run says that it is under way although nobody is at work on it."""
         if self.state is not RunState.running:
             return False
         if self.runner == runner_name():
@@ -71,7 +71,7 @@ class Run:
 
 
 # The runs that this process has at hand. A row that names this process and is not among them was left behind: its
-# end could not be recorded, or the service has begun anew under the same process id since.
+# end could not be recorded, or the service has begun again under the same process id since.
 under_way: set[str] = set()
 
 

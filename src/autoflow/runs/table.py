@@ -213,8 +213,8 @@ class RunTable:
             now = self._now(connection)
             if newest is None or (newest.state is RunState.running and not newest.died(now)):
                 return None
-            asked = replace(newest, state=RunState.failed, attempt=0, deaths=0, error=ASKED, outputs=(), retry_at=now)
-            return self._insert(connection, asked, now)
+            due = replace(newest, state=RunState.failed, attempt=0, deaths=0, error=ASKED, outputs=(), retry_at=now)
+            return self._insert(connection, due, now)
 
     def _end(self, run: Run, ended: Run, wait: float | None = None) -> Run | None:
         with self._alone(run.workflow_name, run.parameters_hash) as (connection, newest):
@@ -258,7 +258,7 @@ class RunTable:
 
 
 def _from_the_future(run: Run, now: dt.datetime) -> bool:
-    """Tell whether a row is younger than now, as when the clock has been set back since: then it cannot say when."""
+    """Whether a row is younger than now, as when the clock has been set back since: then it cannot say when."""
     return run.timestamp > now + dt.timedelta(minutes=1)
 
 

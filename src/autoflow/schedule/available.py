@@ -21,9 +21,9 @@ def available_dates(settings: Settings, cdr_types: Iterable[str] | None) -> list
     Types that FlowAPI does not report are named in the log. Raises FlowApiError.
     """
     by_type = reported_dates(settings)
-    wanted = list(by_type) if cdr_types is None else list(cdr_types)
-    warn_of_unreported(wanted, by_type)
-    return sorted({day for name in wanted for day in by_type.get(name, ())})
+    needed = list(by_type) if cdr_types is None else list(cdr_types)
+    warn_of_unreported(needed, by_type)
+    return sorted({day for name in needed for day in by_type.get(name, ())})
 
 
 def reported_dates(settings: Settings, stopped: threading.Event | None = None) -> dict[str, list[dt.date]]:
@@ -48,8 +48,8 @@ def reported_dates(settings: Settings, stopped: threading.Event | None = None) -
         raise FlowApiError(f"{failed} within {limit}; look whether it is overloaded.")
     answer = answers[0]
     if isinstance(answer, Exception):
-        said = str(answer).replace(settings.flowapi_token.get_secret_value(), "[token removed]")
-        raise FlowApiError(f"{failed}: {said.rstrip('.') or type(answer).__name__}.") from answer
+        reason = str(answer).replace(settings.flowapi_token.get_secret_value(), "[token removed]")
+        raise FlowApiError(f"{failed}: {reason.rstrip('.') or type(answer).__name__}.") from answer
     return answer
 
 
@@ -76,9 +76,9 @@ def _answer(settings: Settings) -> dict[str, list[dt.date]] | Exception:
         return error
 
 
-def warn_of_unreported(wanted: Iterable[str], reported: Iterable[str]) -> None:
+def warn_of_unreported(needed: Iterable[str], reported: Iterable[str]) -> None:
     """Name in the log the types of CDR that FlowAPI does not report."""
-    for unknown in sorted(set(wanted) - set(reported)):
+    for unknown in sorted(set(needed) - set(reported)):
         log.warning("FlowAPI reports no days for this type of CDR", cdr_type=unknown)
 
 

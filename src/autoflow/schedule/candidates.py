@@ -25,7 +25,7 @@ class Candidate:
 
     `cdr_types` are the types whose days count for it, `days` those that its stencil needs, in order;
     `on_change` holds what asks for another run when it has changed since: "notebooks", "data"; `entry` is the
-    position of its entry in workflows.yml; `missing` are the days of its stencil that are not there.
+    position of its entry in workflows.yml; `missing` are the days of its stencil that are not available.
     """
 
     workflow: Workflow
@@ -58,7 +58,7 @@ def candidates(definition: Definition, reported: Mapping[str, Iterable[dt.date]]
     """
     by_type = {name: Days(days) for name, days in reported.items()}
     warn_of_unreported((name for entry in definition.entries for name in types_of(definition, entry, by_type)), by_type)
-    found: dict[tuple[str, str], Candidate] = {}
+    by_key: dict[tuple[str, str], Candidate] = {}
     for number, entry in enumerate(definition.entries):
         types = types_of(definition, entry, by_type)
         days = days_that_count(types, by_type, entry.require)
@@ -67,10 +67,10 @@ def candidates(definition: Definition, reported: Mapping[str, Iterable[dt.date]]
             if not EVERY[entry.every](day):
                 continue
             candidate = candidate_for(entry, day, days, types, number, own)
-            same = found.get(candidate.key)
+            same = by_key.get(candidate.key)
             if same is None or (same.waits_for and not candidate.waits_for):
-                found[candidate.key] = candidate
-    return list(found.values())
+                by_key[candidate.key] = candidate
+    return list(by_key.values())
 
 
 def types_of(definition: Definition, entry: Entry, reported: Iterable[str]) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def candidate_for(  # noqa: PLR0917  (one call for each of thousands of candidat
     number: int = 0,
     own: Mapping[str, Any] | None = None,
 ) -> Candidate:
-    """Give an entry (the `number`th) with a day, and what it waits for given the days that are there.
+    """Give an entry (the `number`th) with a day, and what it waits for given the available days.
 
     `own` are the entry's parameters as JSON, where they are at hand.
     """

@@ -22,7 +22,7 @@ def next_tick(cron: str, now: dt.datetime, timezone: str = "UTC") -> dt.datetime
             .get_next(dt.datetime)
             .astimezone(dt.UTC)
         )
-    # croniter itself gives the hour that comes twice two ticks; clock times without a zone are told apart here.
+    # croniter itself gives the hour that comes twice two ticks; clock times without a zone are distinguished here.
     named = croniter(cron, local.replace(tzinfo=None) - dt.timedelta(hours=3))
     while True:
         moment = named.get_next(dt.datetime).replace(tzinfo=zone, fold=0).astimezone(dt.UTC)

@@ -8,7 +8,7 @@ from autoflow.schedule.candidates import Candidate
 
 
 class Fingerprints:
-    """The fingerprints of workflows as their files are now, with the versions of days that FlowAPI told."""
+    """The fingerprints of workflows as their files are now, with the versions of days that FlowAPI gave."""
 
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
@@ -16,20 +16,20 @@ class Fingerprints:
         self._notebooks: dict[str, str | None] = {}
 
     def of(self, candidate: Candidate) -> dict[str, str]:
-        """Give a digest of the "notebooks" and of the "data" of a candidate; a part that cannot be told is left out."""
+        """Give a digest of the "notebooks" and of the "data" of a candidate; a part that is not known is left out."""
         workflow = candidate.workflow
         if workflow.name not in self._notebooks:
             self._notebooks[workflow.name] = notebooks_digest(workflow)
-        found = {"notebooks": self._notebooks[workflow.name], "data": self._data_digest(candidate)}
-        return {part: digest for part, digest in found.items() if digest}
+        digests = {"notebooks": self._notebooks[workflow.name], "data": self._data_digest(candidate)}
+        return {part: digest for part, digest in digests.items() if digest}
 
     def _data_digest(self, candidate: Candidate) -> str | None:
         days = [day.isoformat() for day in candidate.days]
         versions = {name: self._versions.get(name, {}) for name in candidate.cdr_types}
-        held = [
+        lines = [
             f"{name}:{day}:{known[day]}" for name, known in sorted(versions.items()) for day in days if day in known
         ]
-        return hashlib.sha256("\n".join(held).encode()).hexdigest() if held else None
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else None
 
 
 def notebooks_digest(workflow: Workflow) -> str | None:

@@ -94,7 +94,7 @@ def standings(settings: Settings) -> list[Standing]:
 
 
 def plan(settings: Settings) -> Overview:
-    """Tell what would run now, in its order (`starts`), and why the rest would not. Raises as `standings` does."""
+    """What would run now, in its order (`starts`), and why the rest would not. Raises as `standings` does."""
     return _overview(settings, reported_dates(settings))
 
 
@@ -142,8 +142,8 @@ def version_warnings(settings: Settings, definition: Definition) -> list[str]:
     """Tell if runs are asked for again on replaced data, and FlowAPI does not tell which days were replaced."""
     if not _asks_for_data(definition) or reported_versions(settings):
         return []
-    said = f"FlowAPI at {settings.flowapi_url} does not tell the versions of days, so 'data' has no effect"
-    return [f"available_dates_sensor: on_change: {said}; a FlowAPI of this version does."]
+    problem = f"FlowAPI at {settings.flowapi_url} does not tell the versions of days, so 'data' has no effect"
+    return [f"available_dates_sensor: on_change: {problem}; a FlowAPI of this version does."]
 
 
 def survey(
@@ -152,7 +152,7 @@ def survey(
     table: RunTable,
     fingerprint: Fingerprint = lambda _: None,
 ) -> Overview:
-    """Compare what workflows.yml asks for and the days that are there with the run table.
+    """Compare what workflows.yml asks for and the available days with the run table.
 
     `reported` holds the days of each type of CDR; None means that they are not known. `fingerprint` gives what
     a candidate's run would be made from.
@@ -162,7 +162,7 @@ def survey(
     by_type = {name: Days(days) for name, days in (reported or {}).items()}
     workflows = {entry.workflow.name: entry.workflow for entry in definition.entries}
     problems = {name: " ".join(problems_of(workflow)) for name, workflow in workflows.items()}
-    found: list[Standing] = []
+    known: list[Standing] = []
     for candidate in candidates(definition, by_type) if reported is not None else ():
         run = latest.pop(candidate.key, None)
         standing = _standing(candidate, run, table, now, fingerprint)
@@ -171,14 +171,14 @@ def survey(
             standing = replace(standing, state="left out")
         if standing.starts and problems[candidate.workflow.name]:
             standing = replace(standing, state="held back", reason=problems[candidate.workflow.name], starts=False)
-        found.append(standing)
-    there = None
+        known.append(standing)
+    present = None
     if reported is not None:
         entries = definition.entries
-        there = [days_that_count(types_of(definition, entry, by_type), by_type, entry.require) for entry in entries]
-    kept = [_kept(run, definition, there, table, now) for run in latest.values()]
-    found += [standing for standing in kept if standing]
-    return Overview(definition, found, now, strangers=kept.count(None))
+        present = [days_that_count(types_of(definition, entry, by_type), by_type, entry.require) for entry in entries]
+    kept = [_kept(run, definition, present, table, now) for run in latest.values()]
+    known += [standing for standing in kept if standing]
+    return Overview(definition, known, now, strangers=kept.count(None))
 
 
 def _standing(
@@ -188,11 +188,11 @@ def _standing(
         if candidate.waits_for:
             return Standing(candidate, "waiting", candidate.waits_for)
         return Standing(candidate, "due", "runs at the next tick", starts=True)
-    made_of = fingerprint(candidate) if candidate.on_change else None
-    held = table.held_back(run, now, made_of, candidate.on_change)
+    fingerprint_now = fingerprint(candidate) if candidate.on_change else None
+    reason = table.held_back(run, now, fingerprint_now, candidate.on_change)
     if run.state is RunState.running:
-        if held:
-            return Standing(candidate, "running", held, run)
+        if reason:
+            return Standing(candidate, "running", reason, run)
         return Standing(
             candidate, "running", "its process ended; taken up at the next tick", run, candidate.waits_for is None
         )
@@ -200,21 +200,21 @@ def _standing(
         gone = f"{named(candidate.missing)}, which it needs, {'is' if len(candidate.missing) == 1 else 'are'} gone"
         return Standing(candidate, "withdrawn", f"{gone}; {_what_is_left(run)}", run)
     if run.state is RunState.success:
-        if held or candidate.waits_for:
+        if reason or candidate.waits_for:
             return Standing(candidate, "success", run.warnings, run)
-        changed = ", ".join(run.changed(made_of, candidate.on_change))
+        changed = ", ".join(run.changed(fingerprint_now, candidate.on_change))
         return Standing(candidate, "due", f"changed since it ran: {changed}", run, starts=True)
     if candidate.waits_for:
         return Standing(candidate, "failed", f"{candidate.waits_for}; it failed before: {run.error}", run)
     return Standing(
-        candidate, "failed", f"{held or 'tried again at the next tick'}: {run.error}", run, starts=held is None
+        candidate, "failed", f"{reason or 'tried again at the next tick'}: {run.error}", run, starts=reason is None
     )
 
 
 def _kept(
     run: Run,
     definition: Definition,
-    there: list[Days] | None,
+    present: list[Days] | None,
     table: RunTable,
     now: dt.datetime,
 ) -> Standing | None:
@@ -223,14 +223,14 @@ def _kept(
     for number, entry in enumerate(definition.entries):
         if day is None or entry.workflow.name != run.workflow_name:
             continue
-        available = there[number] if there is not None else Days()
+        available = present[number] if present is not None else Days()
         candidate = candidate_for(entry, day, available, number=number)
         if candidate.key != (run.workflow_name, run.parameters_hash):
             continue
         if run.state is RunState.running:
-            held = table.held_back(run, now)
-            return Standing(candidate, "running", held or "its process ended before it did", run)
-        if there is not None and day not in available:
+            reason = table.held_back(run, now)
+            return Standing(candidate, "running", reason or "its process ended before it did", run)
+        if present is not None and day not in available:
             return Standing(candidate, "withdrawn", f"{day} is no longer available; {_what_is_left(run)}", run)
         return Standing(candidate, run.state.value, run.error or run.warnings, run)
     return None

@@ -51,7 +51,7 @@ def wait(
 def stamp(file: Path) -> str:
     """Give a text that is another one once the file has changed."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return "none"
-    return f"{found.st_mtime_ns}:{found.st_size}:{found.st_ino}"
+    return f"{status.st_mtime_ns}:{status.st_size}:{status.st_ino}"
