@@ -9,9 +9,12 @@
 """
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -95,18 +98,13 @@ class World:
 
     def lake(self, path: Path) -> Lake:
         """The world as a lake in a new directory."""
-        lake = Lake.create(path, self.timezone)
-        days: dict[tuple[str, dt.date], list[Event]] = {(t, d): [] for t, d in self.empty_days}
-        for event in self.events:
-            days.setdefault((event.event_type, event.local.date()), []).append(event)
-        # One engine settles all days: starting one takes longer than a day.
-        with duckdb.connect(config={"threads": 1}) as settling:
-            for (event_type, day), events in sorted(days.items()):
-                staged = lake.stage(event_type, day)
-                rows = [self._row(e) for e in sorted(events, key=lambda e: (e.subscriber, self._instant(e)))]
-                schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
-                pq.write_table(pa.Table.from_pylist(rows, schema=schema), staged)
-                lake.commit_day(event_type, day, [staged], {"rows": len(rows)}, settling)
+        # Worlds often have the same days without events, which take longer to publish than to copy.
+        shutil.copytree(_without_events(self.timezone, tuple(self.empty_days)).name, path, dirs_exist_ok=True)
+        lake = Lake.open(path)
+        days: dict[tuple[str, dt.date], list[dict[str, Any]]] = {}
+        for event in sorted(self.events, key=lambda e: (e.subscriber, self._instant(e))):
+            days.setdefault((event.event_type, event.local.date()), []).append(self._row(event))
+        _publish(lake, days)
         for name, rows in self._reference().items():
             schema = arrow_schema(REFERENCE[name].columns)
             lake.replace_reference(name, pa.Table.from_pylist(rows, schema=schema))
@@ -186,6 +184,24 @@ class World:
         shapes = [shapely.from_wkt(self.boundaries[unit][code]).wkb for code in codes]
         for edge in unit_edges(pa.table({"unit": [unit] * len(codes), "pcod": codes, "geom": shapes})).to_pylist():
             yield {**edge, "place": numbers[codes[edge["place"]],]}
+
+
+@cache
+def _without_events(timezone: str, days: tuple[tuple[str, dt.date], ...]) -> TemporaryDirectory[str]:
+    """A lake with days that were delivered without an event; it lasts as long as the process."""
+    directory = TemporaryDirectory(prefix="flowmachine-testing-")
+    _publish(Lake.create(Path(directory.name), timezone), {day: [] for day in days})
+    return directory
+
+
+def _publish(lake: Lake, days: Mapping[tuple[str, dt.date], Sequence[Mapping[str, Any]]]) -> None:
+    # One engine settles all days: starting one takes longer than a day.
+    with duckdb.connect(config={"threads": 1}) as settling:
+        for (event_type, day), rows in sorted(days.items()):
+            staged = lake.stage(event_type, day)
+            schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
+            pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), staged)
+            lake.commit_day(event_type, day, [staged], {"rows": len(rows)}, settling)
 
 
 def rows(table: pa.Table) -> list[tuple[Any, ...]]:

@@ -43,14 +43,14 @@ def postgres_worlds(postgres, new_directory):
     from flowdb.postgres import copy_from_lake, create
 
     with ExitStack() as kept:
-        # The schema takes longer to make than a world to load: one empty FlowDB a zone is the template of all.
-        template = cache(lambda zone: _empty(kept, postgres, create, zone))
+        # The schema takes longer to make than a world to load: one empty FlowDB is the template of all.
+        template = cache(lambda: _empty(kept, postgres, create))
 
         @contextmanager
         def open_world(world):
-            with postgres.database(template=template(world.timezone)) as url:
+            with postgres.database(template=template()) as url:
                 with psycopg.connect(url, autocommit=True) as connection:
-                    # A template does not hand down its settings.
+                    # A template's settings are not inherited.
                     connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET timezone = '{world.timezone}'")
                 copy_from_lake(world.lake(new_directory()), url)
                 yield connect(url)
@@ -58,7 +58,7 @@ def postgres_worlds(postgres, new_directory):
         yield open_world
 
 
-def _empty(kept, postgres, create, zone):
+def _empty(kept, postgres, create):
     url = kept.enter_context(postgres.database())
-    create(url, zone)
+    create(url, "UTC")
     return url.rpartition("/")[2]

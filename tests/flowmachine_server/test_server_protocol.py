@@ -2,9 +2,12 @@
 
 import concurrent.futures
 import json
+import re
 
 import pytest
 import zmq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.flowmachine_server.living_server import Wire, people
 
 ACTIONS = {
@@ -137,3 +140,60 @@ def test_questions_are_logged_without_the_data(shared_server, wire):
     assert run["seconds"] > 0
     assert {line["action"] for line in mine if line["event"] == "answer"} >= {"run_query", "poll_query", "get_result"}
     assert all(line["request_id"] for line in mine)
+
+
+def test_half_a_character_is_refused_in_a_sentence(wire):
+    """A lone surrogate, in a spec, as the id of a subset or as an id, is told as what it is."""
+    for action, params in (
+        ("run_query", people() | {"subscriber_subset": "\ud800"}),
+        ("get_aggregation_unit", {"query_kind": "\udfff"}),
+        ("poll_query", {"query_id": "\ud800"}),
+        ("get_qa_checks", {"cdr_type": "\ud800", "start_date": "", "end_date": "", "check_type": ""}),
+    ):
+        reply = wire.ask(action, params)
+        assert reply["status"] == "error"
+        assert "half of a character" in reply["msg"]
+        assert reply["payload"]["validation_error_messages"]
+
+
+def test_a_query_of_too_many_queries_is_refused(wire):
+    """Thousands of days in one query are refused with the bound, before they are planned."""
+    day = {"query_kind": "daily_location", "date": "2016-01-01", "aggregation_unit": "admin3", "method": "last"}
+    modal = {"query_kind": "modal_location", "locations": [day] * 4500}
+    for action in ("run_query", "get_aggregation_unit"):
+        reply = wire.ask(action, {"query_kind": "spatial_aggregate", "locations": modal})
+        assert "made of 4,502 queries, and 1,000 are allowed" in reply["msg"]
+    reply = wire.ask("run_query", {"query_kind": "dummy_query", "dummy_param": "x" * 1_000_001})
+    assert "1,000,000 are allowed" in reply["msg"]
+
+
+def test_an_unknown_kind_is_told_what_is_perhaps_meant(wire):
+    """A kind that is misspelt is a wrong query, with the kind that is perhaps meant."""
+    reply = wire.ask("get_aggregation_unit", {"query_kind": "spatial_agregate"})
+    assert "spatial_aggregate" in reply["payload"]["validation_error_messages"]["query_kind"][0]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = ["query_id", "batch", "format", "aggregation_unit", "query_kind", "locations", "date", "start_date", "end_date"]
+NAMES += ["cdr_type", "check_type", "subscriber_subset", "sampling", "bins", "metric", "labels", "method"]
+KINDS = ["spatial_aggregate", "flows", "histogram_aggregate", "unique_subscriber_counts", "dummy_query", "geography"]
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(data=st.data())
+def test_whatever_is_asked_is_answered_in_our_sentences(wire, data):
+    """No action, whatever its parameters, is answered by an error of the program or of a library."""
+    action = data.draw(st.sampled_from(sorted(ACTIONS - {"get_query_schemas", "get_catalogue"})))
+    params = data.draw(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
+    if action in ("run_query", "get_aggregation_unit") and data.draw(st.booleans()):
+        params["query_kind"] = data.draw(st.sampled_from(KINDS))
+
+    reply = wire.ask(action, params)
+
+    assert reply["status"] == "success" or re.search(r"[.!?]\)?$", reply["msg"]), reply
+    for word in ("could not answer", "Traceback", "Error(", "Exception", "errors.pydantic.dev"):
+        assert word not in reply["msg"]
