@@ -25,9 +25,16 @@ AT_ONCE = 8
 WAITING = 512
 """How many requests are read before the first is answered; more wait in the socket."""
 
+_SHORT = 1000
+"""Bytes of the longest request that may be answered at once."""
+
 
 class Malformed(Exception):
     """A request that is none."""
+
+
+class BrokenText(Malformed):
+    """A request with a text that is none: it holds half of a character."""
 
 
 class Server:
@@ -64,7 +71,11 @@ class Server:
         self._room.release()
 
     async def _answer(self, identity: bytes, request: bytes) -> None:
-        reply = await asyncio.get_running_loop().run_in_executor(self._threads, self._reply, request)
+        if len(request) <= _SHORT and b'"ping"' in request:
+            # At once: whoever asks learns that the server is there, and busy, while its threads are taken.
+            reply = self._reply(request)
+        else:
+            reply = await asyncio.get_running_loop().run_in_executor(self._threads, self._reply, request)
         try:
             await self._wire.send_multipart([identity, b"", *reply.frames], copy=False)
         except zmq.ZMQError as error:
@@ -75,6 +86,8 @@ class Server:
         try:
             action, request_id, params = opened(request)
             reply = ACTIONS[action](self._machine, params, request_id)
+        except BrokenText as problem:
+            reply = Reply(ok=False, msg=str(problem), payload={"validation_error_messages": {"": [str(problem)]}})
         except Malformed as problem:
             reply = Reply(ok=False, msg=str(problem))
         except (FlowMachineError, LakeError) as problem:
@@ -122,6 +135,14 @@ def opened(request: bytes) -> tuple[str, str, dict[str, Any]]:
     params = envelope.get("params", {})
     if not isinstance(params, dict):
         raise Malformed("params must be an object.")
+    if b"\\u" in request:
+        try:
+            json.dumps(envelope, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise BrokenText(
+                "A text of the request holds half of a character (a lone surrogate, such as \\ud800): "
+                "write whole characters."
+            ) from None
     if envelope["action"] not in ACTIONS:
         raise Malformed(f"There is no action {envelope['action'][:80]!r}. Must be one of: {', '.join(ACTIONS)}.")
     return envelope["action"], envelope["request_id"][:200], params

@@ -20,6 +20,10 @@ from flowmachine.stored.parts import Question, asked
 
 DEEPEST = 40
 """How many objects and lists of a spec may stand in each other; real questions need about ten."""
+MOST_QUERIES = 1000
+"""How many queries a spec may be made of: each takes some milliseconds to plan, before anything is computed."""
+LONGEST_SPEC = 1_000_000
+"""How many characters the texts of a spec may have together, names of parameters included."""
 
 Known = Callable[[str], "tuple[str, Mapping[str, Any]] | None"]
 """Tells the kind and spec of a query that was asked before, by its id."""
@@ -50,7 +54,9 @@ def understand(spec: Any, known: Known) -> Query:
     if isinstance(spec, Mapping) and (not isinstance(kind, str) or kind not in kinds()):
         missing = f"It is missing. Must be one of: {', '.join(published())}."
         raise InvalidQuery({"query_kind": [missing if kind is None else not_one_of(kind, published())]})
-    return parse(spelled_out(spec, known))
+    whole = spelled_out(spec, known)
+    _require_small(whole)
+    return parse(whole)
 
 
 def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
@@ -82,6 +88,27 @@ def spelled_out(value: Any, known: Known) -> Any:
         if kind in kinds() and kinds()[kind].role in SLOTS["SubscriberQuery"]:
             told["subscriber_subset"] = dict(spec)
     return told
+
+
+def _require_small(spec: Any) -> None:
+    """Raise InvalidQuery if planning a spec would take too long: it is made of too many queries, or too long a text."""
+    queries = characters = 0
+    waiting = [spec]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            queries += "query_kind" in value
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            characters += len(value)
+    if queries > MOST_QUERIES:
+        problem = f"The query is too large: it is made of {queries:,} queries, and {MOST_QUERIES:,} are allowed."
+        raise InvalidQuery({"": [f"{problem} Ask for fewer days, or ask in parts."]})
+    if characters > LONGEST_SPEC:
+        problem = f"The query is too large: its texts have {characters:,} characters, and {LONGEST_SPEC:,} are allowed."
+        raise InvalidQuery({"": [problem]})
 
 
 def too_deep(spec: Any) -> bool:
