@@ -1,6 +1,6 @@
 """The catalogue: states of days and results of quality checks, in SQLite or PostgreSQL.
 
-The lake is the truth about which days are in; `mend` brings the catalogue back to it after a kill between the two.
+The lake decides which days are published; `mend` brings the catalogue in line with it after a kill between the two.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from flowdb.tables import DAILY
 from flowkit_base.databases import DatabaseError, Moment, database_url, open_database
 
 STATES = ("found", "loading", "ingested", "failed", "withdrawn")
-"""What a day of data goes through; `ingested` and `withdrawn` say what the lake holds, the others how a load goes."""
+"""The states of a day; `ingested` and `withdrawn` are those of the lake, the others those of a load."""
 SETTLED_STATES = ("ingested", "withdrawn")
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -41,7 +41,7 @@ etl_records = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Index("etl_records_day", "cdr_type", "cdr_date", "id"),
 )
-"""Every state that a day of an event type went through; nothing is ever changed or deleted in it."""
+"""Every state of every day of an event type, with its time; rows are only added."""
 
 post_etl_queries = sa.Table(
     "post_etl_queries",
@@ -55,7 +55,7 @@ post_etl_queries = sa.Table(
     sa.Column("timestamp", Moment, nullable=False),
     sa.Index("post_etl_queries_day", "cdr_type", "cdr_date", "type_of_query_or_check", "id"),
 )
-"""Results of quality checks, as text; the newest of a day, type and check is the one that holds."""
+"""Results of quality checks, as text; the newest of a day, type and check is valid."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Catalogue:
 
     @staticmethod
     def open(url: str) -> "Catalogue":
-        """Open the catalogue at a database URL, made or upgraded as needed.
+        """Open the catalogue at a database URL, created or upgraded if needed.
 
         `sqlite:///path/catalogue.db` or `postgresql+psycopg://…`. Raises LakeError if that cannot be done.
         """
@@ -108,7 +108,7 @@ class Catalogue:
         return Catalogue(engine)
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         self.engine.dispose()
 
 
@@ -144,17 +144,17 @@ def record_states(
         connection.execute(sa.insert(etl_records), [row | {"cdr_date": day} for day in days])
 
 
-def record_commit(catalogue: Catalogue, event_type: str, told: Mapping[str, Any]) -> None:
+def record_commit(catalogue: Catalogue, event_type: str, record: Mapping[str, Any]) -> None:
     """Append what a commit of the lake says (see `Lake.history`): the day's state, and the results of its checks."""
-    day, timestamp = dt.date.fromisoformat(told["day"]), dt.datetime.fromisoformat(told["timestamp"])
+    day, timestamp = dt.date.fromisoformat(record["day"]), dt.datetime.fromisoformat(record["timestamp"])
     state = {
         "cdr_type": event_type,
         "cdr_date": day,
-        "state": told["state"],
+        "state": record["state"],
         "timestamp": timestamp,
-        "reason": told["facts"].get("reason"),
+        "reason": record["facts"].get("reason"),
     }
-    descriptions = told["facts"].get("descriptions", {})
+    descriptions = record["facts"].get("descriptions", {})
     checks = [
         {
             "cdr_type": event_type,
@@ -164,7 +164,7 @@ def record_commit(catalogue: Catalogue, event_type: str, told: Mapping[str, Any]
             "optional_comment_or_description": descriptions.get(name),
             "timestamp": timestamp,
         }
-        for name, outcome in told["facts"].get("checks", {}).items()
+        for name, outcome in record["facts"].get("checks", {}).items()
     ]
     with catalogue.engine.begin() as connection:
         connection.execute(sa.insert(etl_records), [state])
@@ -200,11 +200,11 @@ def latest_states(catalogue: Catalogue, event_type: str | None = None) -> list[D
 
 
 def available_dates(catalogue: Catalogue) -> dict[str, list[dt.date]]:
-    """The days that are in, by event type; a day that is being delivered again stays in until it is replaced."""
+    """The published days by event type; a day that is being loaded again stays published until it is replaced."""
     available: dict[str, list[dt.date]] = {}
-    for held in _latest(catalogue, None, SETTLED_STATES):
-        if held.state == "ingested":
-            available.setdefault(held.event_type, []).append(held.day)
+    for latest in _latest(catalogue, None, SETTLED_STATES):
+        if latest.state == "ingested":
+            available.setdefault(latest.event_type, []).append(latest.day)
     return available
 
 
@@ -230,7 +230,7 @@ def get_checks(
     start: dt.date | None = None,
     stop: dt.date | None = None,
 ) -> list[Check]:
-    """The newest results of quality checks for days in [start, stop) that are in, in order of type, day and name."""
+    """The newest results of quality checks for published days in [start, stop), in order of type, day and name."""
     q = post_etl_queries.c
     keys = (q.cdr_type, q.cdr_date, q.type_of_query_or_check)
     # Ids grow with time, in one process and in several.
@@ -243,12 +243,12 @@ def get_checks(
         chosen = chosen.where(q.cdr_date >= start)
     if stop is not None:
         chosen = chosen.where(q.cdr_date < stop)
-    held = {(t, day) for t, days in available_dates(catalogue).items() for day in days}
+    published = {(t, day) for t, days in available_dates(catalogue).items() for day in days}
     with _reading(catalogue) as connection:
         return [
             Check(r.cdr_type, r.cdr_date, r.type_of_query_or_check, r.outcome, r.optional_comment_or_description)
             for r in connection.execute(chosen)
-            if (r.cdr_type, r.cdr_date) in held
+            if (r.cdr_type, r.cdr_date) in published
         ]
 
 
@@ -261,33 +261,33 @@ def mend(catalogue: Catalogue, lake: Lake, event_types: Sequence[str] = tuple(DA
     mended = 0
     for event_type in event_types:
         recorded = {s.day: s for s in _latest(catalogue, event_type, SETTLED_STATES)}
-        told = {dt.date.fromisoformat(h["day"]): h for h in lake.history(event_type)}
-        for day, commit in sorted(told.items()):
-            held, timestamp = recorded.get(day), dt.datetime.fromisoformat(commit["timestamp"])
-            if held and (held.state, held.timestamp) == (commit["state"], timestamp):
+        commits = {dt.date.fromisoformat(commit["day"]): commit for commit in lake.history(event_type)}
+        for day, commit in sorted(commits.items()):
+            latest, timestamp = recorded.get(day), dt.datetime.fromisoformat(commit["timestamp"])
+            if latest and (latest.state, latest.timestamp) == (commit["state"], timestamp):
                 continue
             # A running load records its commits itself; a moment later there is nothing to mend.
             with suppress(LakeError), day_lock(lake, event_type, day):
                 record_commit(catalogue, event_type, commit)
                 mended += 1
-        for day in sorted(recorded.keys() - told.keys()):
+        for day in sorted(recorded.keys() - commits.keys()):
             if recorded[day].state == "ingested":
-                record_state(catalogue, event_type, day, "withdrawn", "The lake does not hold this day.")
+                record_state(catalogue, event_type, day, "withdrawn", "The lake does not have this day.")
                 mended += 1
-        mended += _bury_dead_loads(catalogue, lake, event_type)
+        mended += _fail_dead_loads(catalogue, lake, event_type)
     return mended
 
 
-def _bury_dead_loads(catalogue: Catalogue, lake: Lake, event_type: str) -> int:
-    buried = 0
-    for held in _latest(catalogue, event_type):
-        if held.state != "loading":
+def _fail_dead_loads(catalogue: Catalogue, lake: Lake, event_type: str) -> int:
+    failed = 0
+    for latest in _latest(catalogue, event_type):
+        if latest.state != "loading":
             continue
-        with suppress(LakeError), day_lock(lake, event_type, held.day):
+        with suppress(LakeError), day_lock(lake, event_type, latest.day):
             reason = "The load was cut off: run it again."
-            record_state(catalogue, event_type, held.day, "failed", reason)
-            buried += 1
-    return buried
+            record_state(catalogue, event_type, latest.day, "failed", reason)
+            failed += 1
+    return failed
 
 
 def _latest(catalogue: Catalogue, event_type: str | None, states: Sequence[str] = STATES) -> list[DayState]:

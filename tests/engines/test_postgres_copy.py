@@ -17,8 +17,9 @@ import pytest
 from tests.engines.small_lake import FIRST, small_lake, store_day, store_reference
 
 from flowdb.lake import Lake
-from flowdb.postgres import Copied, PostgresError, available_days, copy_from_lake, create, day_bounds
+from flowdb.postgres import Copied, PostgresError, available_days, copy_from_lake, create
 from flowdb.tables import CELLS, EVENTS
+from flowkit_base.zones import day_bounds
 
 pytestmark = pytest.mark.postgres
 

@@ -19,19 +19,19 @@ LONG_AGO = dt.timedelta(days=2).total_seconds()
 def put(lake, *events, event_type="calls", day=DAY):
     """Put a day in; events are (subscriber, minutes after eight, cell, outgoing)."""
     columns = tuple(c for c in stored_columns(event_type) if c.name != "day")
-    told = [
+    rows = [
         dict.fromkeys(c.name for c in columns)
         | {"msisdn": who, "datetime": AT + dt.timedelta(minutes=at), "location_id": cell, "minute": 480 + at}
         | ({"outgoing": outgoing} if "outgoing" in {c.name for c in columns} else {})
         for who, at, cell, outgoing in sorted(events, key=lambda e: e[:2])
     ]
     staged = lake.stage(event_type, day)
-    pq.write_table(pa.Table.from_pylist(told, schema=arrow_schema(columns)), staged)
+    pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(columns)), staged)
     lake.commit_day(event_type, day, [staged], {})
     return lake.snapshot().days[event_type][day]
 
 
-def held(stored):
+def visits_of(stored):
     """The visits of a day as (subscriber, cell, events, outgoing, incoming, first, last), times in minutes."""
     table = pq.read_table(*stored.visits, partitioning=None)
     assert table.schema.names == [c for c in VISITS.names if c != "day"]
@@ -55,17 +55,17 @@ def test_a_day_comes_in_with_its_visits(lake):
         (2, 3, None, False),
         (2, 4, None, False),
     )
-    assert held(stored) == [(1, "a", 3, 1, 1, 0, 9), (1, "b", 1, 1, 0, 7, 7), (2, None, 2, 0, 2, 3, 4)]
+    assert visits_of(stored) == [(1, "a", 3, 1, 1, 0, 9), (1, "b", 1, 1, 0, 7, 7), (2, None, 2, 0, 2, 3, 4)]
 
 
 def test_events_without_a_direction_have_visits_too(lake):
     """Data sessions count as events, and as neither incoming nor outgoing."""
-    assert held(put(lake, (1, 0, "a", None), (1, 2, "a", None), event_type="mds")) == [(1, "a", 2, 0, 0, 0, 2)]
+    assert visits_of(put(lake, (1, 0, "a", None), (1, 2, "a", None), event_type="mds")) == [(1, "a", 2, 0, 0, 0, 2)]
 
 
 def test_a_day_without_events_has_visits_without_rows(lake):
     """An empty day is settled like any other."""
-    assert held(put(lake)) == []
+    assert visits_of(put(lake)) == []
 
 
 def test_visits_belong_to_one_version_of_a_day(lake):
@@ -73,8 +73,8 @@ def test_visits_belong_to_one_version_of_a_day(lake):
     former, now = put(lake, (1, 0, "a", True)), put(lake, (1, 0, "b", True))
     assert former.visits[0].name == former.version
     assert now.visits[0].name == now.version
-    assert [row[1] for row in held(now)] == ["b"]
-    assert [row[1] for row in held(former)] == ["a"]
+    assert [row[1] for row in visits_of(now)] == ["b"]
+    assert [row[1] for row in visits_of(former)] == ["a"]
 
 
 def test_an_older_lake_is_settled_afterwards(lake):
@@ -84,7 +84,7 @@ def test_an_older_lake_is_settled_afterwards(lake):
     assert stored.visits == ()
     assert stored.unsettled == stored.files
     assert lake.settle_visits() == 1
-    assert held(stored) == [(1, "a", 1, 1, 0, 0, 0)]
+    assert visits_of(stored) == [(1, "a", 1, 1, 0, 0, 0)]
     assert lake.settle_visits() == 0
 
 
@@ -148,13 +148,13 @@ def test_settling_keeps_within_a_memory_limit(lake):
     """A day is settled by the caller's engine, whose limit holds, and gives the same rows."""
     with duckdb.connect(config={"memory_limit": "200MB", "threads": 1}) as small:
         stored = put(lake, *((n % 997, n % 300, f"c{n % 13}", n % 2 == 0) for n in range(20_000)))
-        before = held(stored)
+        before = visits_of(stored)
         assert (visits.settle("calls", stored.files[0], small),) == stored.visits
-    assert held(stored) == before
+    assert visits_of(stored) == before
     assert sum(row[2] for row in before) == 20_000
 
 
-def test_a_lake_opened_anew_finds_the_visits(lake):
+def test_a_lake_opened_again_finds_the_visits(lake):
     """Another process finds the same visits by the day's name alone."""
     stored = put(lake, (1, 0, "a", True))
     again = Lake.open(lake.path).snapshot().days["calls"][DAY]

@@ -15,9 +15,9 @@ EMPTY = {name: arrow_schema(REFERENCE[name].columns).empty_table() for name in T
 @pytest.fixture
 def lake(tmp_path):
     """A lake whose places were settled once."""
-    made = Lake.create(tmp_path / "lake", "UTC")
-    made.replace_together(EMPTY)
-    return made
+    lake = Lake.create(tmp_path / "lake", "UTC")
+    lake.replace_together(EMPTY)
+    return lake
 
 
 def test_a_reader_never_sees_half_of_what_is_replaced(lake):

@@ -7,7 +7,7 @@ can read it.
 
 from flowdb.lake.delta import LakeError
 from flowdb.lake.directory import TOGETHER, Lake
-from flowdb.lake.locks import day_lock, held
+from flowdb.lake.locks import day_lock, locked
 from flowdb.lake.readers import reading
 from flowdb.lake.retention import Cleaned, clean, sweep
 from flowdb.lake.schema import ARROW, arrow_schema
@@ -25,7 +25,7 @@ __all__ = [
     "arrow_schema",
     "clean",
     "day_lock",
-    "held",
+    "locked",
     "reading",
     "sweep",
 ]

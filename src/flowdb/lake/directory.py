@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from flowdb.lake import delta, visits
 from flowdb.lake.delta import ActiveFile, LakeError
-from flowdb.lake.locks import held
+from flowdb.lake.locks import locked
 from flowdb.lake.schema import arrow_schema
 from flowdb.lake.snapshot import Snapshot, StoredDay, StoredTable, version_of
 from flowdb.tables import DAILY, REFERENCE, stored_columns
@@ -204,7 +204,7 @@ class Lake:
     def _committing(self, table: str) -> AbstractContextManager[None]:
         """Lock a table while it is opened and committed to: Delta Lake refuses all but one of concurrent commits."""
         refusal = f"Other loads have kept {table} busy for {_PATIENCE_OF_COMMITS:.0f} seconds: run it again later."
-        return held(self, f"commit_{table}", refusal, _PATIENCE_OF_COMMITS)
+        return locked(self, f"commit_{table}", refusal, _PATIENCE_OF_COMMITS)
 
     def days(self, event_type: str) -> dict[dt.date, StoredDay]:
         """The published days of an event type."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def held(lake: "Lake", name: str, refusal: str, wait: float = 0) -> Iterator[None]:
+def locked(lake: "Lake", name: str, refusal: str, wait: float = 0) -> Iterator[None]:
     """Lock a named part of a lake against other processes; the lock of a process that dies is free at once.
 
     Raises LakeError with `refusal` if another process still has the lock after `wait` seconds.
@@ -39,5 +39,5 @@ def held(lake: "Lake", name: str, refusal: str, wait: float = 0) -> Iterator[Non
 def day_lock(lake: "Lake", event_type: str, day: dt.date) -> Iterator[None]:
     """Lock a day against other loads of it."""
     refusal = f"Another load of the {event_type} of {day} is running: wait for it to end."
-    with held(lake, f"{event_type}_{day}", refusal):
+    with locked(lake, f"{event_type}_{day}", refusal):
         yield

@@ -1,8 +1,8 @@
 """Settled visits: the events of a day counted by subscriber and cell, in a file that belongs to the day's file.
 
-Most questions need no single event, and a day has several times fewer visits than events. A visits file is made of its
-day's file alone and named as it is, so that it goes with that version of the day. It is never the only copy of
-anything: where it is missing or not whole, readers take each event for a visit of its own, with the same answers.
+Most queries need no single event, and a day has several times fewer visits than events. Each file of events has its own
+file of visits, of the same name, so that visits belong to one version of the day. They are never the only copy of
+anything: if they are missing or incomplete, readers count each event as one visit, with the same answers.
 """
 
 # ruff: noqa: S608 - SQL is made of declared names and own paths
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import duckdb
 
 REVISION = "1"
-"""Raised when the same day would have other visits than before; files of another revision are not read."""
+"""Increased when the same events would give other visits than before; files of another revision are not read."""
 
 MEMORY = "1GB"
-"""What settling may use where the caller brings no connection of its own; more is spilled."""
+"""The memory limit if the caller gives no connection; more is spilled to the disk."""
 
 _PART = ".part"
 _MARK, _COUNTED = b"flowdb_visits", b"flowdb_events"
@@ -36,7 +36,7 @@ _MERGED = {"events": "sum", "outgoing": "sum", "incoming": "sum", "first": "min"
 
 
 def one_each(event_type: str) -> dict[str, str]:
-    """The columns of an event taken for a visit of its own, as SQL that DuckDB and Spark read alike."""
+    """The columns of one event counted as one visit, as SQL that DuckDB and Spark read alike."""
     directed = "outgoing" in EVENTS[event_type]
     return {
         "msisdn": "msisdn",
@@ -51,13 +51,13 @@ def one_each(event_type: str) -> dict[str, str]:
 
 
 def visits_file(events: Path) -> Path:
-    """Where the visits of a day's file lie: under `visits` instead of `events`, by the same name."""
+    """The file of visits of a file of events: under `visits` instead of `events`, by the same name."""
     day = events.parent
     return day.parents[2] / "visits" / day.parent.name / day.name / events.name
 
 
 def is_settled(events: Path, rows: int) -> bool:
-    """Whether a day's file of so many rows has its visits beside it, whole and of the revision that is read."""
+    """Whether a file of so many events has complete visits of this revision."""
     file = visits_file(events)
     try:
         state = file.stat()
@@ -67,7 +67,7 @@ def is_settled(events: Path, rows: int) -> bool:
 
 
 def settle(event_type: str, events: Path, connection: "duckdb.DuckDBPyConnection | None" = None) -> Path | None:
-    """Write the visits of a day's file beside it, whole or not at all; None for tables that have none.
+    """Atomically write the visits of a file of events; None for tables that have no visits.
 
     The connection's memory limit bounds the work; without one, MEMORY does.
     """
@@ -100,7 +100,7 @@ def settle(event_type: str, events: Path, connection: "duckdb.DuckDBPyConnection
 
 
 def discard(events: Path) -> None:
-    """Delete the visits of a day's file, half written ones too; quietly where there are none."""
+    """Delete the visits of a file of events, incomplete ones too; does nothing if there are none."""
     file = visits_file(events)
     for path in (file, file.with_name(file.name + _PART)):
         with suppress(FileNotFoundError):
@@ -108,18 +108,18 @@ def discard(events: Path) -> None:
 
 
 def events_name(visits: Path) -> str:
-    """The name of the day's file that a file under `visits` belongs to, half written ones too."""
+    """The name of the file of events that a file under `visits` belongs to, incomplete ones too."""
     return visits.name.removesuffix(_PART)
 
 
 @lru_cache(maxsize=16_384)
 def _is_whole(file: Path, rows: int, *_state: int) -> bool:
-    """Read once a state of the file: its end, which is written last, tells of which events it is made."""
+    """Whether the end of the file, which is written last, names these events; read once for each state of the file."""
     try:
-        told = pq.read_metadata(file)
+        metadata = pq.read_metadata(file)
     except (OSError, pa.ArrowException):
         return False
-    marks = told.metadata or {}
+    marks = metadata.metadata or {}
     return marks.get(_MARK) == REVISION.encode() and marks.get(_COUNTED) == str(rows).encode()
 
 

@@ -4,7 +4,6 @@ from flowdb.postgres.database import (
     PostgresError,
     available_days,
     create,
-    day_bounds,
     timezone,
     upgrade,
 )
@@ -16,7 +15,6 @@ __all__ = [
     "available_days",
     "copy_from_lake",
     "create",
-    "day_bounds",
     "timezone",
     "upgrade",
 ]

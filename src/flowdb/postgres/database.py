@@ -1,11 +1,10 @@
-"""A FlowDB in PostgreSQL: made, upgraded, and asked what it holds."""
+"""A FlowDB in PostgreSQL: creating and upgrading it, and which days it has."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import LiteralString
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
 import sqlalchemy
@@ -18,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from flowdb.lake import LakeError
 from flowdb.tables import EVENTS
+from flowkit_base.zones import is_zone
 
 OLDEST = 14
 """The oldest PostgreSQL that will do: since then a server notices that its client has died."""
@@ -43,7 +43,7 @@ Connection = psycopg.Connection[tuple]
 
 
 class PostgresError(LakeError):
-    """Says what is wrong with a FlowDB in PostgreSQL and what to do."""
+    """What is wrong with a FlowDB in PostgreSQL and the way out."""
 
 
 @contextmanager
@@ -80,10 +80,10 @@ def connected(url: str) -> Iterator[Connection]:
 
 
 def create(url: str, timezone: str, passwords: Mapping[str, str] | None = None) -> None:
-    """Make a FlowDB in an empty database, wholly or not at all; one that is there already is upgraded.
+    """Atomically create a FlowDB in an empty database; an existing FlowDB is upgraded.
 
     `timezone` is the deployment's: days begin at its midnight. `passwords` are given to the roles flowmachine and
-    flowapi, which cannot log in by password without. Raises PostgresError where the database is not empty, is in
+    flowapi, which cannot log in by password otherwise. Raises PostgresError if the database is not empty, is in
     another time zone, lacks PostGIS, or the user lacks the rights.
     """
     if unknown := set(passwords or {}) - set(ROLES):
@@ -94,9 +94,9 @@ def create(url: str, timezone: str, passwords: Mapping[str, str] | None = None) 
             _check_empty(connection)
             _set_timezone(connection, timezone)
             connection.execute("CREATE SCHEMA flowdb")
-        elif (held := timezone_of(connection)) != timezone:
+        elif (zone := timezone_of(connection)) != timezone:
             raise PostgresError(
-                f"{_name(url)} is a FlowDB in the time zone {held}, not {timezone}: its days cannot be moved. "
+                f"{_name(url)} is a FlowDB in the time zone {zone}, not {timezone}: its days cannot be moved. "
                 "Use its time zone, or another database."
             )
         _migrate(alchemy)
@@ -105,7 +105,7 @@ def create(url: str, timezone: str, passwords: Mapping[str, str] | None = None) 
 
 
 def upgrade(url: str) -> None:
-    """Bring a FlowDB to the newest schema; raises PostgresError where it is none of ours."""
+    """Bring a FlowDB to the newest schema; raises PostgresError if it is not one that FlowKit here made."""
     with _migrating(url) as (connection, alchemy):
         require_flowdb(connection, newest=False)
         _migrate(alchemy)
@@ -118,7 +118,7 @@ def timezone(url: str) -> str:
 
 
 def available_days(url: str) -> dict[str, list[dt.date]]:
-    """The days that are in, by event type and in order, of a FlowDB of ours or of FlowKit 1.18 or newer."""
+    """The published days, by event type and in order, of a FlowDB of ours or of FlowKit 1.18 or newer."""
     with connected(url) as connection:
         if connection.execute("SELECT to_regclass('etl.available_dates')").fetchone() == (None,):
             raise PostgresError(
@@ -129,20 +129,6 @@ def available_days(url: str) -> dict[str, list[dt.date]]:
     for event_type, day in rows:
         days.setdefault(event_type, []).append(day)
     return days
-
-
-def day_bounds(timezone: str, day: dt.date) -> tuple[dt.datetime, dt.datetime]:
-    """The first instant of a local day and of the next one, in UTC.
-
-    Where clocks go back over midnight it is the first of the two midnights; where they jump over it, the instant
-    of the jump. PostgreSQL, left to itself, takes the second.
-    """
-    zone = ZoneInfo(timezone)
-
-    def first_instant(local: dt.date) -> dt.datetime:
-        return dt.datetime.combine(local, dt.time(), tzinfo=zone).astimezone(dt.UTC)
-
-    return first_instant(day), first_instant(day + dt.timedelta(days=1))
 
 
 def timezone_of(connection: Connection) -> str:
@@ -192,7 +178,7 @@ def _migrating(url: str) -> Iterator[tuple[Connection, sqlalchemy.Connection]]:
 
 
 def _revision(connection: Connection) -> str | None:
-    """Which migration the database is at; None where it is no FlowDB of ours."""
+    """The migration that the database is at; None if it was not created by this FlowKit."""
     if connection.execute("SELECT to_regclass('flowdb.alembic_version')").fetchone() == (None,):
         return None
     row = connection.execute("SELECT version_num FROM flowdb.alembic_version").fetchone()
@@ -227,7 +213,7 @@ def add_event_tables(connection: Connection) -> None:
 
 
 def _check_server(connection: Connection, timezone: str) -> None:
-    """Raise PostgresError where the server, its PostGIS, the encoding, the zone or the user's rights will not do."""
+    """Raise PostgresError if the server, its PostGIS, the encoding, the zone or the user's rights do not suffice."""
     database = connection.info.dbname
     if connection.info.server_version < OLDEST * 10000:
         raise PostgresError(
@@ -237,12 +223,8 @@ def _check_server(connection: Connection, timezone: str) -> None:
         raise PostgresError(
             f"The database {database} is encoded in {encoding}: make one with CREATE DATABASE ... ENCODING 'UTF8'."
         )
-    try:
-        ZoneInfo(timezone)
-        known = _value(connection, "SELECT count(*) FROM pg_timezone_names WHERE name = %s", timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        known = 0
-    if not known:
+    named = "SELECT count(*) FROM pg_timezone_names WHERE name = %s"
+    if not is_zone(timezone) or not _value(connection, named, timezone):
         raise PostgresError(
             f"{timezone!r} is not a time zone: name one of the tz database, such as Asia/Kathmandu or UTC."
         )
@@ -273,14 +255,14 @@ def _check_server(connection: Connection, timezone: str) -> None:
 
 
 def _check_empty(connection: Connection) -> None:
-    """Raise PostgresError where the database holds anything but extensions."""
+    """Raise PostgresError if the database has anything but extensions."""
     database = connection.info.dbname
     if _value(connection, "SELECT to_regclass('events.calls') IS NOT NULL"):
         raise PostgresError(
             f"The database {database} is a FlowDB of FlowKit's own: it is read as it is. "
             "To make a new FlowDB, name an empty database."
         )
-    found = _value(
+    content = _value(
         connection,
         "SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.relkind = ANY ('{r,p,v,m,f,S}') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' "
@@ -288,8 +270,8 @@ def _check_empty(connection: Connection) -> None:
         "UNION ALL SELECT 'the schema ' || nspname FROM pg_namespace WHERE nspname = ANY (%s) ORDER BY 1 LIMIT 1",
         list(SCHEMAS),
     )
-    if found:
-        raise PostgresError(f"The database {database} is not empty (it holds {found}): name an empty one.")
+    if content:
+        raise PostgresError(f"The database {database} is not empty (it has {content}): name an empty one.")
 
 
 def _set_timezone(connection: Connection, timezone: str) -> None:

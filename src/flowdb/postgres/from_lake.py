@@ -1,4 +1,4 @@
-"""The copy of a lake into PostgreSQL: DuckDB reads the Parquet, PostgreSQL's COPY takes it as it comes."""
+"""The copy of a lake into PostgreSQL: DuckDB reads Parquet and streams it into PostgreSQL's COPY."""
 
 import datetime as dt
 import fcntl
@@ -21,7 +21,6 @@ from flowdb.postgres.database import (
     PostgresError,
     add_event_tables,
     connected,
-    day_bounds,
     require_flowdb,
     timezone_of,
 )
@@ -40,6 +39,7 @@ from flowdb.tables import (
     Table,
 )
 from flowkit_base.sql_text import literals
+from flowkit_base.zones import day_bounds
 
 INDEXED = ("msisdn", "msisdn_counterpart", "location_id", "datetime", "tac")
 """Each day has an index on each of these columns that it has."""
@@ -47,7 +47,7 @@ PATIENCE = "60s"
 """How long to wait for queries that hold a table before a copy gives up."""
 
 Progress = Callable[[str, dt.date, int], None]
-"""Told the event type, the day and its rows after each day that was copied."""
+"""Called with the event type, the day and its rows after each copied day."""
 
 _STAGED_TYPES: dict[str, LiteralString] = {
     "bool": "BOOLEAN",
@@ -75,13 +75,13 @@ def copy_from_lake(
 ) -> Copied:
     """Make a FlowDB in PostgreSQL hold what a lake holds: every day, cells, sites, handset models, boundaries.
 
-    Each day comes in whole or not at all, as a partition sorted by subscriber and time; mobile money comes into
+    Each day is copied atomically, as a partition sorted by subscriber and time; mobile money comes into
     FlowKit's schema `dfs`. A copy can be repeated at any time: days that have not changed are left alone, corrected
     ones are replaced, and days that were copied and have been withdrawn since are taken out. Pseudonyms become decimal
     text. Raises PostgresError.
     """
-    wanted = tuple(event_types if event_types is not None else DAILY)
-    if unknown := [t for t in wanted if t not in DAILY]:
+    chosen = tuple(event_types if event_types is not None else DAILY)
+    if unknown := [t for t in chosen if t not in DAILY]:
         raise PostgresError(f"There is no event type {unknown[0]!r}: the event types are {', '.join(DAILY)}.")
     with connected(url) as connection:
         require_flowdb(connection)
@@ -96,7 +96,7 @@ def copy_from_lake(
     with reading(lake.path, snapshot), _reader(lake) as reader:
         with _copying(url) as connection:
             _copy_reference(connection, reader, snapshot)
-        for event_type in wanted:
+        for event_type in chosen:
             done = _copy_type(url, reader, lake, event_type, snapshot=snapshot, done=done, progress=progress)
     return done
 
@@ -120,12 +120,12 @@ def _copy_type(
         stored = stored_days[day]
         with _copying(url) as connection:
             money = event_type == TRANSACTIONS.name
-            held = _held_money(connection, day) if money else _held(connection, event_type, day)
-            if held == stored.version:
+            copied = _copied_money(connection, day) if money else _copied_version(connection, event_type, day)
+            if copied == stored.version:
                 already += 1
                 continue
             (_copy_money if money else _copy_day)(connection, reader, lake, stored)
-        replaced |= held is not None
+        replaced |= copied is not None
         days += 1
         rows += stored.rows
         if progress:
@@ -166,25 +166,25 @@ def _copying(url: str) -> Iterator[Connection]:
         connection.execute("SET LOCAL timezone TO 'UTC'")
         connection.execute(f"SET LOCAL lock_timeout TO '{PATIENCE}'")
         connection.execute("SET LOCAL maintenance_work_mem TO '256MB'")
-        # Should this process be killed, the server shall not go on building indexes for nobody.
+        # If this process dies, the server stops building indexes.
         connection.execute("SET LOCAL client_connection_check_interval TO '1s'")
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('flowdb.copy_from_lake'))")
         yield connection
 
 
-def _held(connection: Connection, event_type: str, day: dt.date) -> str | None:
-    """The version of a copied day; None where it is not in. Raises PostgresError where another program loaded it."""
+def _copied_version(connection: Connection, event_type: str, day: dt.date) -> str | None:
+    """The version of a copied day; None if it is not copied. Raises PostgresError if another program loaded it."""
     row = connection.execute(
         "SELECT version FROM flowdb.copied_days WHERE event_type = %s AND day = %s", [event_type, day]
     ).fetchone()
     partition = _partition(event_type, day)
-    there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"events.{partition}"]).fetchone() == (True,)
-    if there and row is None:
+    exists = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"events.{partition}"]).fetchone() == (True,)
+    if exists and row is None:
         raise PostgresError(
             f"events.{partition} is in the database and was not copied from a lake: drop it first, so that nothing "
             "is lost unseen."
         )
-    return row[0] if row and there else None
+    return row[0] if row and exists else None
 
 
 def _copy_day(connection: Connection, reader: duckdb.DuckDBPyConnection, lake: Lake, stored: StoredDay) -> None:
@@ -285,19 +285,19 @@ _NO_MORE = (
     "DELETE FROM dfs.subscribers AS s "
     "WHERE NOT EXISTS (SELECT FROM dfs.transactions_metadata AS m WHERE m.subscriber_id = s.id)"
 )
-_TOLD_BY = ("id", "datetime", "amount", "discount", "fee", "commission", "type")
+_TRANSACTION_KEY = ("id", "datetime", "amount", "discount", "fee", "commission", "type")
 """Rows of one day that agree in all of these are the parties of one transaction. FlowKit's tables hold its amounts
 once; parties whose rows differ become transactions of their own, so that sums are those of the lake."""
 
 
-def _held_money(connection: Connection, day: dt.date) -> str | None:
-    """What `_held` tells, of a day of mobile money."""
+def _copied_money(connection: Connection, day: dt.date) -> str | None:
+    """The same as `_copied_version`, for a day of mobile money."""
     row = connection.execute(
         "SELECT version FROM flowdb.copied_days WHERE event_type = %s AND day = %s", [TRANSACTIONS.name, day]
     ).fetchone()
-    found = "SELECT EXISTS (SELECT FROM dfs.transactions WHERE timestamp >= %s AND timestamp < %s)"
+    others = "SELECT EXISTS (SELECT FROM dfs.transactions WHERE timestamp >= %s AND timestamp < %s)"
     bounds = day_bounds(timezone_of(connection), day)
-    if row is None and connection.execute(found, bounds).fetchone() == (True,):
+    if row is None and connection.execute(others, bounds).fetchone() == (True,):
         raise PostgresError(
             f"dfs.transactions has transactions of {day} that were not copied from a lake: delete them first, so that "
             "nothing is lost unseen."
@@ -308,10 +308,10 @@ def _held_money(connection: Connection, day: dt.date) -> str | None:
 def _copy_money(connection: Connection, reader: duckdb.DuckDBPyConnection, lake: Lake, stored: StoredDay) -> None:
     """Load one day of mobile money into FlowKit's tables, in place of any former one."""
     types = {**_STAGED_TYPES, "int64": "BIGINT", "timestamp": "TIMESTAMPTZ", "float64": "NUMERIC"}
-    made = ", ".join(f"{_quoted([c.name])} {types[c.type]}" for c in TRANSACTIONS)
-    connection.execute(f"CREATE TEMP TABLE staged_money (number BIGINT, {made}) ON COMMIT DROP")  # type: ignore[arg-type]
-    told = ", ".join(f"coalesce(CAST({_quoted([name])} AS VARCHAR), '')" for name in _TOLD_BY)
-    number = f"('0x' || left(md5(concat_ws('|', '{stored.day}', {told})), 16))::UBIGINT & 9223372036854775807"
+    columns_in_sql = ", ".join(f"{_quoted([c.name])} {types[c.type]}" for c in TRANSACTIONS)
+    connection.execute(f"CREATE TEMP TABLE staged_money (number BIGINT, {columns_in_sql}) ON COMMIT DROP")  # type: ignore[arg-type]
+    key = ", ".join(f"coalesce(CAST({_quoted([name])} AS VARCHAR), '')" for name in _TRANSACTION_KEY)
+    number = f"('0x' || left(md5(concat_ws('|', '{stored.day}', {key})), 16))::UBIGINT & 9223372036854775807"
     columns = [
         f'make_timestamp(epoch_us("{c.name}"))' if c.type == "timestamp" else f'"{c.name}"' for c in TRANSACTIONS
     ]
@@ -350,7 +350,7 @@ _INTO_DFS: tuple[LiteralString, ...] = (
 
 
 def _recount_location_ids(connection: Connection, event_type: str) -> None:
-    """Count anew when each cell was active: a day that went may have been a cell's first or last."""
+    """Find again when each cell was active: a removed day may have been its first or last."""
     connection.execute("DELETE FROM events.location_ids WHERE cdr_type = %s", [event_type])
     active = (
         "INSERT INTO events.location_ids SELECT location_id, {type}, min(datetime AT TIME ZONE {zone})::date, "
@@ -366,10 +366,10 @@ def _recount_location_ids(connection: Connection, event_type: str) -> None:
 
 def _copy_reference(connection: Connection, reader: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
     """Copy the reference tables that have changed, all in one transaction; those never loaded are left alone."""
-    held = dict(connection.execute("SELECT name, version FROM flowdb.copied_reference").fetchall())
+    versions = dict(connection.execute("SELECT name, version FROM flowdb.copied_reference").fetchall())
     for name, copy in _REFERENCE_COPIES.items():
         stored = snapshot.reference.get(name)
-        if stored is None or held.get(name) == stored.version:
+        if stored is None or versions.get(name) == stored.version:
             continue
         copy(connection, reader, stored.files)
         connection.execute(
@@ -441,7 +441,7 @@ def _copy_geography(connection: Connection, reader: duckdb.DuckDBPyConnection, f
         sql.SQL("COPY staged_geography FROM STDIN (FORMAT csv)"),
     )
     units = [row[0] for row in connection.execute("SELECT DISTINCT unit FROM staged_geography ORDER BY 1")]
-    # FlowKit has a table of each of LEVELS; a level of the deployment's own gets one when it is copied.
+    # FlowKit has a table for each of LEVELS; that of a custom level is created when it is copied.
     for unit in dict.fromkeys([*LEVELS, *units]):
         names = {
             "level": sql.Identifier("geography", unit),
@@ -488,7 +488,7 @@ def _stage(
 
 
 def _events_select(table: Table, files: tuple[Path, ...]) -> str:
-    """DuckDB's question for a day in the order in which PostgreSQL shall keep it."""
+    """DuckDB's query for a day, in the order in which PostgreSQL stores it."""
     # The connection's zone is UTC, so an instant goes over without an offset.
     columns = [f'make_timestamp(epoch_us("{c.name}"))' if c.type == "timestamp" else f'"{c.name}"' for c in table]
     return _select(", ".join(columns), files) + " ORDER BY CAST(msisdn AS VARCHAR), datetime"
@@ -534,6 +534,6 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _select(columns: str, files: tuple[Path, ...]) -> str:
-    """DuckDB's question for columns of Parquet files."""
+    """DuckDB's query for columns of Parquet files."""
     # The path names a Hive partition, day=...; the file itself has all that is copied.
     return f"SELECT {columns} FROM read_parquet({literals(files)}, hive_partitioning = false)"  # noqa: S608 - quoted above

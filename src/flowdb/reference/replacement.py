@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowdb.lake import ARROW, Lake, LakeError, held
+from flowdb.lake import ARROW, Lake, LakeError, locked
 from flowdb.tables import Table
 
 _REFUSAL = "Cells or boundaries are being loaded by another process: wait for it to end."
@@ -25,7 +25,7 @@ class Loaded:
 @contextmanager
 def changing(lake: Lake) -> Iterator[None]:
     """Hold the lake's reference tables against other processes; waits a minute for them to be free."""
-    with held(lake, "reference", _REFUSAL, _WAIT):
+    with locked(lake, "reference", _REFUSAL, _WAIT):
         yield
 
 

@@ -131,7 +131,7 @@ CELL_UNITS = Table(
 def mapping_key(
     mapping_table: str | None = None, geom_table: str | None = None, geom_table_join_column: str | None = None
 ) -> str | None:
-    """What `cell_units.mapping` holds where cells are placed by these tables; None for by their own position."""
+    """The value of `cell_units.mapping` for cells placed by these tables; None for cells placed by their position."""
     if geom_table is None:
         return mapping_table
     return f"{mapping_table or ''}/{geom_table}/{geom_table_join_column or 'id'}"

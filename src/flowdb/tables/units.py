@@ -11,19 +11,19 @@ UNITS = (*LEVELS, *POINTS)
 GRID = "grid-"
 """What the name of a grid of squares begins with."""
 RESERVED = (*POINTS, "nonspatial")
-"""Names that no boundaries can be loaded under; `nonspatial` stands for no unit where permissions are told."""
+"""Names that no boundaries can be loaded under; `nonspatial` stands for no unit in permissions."""
 
 
 def is_unit_name(name: str) -> bool:
-    """Whether a level of a deployment's own may be called this: it stands in scopes, addresses and table names."""
+    """Whether a custom level may have this name, which is part of scopes, addresses and table names."""
     return re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name) is not None and name != "nonspatial"
 
 
 def is_table_name(name: str) -> bool:
-    """Whether this names a table of a deployment's own, as schema.table."""
+    """Whether this names a custom table, as schema.table."""
     return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}\.[A-Za-z_][A-Za-z0-9_]{0,62}", name) is not None
 
 
 def is_column_name(name: str) -> bool:
-    """Whether this may name a column of a deployment's own table."""
+    """Whether a column of a custom table may have this name."""
     return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", name) is not None
