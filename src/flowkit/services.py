@@ -3,7 +3,6 @@
 import ctypes
 import datetime as dt
 import math
-import os
 import re
 import signal
 import socket
@@ -24,6 +23,7 @@ from flowkit.deployment import SETTINGS, Deployment, flowauth, tokens
 from flowkit.deployment import autoflow as autoflow_of
 from flowkit.errors import DeploymentError
 from flowkit.terminal import note
+from flowkit_base.files import umask
 
 _PATIENCE = 30.0
 """How many seconds a service has to end, or to begin."""
@@ -251,7 +251,7 @@ def _services(deployment: Deployment, *, autoflow: bool) -> list[Service]:
                 autoflow_of.environment(deployment),
                 logs / "autoflow.log",
                 # Its reports are for others.
-                umask=_umask(),
+                umask=umask(),
             )
         )
     return started
@@ -316,13 +316,6 @@ def _has_moved(address: str | None, deployment: Deployment) -> bool:
     return bool(re.fullmatch(r"http://(127\.0\.0\.1|localhost):\d+/?", address or "")) and (
         urlsplit(address).port != deployment.port("FLOWAPI_PORT")
     )
-
-
-def _umask() -> int:
-    # There is no way to read it but to set it.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def is_free(port: int) -> bool:

@@ -21,7 +21,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.chmod(0o666 & ~_umask() if mode is None else mode)
+        part.chmod(0o666 & ~umask() if mode is None else mode)
         part.replace(path)
         sync(path.parent)
     finally:
@@ -51,7 +51,8 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that the process takes from new files."""
     # There is no way to read it but to set it.
     mask = os.umask(0o077)
     os.umask(mask)

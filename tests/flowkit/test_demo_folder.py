@@ -1,5 +1,6 @@
 """`flowkit demo` and somebody's data: it runs in a folder that it made, and nowhere else."""
 
+import datetime as dt
 import json
 import shutil
 
@@ -8,6 +9,7 @@ from tests.flowkit.living_deployment import Place, flowkit, refused
 
 from flowkit import demo, demo_folder
 from flowkit.demo_folder import MARKER, claim
+from flowkit.deployment import creation
 from flowkit.errors import DeploymentError
 
 
@@ -81,3 +83,12 @@ class _Nothing:
 
     def __exit__(self, *_):
         return None
+
+
+def test_a_database_with_days_becomes_no_new_mirror(tmp_path, monkeypatch):
+    """A new deployment does not take over a database that holds days: its first load would withdraw them."""
+    monkeypatch.setattr("flowdb.postgres.create", lambda *_: None)
+    monkeypatch.setattr("flowdb.postgres.available_days", lambda _: {"calls": [dt.date(2016, 1, 1)], "sms": []})
+    with pytest.raises(DeploymentError, match="holds days of calls already"):
+        creation.create(tmp_path / "new", "UTC", store="postgresql://localhost/flowdb")
+    assert not (tmp_path / "new").exists()
