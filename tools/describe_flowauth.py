@@ -25,12 +25,12 @@ WIDTH = 90
 INTRODUCED = """\
 Everything that the pages do can be done by script. A running FlowAuth describes the same at `/openapi.json`, and for
 people at `/redoc`. The routes that FlowKit has keep its names, fields and answers;
-[what differs](differences-from-flowkit.md#flowauth) is a list of its own.
+[what differs](differences-from-flowkit.md#flowauth) is a separate list.
 
 ## The rules
 
 - `POST /signin` signs in, and sets two cookies. Every request after it carries them; every `POST`, `PATCH` and `DELETE`
-  also carries the value of the cookie `X-CSRF` in the header `X-CSRF-Token`. An answer may set both anew, as when a
+  also carries the value of the cookie `X-CSRF` in the header `X-CSRF-Token`. An answer may set both again, as when a
   `password` or `your_password` was sent and right, whatever else is refused; those of before are refused then. Keep the
   cookies in a jar, read `X-CSRF` for each write, and send nothing beside such a request.
 - What is sent is JSON with `Content-Type: application/json`. A field that is not named below is refused, and so is a
@@ -58,7 +58,7 @@ import httpx
 flowauth = httpx.Client(base_url=os.environ["FLOWAUTH_URL"])
 
 
-def asked(method, path, **sent):
+def call(method, path, **sent):
     answer = flowauth.request(method, path, **sent)
     if answer.is_error:
         raise SystemExit(f"{path}: {answer.json()['message']}")
@@ -66,15 +66,15 @@ def asked(method, path, **sent):
     return answer.json()
 
 
-asked("POST", "/signin", json={"username": os.environ["ME"], "password": os.environ["MY_PASSWORD"]})
+call("POST", "/signin", json={"username": os.environ["ME"], "password": os.environ["MY_PASSWORD"]})
 
-server = asked("GET", "/tokens/servers")[0]
-mine = asked("GET", f"/tokens/tokens/{server['id']}")
+server = call("GET", "/tokens/servers")[0]
+mine = call("GET", f"/tokens/tokens/{server['id']}")
 if mine:
-    given = asked("POST", f"/tokens/tokens/{mine[-1]['id']}/renew", json={})
+    given = call("POST", f"/tokens/tokens/{mine[-1]['id']}/renew", json={})
 else:
-    roles = [{"name": role["name"]} for role in asked("GET", f"/user/roles/server/{server['id']}")]
-    given = asked("POST", f"/tokens/tokens/{server['id']}", json={"name": "nightly", "roles": roles})
+    roles = [{"name": role["name"]} for role in call("GET", f"/user/roles/server/{server['id']}")]
+    given = call("POST", f"/tokens/tokens/{server['id']}", json={"name": "nightly", "roles": roles})
 
 file = Path("token.txt")
 file.touch(mode=0o600)
