@@ -3,15 +3,26 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flowkit_jwt_generator.scopes import (
+    GEOGRAPHY,
+    GET_CHECKS,
+    GET_DATES,
+    GET_RESULT,
+    NO_UNIT,
+    RUN,
+    SUBSET,
+    QueryScope,
+    compose,
+    split,
+    unit_order,
+)
+
 SIMPLE = {
-    "run": "run queries",
-    "get_result": "read results",
-    "get_available_dates": "see which dates there is data for",
-    "get_qa_checks": "read quality checks",
+    RUN: "run queries",
+    GET_RESULT: "read results",
+    GET_DATES: "see which dates there is data for",
+    GET_CHECKS: "read quality checks",
 }
-SUBSET = "subscriber_subset"
-GEOGRAPHY = "geography"
-NO_UNIT = "nonspatial"
 
 
 @dataclass
@@ -51,18 +62,17 @@ class Abilities:
         return [(f"{group[0].title}{''.join(f', {unit.name}' for unit in group[1:])}", group[0]) for group in groups]
 
 
-def abilities(held: Iterable[str], offered: Iterable[str]) -> Abilities:
-    """Tell what the scopes of one role allow, beside all scopes that its server offers.
+def abilities(granted: Iterable[str], offered: Iterable[str]) -> Abilities:
+    """What the scopes of one role allow, beside all scopes that its server offers.
 
     A query needs <unit>:<kind>:<kind> and one scope for each kind that it is made of, all in one role; running needs
     `run` besides, and reading `get_result`.
     """
-    held, offered = frozenset(held), frozenset(offered)
-    units, subsets, stray = _units(held)
+    granted, offered = frozenset(granted), frozenset(offered)
+    units, subsets, stray = _units(granted)
     can_be_made_of = _units(offered)[0]
     warnings = [
-        f"{scope} grants nothing by itself: a query of this kind needs {scope.rpartition(':')[0]}:"
-        f"{scope.split(':')[1]} as well."
+        f"{scope} grants nothing by itself: a query of this kind needs {scope._replace(kind=scope.top)} as well."
         for scope in stray
     ]
     for unit in units.values():
@@ -73,12 +83,12 @@ def abilities(held: Iterable[str], offered: Iterable[str]) -> Abilities:
                     f"{kind} at {unit.name} is made of another query, and the role holds none that it can be made of: "
                     f"tick {_either(possible)} below it."
                 )
-    if not held:
+    if not granted:
         warnings.append("No scope is ticked: a token of this role can do nothing.")
     asks = any(unit.kinds for unit in units.values())
-    run, read = "run" in held, "get_result" in held
+    run, read = RUN in granted, GET_RESULT in granted
     if not asks:
-        warnings += [f"{name} grants nothing by itself: the role holds no kind of query." for name in ("run",) if run]
+        warnings += [f"{name} grants nothing by itself: the role holds no kind of query." for name in (RUN,) if run]
         if read and not any(unit.boundaries for unit in units.values()):
             warnings.append("get_result grants nothing by itself: the role holds no kind of query.")
     if any(unit.boundaries for unit in units.values()) and not read:
@@ -88,16 +98,11 @@ def abilities(held: Iterable[str], offered: Iterable[str]) -> Abilities:
             "Neither run nor get_result is held, so that queries can be neither run nor read: the state of one that "
             "is known can be looked at, no more."
         )
-    others = [words for name, words in SIMPLE.items() if name in held and name not in ("run", "get_result")] + sorted(
-        scope for scope in held if ":" not in scope and scope not in SIMPLE
+    others = [words for name, words in SIMPLE.items() if name in granted and name not in (RUN, GET_RESULT)] + sorted(
+        scope for scope in granted if ":" not in scope and scope not in SIMPLE
     )
     ordered = [units[name] for name in sorted(units, key=unit_order)]
     return Abilities(_sentence(asks, run, read), ordered, sorted(subsets), others, warnings)
-
-
-def unit_order(name: str) -> tuple[bool, str]:
-    """Units are told by name, and what has none last."""
-    return name == NO_UNIT, name
 
 
 def _sentence(asks: bool, run: bool, read: bool) -> str:
@@ -111,28 +116,27 @@ def _sentence(asks: bool, run: bool, read: bool) -> str:
     }[run, read]
 
 
-def _units(scopes: frozenset[str]) -> tuple[dict[str, Unit], set[str], list[str]]:
+def _units(scopes: frozenset[str]) -> tuple[dict[str, Unit], set[str], list[QueryScope]]:
     """Sort scopes by unit and kind; give besides the kinds of subsets, and the scopes that lack their own kind."""
     units: dict[str, Unit] = {}
     subsets: set[str] = set()
-    stray: list[str] = []
+    stray: list[QueryScope] = []
     for scope in sorted(scopes):
-        parts = scope.split(":")
-        if len(parts) != 3:
+        parts = split(scope)
+        if parts is None:
             continue
-        unit, top, kind = parts
-        if top == SUBSET:
-            subsets.add(kind)
-        elif f"{unit}:{top}:{top}" not in scopes:
-            stray.append(scope)
+        if parts.top == SUBSET:
+            subsets.add(parts.kind)
+        elif compose(parts.unit, parts.top, parts.top) not in scopes:
+            stray.append(parts)
         else:
-            there = units.setdefault(unit, Unit(unit))
-            if top == GEOGRAPHY:
-                there.boundaries = True
+            unit = units.setdefault(parts.unit, Unit(parts.unit))
+            if parts.top == GEOGRAPHY:
+                unit.boundaries = True
             else:
-                made_of = there.kinds.setdefault(top, [])
-                if kind != top:
-                    made_of.append(kind)
+                made_of = unit.kinds.setdefault(parts.top, [])
+                if not parts.is_own:
+                    made_of.append(parts.kind)
     return units, subsets, stray
 
 

@@ -8,9 +8,10 @@ from fastapi import Request
 from starlette.datastructures import FormData
 
 from flowauth.pages import forms
-from flowauth.pages.abilities import SIMPLE, unit_order
+from flowauth.pages.abilities import SIMPLE
 from flowauth.pages.lists import wanted
 from flowauth.tables import Scope
+from flowkit_jwt_generator.scopes import split, unit_order
 
 MOST_SCOPES = 700
 """Scopes that a page shows at once; of a server that offers more, one unit is shown at a time."""
@@ -81,7 +82,7 @@ def shown(
         find, unit = forms.text(form, "find"), forms.text(form, "unit") or forms.text(form, "here")
     here, unit = _shown(scopes, find, unit)
     simple, branches = _tree(here, ticked, notes)
-    units = sorted({scope.name.split(":")[0] for scope in scopes if scope.name.count(":") >= 2})
+    units = sorted({parts.unit for scope in scopes if (parts := split(scope.name))})
     return {
         "others": ",".join(map(str, sorted(ticked - {scope.id for scope in here}))),
         "simple": simple,
@@ -103,22 +104,22 @@ def _tree(scopes: Sequence[Scope], ticked: frozenset[int], notes: Mapping[int, s
     simple: list[Box] = []
     units: dict[str, Branch] = {}
     for scope in scopes:
-        parts = scope.name.split(":", 2)
-        box = Box(scope.id, parts[-1] if len(parts) == 3 else scope.name, scope.id in ticked, notes.get(scope.id, ""))
-        if len(parts) < 3:
+        parts = split(scope.name)
+        box = Box(scope.id, parts.kind if parts else scope.name, scope.id in ticked, notes.get(scope.id, ""))
+        if parts is None:
             simple.append(box)
             continue
-        unit, top, kind = parts
-        branch = units.setdefault(unit, Branch(unit, unit))
+        unit, top, _ = parts
+        branch = units.setdefault(unit, Branch(unit, unit)).branches.setdefault(top, Branch(f"{unit}:{top}", top))
         # The kind itself comes first: nothing below it counts without.
-        branch.branches.setdefault(top, Branch(f"{unit}:{top}", top)).boxes.insert(0 if kind == top else 10**6, box)
+        branch.boxes.insert(0 if parts.is_own else len(branch.boxes), box)
     return simple, [units[name] for name in sorted(units, key=unit_order)]
 
 
 def _shown(scopes: Sequence[Scope], find: str, unit: str) -> tuple[list[Scope], str]:
     """Give the scopes that a page shows, and the unit that it is narrowed to."""
     if not unit and not find and len(scopes) > MOST_SCOPES:
-        unit = min((scope.name.split(":")[0] for scope in scopes if ":" in scope.name), default="")
+        unit = min((parts.unit for scope in scopes if (parts := split(scope.name))), default="")
     words = find.lower().split()
     here = [
         scope

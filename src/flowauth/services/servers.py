@@ -8,7 +8,6 @@ import json
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import httpx
@@ -19,6 +18,7 @@ from flowauth.errors import NameTaken, NotThere, Refused
 from flowauth.services import audit, tokens
 from flowauth.services.limits import Limits
 from flowauth.tables import LONGEST_NAME, LONGEST_SCOPE, Role, Scope, Server, Token
+from flowkit_jwt_generator import scopes
 
 LARGEST_DOCUMENT = 5_000_000
 MOST_SCOPES = 50_000
@@ -273,8 +273,8 @@ def follow(session: Session, actor: str, server: Server, document: Document) -> 
 
 def matching(server: Server, patterns: Iterable[str]) -> frozenset[int]:
     """The numbers of a server's scopes that fit any of some patterns, in which * stands for anything."""
-    wanted = tuple(patterns)
-    return frozenset(scope.id for scope in server.scopes if any(fnmatchcase(scope.name, pattern) for pattern in wanted))
+    patterns = tuple(patterns)
+    return frozenset(scope.id for scope in server.scopes if scopes.matches(scope.name, patterns))
 
 
 def enable(session: Session, actor: str, server: Server, enabled: Mapping[int, bool]) -> int:
