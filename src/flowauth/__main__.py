@@ -51,7 +51,7 @@ def serve() -> None:
     with _listener(settings) as listener:
         app = _application(settings)
         config = uvicorn.Config(
-            _Told(app),
+            _RequestLog(app),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -138,7 +138,7 @@ def _listener(settings: Settings) -> socket.socket:
     return listener
 
 
-class _Told:
+class _RequestLog:
     """ASGI middleware that writes a line for each request: neither what was sent nor what was searched for."""
 
     def __init__(self, app: "ASGIApp") -> None:
@@ -151,20 +151,20 @@ class _Told:
             return
         began, status = time.perf_counter(), 0
 
-        async def told(message: "Message") -> None:
+        async def log_start(message: "Message") -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, log_start)
         finally:
             # The path as it is declared: what a person asked for may hold a name.
             route = getattr(scope.get("route"), "path", "unmatched")
-            said = {"method": scope["method"], "route": route, "status": status}
+            facts = {"method": scope["method"], "route": route, "status": status}
             milliseconds = round(1000 * (time.perf_counter() - began), 1)
-            log.info("request", extra={"said": said | {"milliseconds": milliseconds}})
+            log.info("request", extra={"facts": facts | {"milliseconds": milliseconds}})
 
 
 class _JsonLines(logging.Formatter):
@@ -172,16 +172,16 @@ class _JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one event."""
-        told: dict[str, Any] = {
+        log_start: dict[str, Any] = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **getattr(record, "said", {}),
+            **getattr(record, "facts", {}),
         }
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+            log_start["exception"] = self.formatException(record.exc_info)
+        return json.dumps(log_start, ensure_ascii=False)
 
 
 def _write_log_to_stderr(level: str) -> None:

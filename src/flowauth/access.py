@@ -239,22 +239,22 @@ Administrator = Annotated[Person, Depends(administrator)]
 Posted = Annotated[FormData, Depends(posted)]
 
 
-def own_path(wanted: str | None) -> str:
+def own_path(path: str | None) -> str:
     """The path of this FlowAuth to go on to, or its first page where what is wanted lies elsewhere."""
     # A browser takes //elsewhere for another host, and a backslash for a slash; in an address all else is ASCII.
-    if not wanted or not (wanted.isascii() and wanted.isprintable()) or "\\" in wanted:
+    if not path or not (path.isascii() and path.isprintable()) or "\\" in path:
         return "/"
-    return wanted if wanted.startswith("/") and not wanted.startswith("//") else "/"
+    return path if path.startswith("/") and not path.startswith("//") else "/"
 
 
 def json_refusal(refused: Refused) -> JSONResponse:
     """A refusal in FlowKit's form: `message`, `code`, and the field where one is meant."""
-    told: dict[str, Any] = {"message": refused.message, "code": refused.status}
+    body: dict[str, Any] = {"message": refused.message, "code": refused.status}
     if refused.field is not None:
-        told["bad_field"] = refused.field
+        body["bad_field"] = refused.field
     if isinstance(refused, ChooseFirst):
-        told["require_password_change"] = True
+        body["require_password_change"] = True
     if isinstance(refused, SetUpFirst):
-        told["require_two_factor_setup"] = True
+        body["require_two_factor_setup"] = True
     headers = {"Retry-After": str(max(1, round(refused.wait)))} if isinstance(refused, TooMany) else None
-    return JSONResponse(told, status_code=refused.status, headers=headers)
+    return JSONResponse(body, status_code=refused.status, headers=headers)

@@ -172,8 +172,8 @@ class _Answer:
         if (location := headers.get("location")) and self._scope["path"] != provider.PATH:
             # A path with one slash more or less is redirected to a whole address, by a name and a scheme that a proxy
             # has changed, or that somebody has made up.
-            there = urlsplit(location)
-            headers["location"] = urlunsplit(("", "", there.path, there.query, there.fragment))
+            target = urlsplit(location)
+            headers["location"] = urlunsplit(("", "", target.path, target.query, target.fragment))
         if self._settings.secure:
             headers.setdefault("strict-transport-security", f"max-age={_A_YEAR}; includeSubDomains")
         if (cookie := access.renewed_cookie(Request(self._scope))) is None:
@@ -194,7 +194,7 @@ class _Answer:
         if own is None or any(value.startswith(access.CSRF_COOKIE) for value in headers.getlist("set-cookie")):
             return
         token = sign_in.csrf_token(self._settings, own.value)
-        if (held := cookies.get(access.CSRF_COOKIE)) is None or held.value != token:
+        if (present := cookies.get(access.CSRF_COOKIE)) is None or present.value != token:
             carrier = Response()
             carrier.set_cookie(access.CSRF_COOKIE, token, path="/", samesite="strict", secure=self._settings.secure)
             headers.append("set-cookie", carrier.headers["set-cookie"])

@@ -285,7 +285,7 @@ def register(deployment: Deployment) -> None:
                 session.flush()
                 for name, patterns in deployment.roles.items():
                     scopes = servers.matching(server, patterns)
-                    roles.create(session, _ACTOR, server, roles.Wanted(name, scopes, frozenset(), limits))
+                    roles.create(session, _ACTOR, server, roles.Definition(name, scopes, frozenset(), limits))
             elif _has_moved(server.document_url, deployment):
                 limits = Limits(server.latest_token_expiry, server.longest_token_life_minutes)
                 servers.change(session, _ACTOR, server, limits, deployment.api_url)

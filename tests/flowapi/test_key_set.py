@@ -393,7 +393,7 @@ def test_keys_change_without_a_gap(real_flowauth, start_flowapi, fake, tmp_path)
         ann = people.create(session, "ada", "ann", "crumpet-Tundra-49-violin")
         session.flush()
         all_scopes = frozenset(scope.id for scope in server.scopes)
-        wanted = roles.Wanted("viewer", all_scopes, frozenset({ann.id}), Limits(None, 600))
+        wanted = roles.Definition("viewer", all_scopes, frozenset({ann.id}), Limits(None, 600))
         roles.create(session, "ada", server, wanted)
         ann_id, server_id = ann.id, server.id
     running = start_flowapi(

@@ -207,7 +207,7 @@ def make_role(database, server):
             there = servers.find(session, server.id)
             numbers = frozenset(scope.id for scope in there.scopes if scope.name in scopes)
             members = frozenset(user.id for user in users)
-            wanted = roles.Wanted(name, numbers, members, Limits(latest, minutes), **more)
+            wanted = roles.Definition(name, numbers, members, Limits(latest, minutes), **more)
             return roles.create(session, "tests", there, wanted)
 
     return make

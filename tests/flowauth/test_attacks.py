@@ -696,7 +696,7 @@ def strange(database, administrator, make_role):
     with database.write() as session:
         other = servers.create(session, "tests", servers.read_document(document("OTHER")), Limits(None, 60))
         session.flush()
-        wanted = roles.Wanted("viewer", frozenset(), frozenset({administrator.id}), Limits(None, 60))
+        wanted = roles.Definition("viewer", frozenset(), frozenset({administrator.id}), Limits(None, 60))
         role = roles.create(session, "tests", other, wanted)
         return runner.id, role.id, other.id
 

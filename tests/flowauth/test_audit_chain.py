@@ -204,7 +204,7 @@ def test_every_act_of_administration_is_told(database, vault, settings, administ
             return act(session, *found)
 
     made = do(lambda session, ann, there, held: tokens.issue(session, vault, ann, there, [held], name="mine")).token
-    wanted = roles.Wanted("viewer", frozenset({role.scopes[0].id}), frozenset({analyst.id}), Limits(None, 60))
+    wanted = roles.Definition("viewer", frozenset({role.scopes[0].id}), frozenset({analyst.id}), Limits(None, 60))
     do(lambda session, ann, there, held: roles.change(session, "ada", held, wanted))
     do(lambda session, ann, there, held: people.change(session, "ada", ann, is_admin=True, password=ANOTHER_PASSWORD))
     address = "http://127.0.0.1:9090"

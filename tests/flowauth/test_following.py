@@ -65,7 +65,7 @@ def followed(database, flowapi):
         server = servers.create(session, "tests", read, Limits(None, 1440), flowapi.url)
         session.flush()
         numbers = frozenset(scope.id for scope in server.scopes if scope.name in ("run", "admin3:flows:flows"))
-        roles.create(session, "tests", server, roles.Wanted("runner", numbers, frozenset(), Limits(None, 60)))
+        roles.create(session, "tests", server, roles.Definition("runner", numbers, frozenset(), Limits(None, 60)))
         return server.id
 
 

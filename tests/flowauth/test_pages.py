@@ -204,7 +204,7 @@ def test_text_that_is_a_script_is_shown_as_text(signed_in_as, administrator, dat
         read = servers.read_document(document(nasty, ["run", f"{nasty}:{nasty}:{nasty}"]))
         server = servers.create(session, nasty, read, Limits(None, 60))
         session.flush()
-        wish = roles.Wanted(
+        wish = roles.Definition(
             "r", frozenset(s.id for s in server.scopes), frozenset({administrator.id}), Limits(None, 60)
         )
         roles.create(session, "tests", server, wish)
@@ -348,9 +348,9 @@ def test_long_lists_and_large_trees_stay_small(app, signed_in_as, administrator,
                 session,
                 "tests",
                 server,
-                roles.Wanted(f"role_{n}", held, frozenset({administrator.id}), Limits(None, 60)),
+                roles.Definition(f"role_{n}", held, frozenset({administrator.id}), Limits(None, 60)),
             )
-        role = roles.create(session, "tests", server, roles.Wanted("all", held, everybody, Limits(None, 60)))
+        role = roles.create(session, "tests", server, roles.Definition("all", held, everybody, Limits(None, 60)))
     browser = signed_in_as(administrator)
     statements = []
     sa.event.listen(app.state.database.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))

@@ -130,7 +130,7 @@ def test_the_first_administrator_is_made_once(shared, names):
 def test_a_name_is_given_once(shared, names, there):
     """Of two people, roles or servers of one name, made at the same moment, one is made and one refused in words."""
     read = servers.read_document(document(names[1]))
-    wanted = roles.Wanted("viewer", frozenset(), frozenset(), Limits(None, 60))
+    wanted = roles.Definition("viewer", frozenset(), frozenset(), Limits(None, 60))
     for make in (
         lambda session: people.create(session, "tests", names[2], None),
         lambda session: roles.create(session, "tests", servers.find(session, there.id), wanted),
@@ -149,7 +149,7 @@ def test_a_token_is_not_made_for_a_role_that_is_taken_at_that_moment(shared, che
             ann = people.named(session, names[1]) or people.create(session, "tests", names[1], None)
             server = servers.find(session, there.id)
             session.execute(sa.delete(Role).where(Role.server_id == server.id))
-            wanted = roles.Wanted("viewer", frozenset(), frozenset({ann.id}), Limits(None, 60))
+            wanted = roles.Definition("viewer", frozenset(), frozenset({ann.id}), Limits(None, 60))
             role, ann = roles.create(session, "tests", server, wanted).id, ann.id
 
         def make(session, ann=ann, role=role):
@@ -172,9 +172,11 @@ def test_a_role_is_changed_and_deleted_at_once(shared, names, there):
     """Whoever comes second finds no role, and is told so; nothing of the change is left."""
     with shared.write() as session:
         server = servers.find(session, there.id)
-        role = roles.create(session, "tests", server, roles.Wanted("r", frozenset(), frozenset(), Limits(None, 60))).id
+        role = roles.create(
+            session, "tests", server, roles.Definition("r", frozenset(), frozenset(), Limits(None, 60))
+        ).id
         scope = server.scopes[0].id
-    wanted = roles.Wanted("r2", frozenset({scope}), frozenset(), Limits(None, 30))
+    wanted = roles.Definition("r2", frozenset({scope}), frozenset(), Limits(None, 30))
     came = together(
         shared,
         lambda session: roles.change(session, "tests", roles.find(session, role), wanted),
@@ -190,7 +192,7 @@ def test_a_scope_that_goes_while_a_role_is_given_it_is_in_no_role(shared, names,
     fewer = servers.read_document(document(names[0], ["run"]))
     with shared.read() as session:
         scopes = frozenset(scope.id for scope in servers.find(session, there.id).scopes)
-    wanted = roles.Wanted("all", scopes, frozenset(), Limits(None, 60))
+    wanted = roles.Definition("all", scopes, frozenset(), Limits(None, 60))
     together(
         shared,
         lambda session: roles.create(session, "tests", servers.find(session, there.id), wanted),

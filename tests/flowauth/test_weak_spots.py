@@ -44,7 +44,7 @@ def twins(database, analyst, administrator, make_role):
         other = servers.create(session, "tests", servers.read_document(document("OTHER")), Limits(None, 525_600))
         session.flush()
         everything = frozenset(scope.id for scope in other.scopes)
-        wanted = roles.Wanted("viewer", everything, frozenset({administrator.id}), Limits(None, 525_600))
+        wanted = roles.Definition("viewer", everything, frozenset({administrator.id}), Limits(None, 525_600))
         return small, roles.create(session, "tests", other, wanted).id
 
 
@@ -410,25 +410,25 @@ def test_the_rules_of_roles_hold(database, vault, administrator, analyst, server
         (set(), {999}, Limits(None, 60)),
         (set(), set(), Limits(None, 8 * 24 * 60)),
     ):
-        wanted = roles.Wanted("viewer", frozenset(scopes), frozenset(users), limits)
+        wanted = roles.Definition("viewer", frozenset(scopes), frozenset(users), limits)
         with pytest.raises(Refused), database.write() as session:
             roles.change(session, "ada", session.get_one(Role, role), wanted)
     with database.write() as session:
         held, user = session.get_one(Role, role), people.find(session, analyst.id)
         old = tokens.issue(session, vault, user, held.server, [held], name="mine").token
         numbers = frozenset(scope.id for scope in held.scopes)
-        same = roles.Wanted("viewer", numbers, frozenset({user.id}), Limits(None, 600))
+        same = roles.Definition("viewer", numbers, frozenset({user.id}), Limits(None, 600))
         assert roles.change(session, "ada", held, same) == 0
         assert old.revoked is None
-        less = roles.Wanted("viewer", frozenset(sorted(numbers)[1:]), frozenset({user.id}), Limits(None, 600))
+        less = roles.Definition("viewer", frozenset(sorted(numbers)[1:]), frozenset({user.id}), Limits(None, 600))
         assert roles.change(session, "ada", held, less) == 1
         assert old.revoked is not None
         new = tokens.issue(session, vault, user, held.server, [held], name="mine").token
-        shorter = roles.Wanted("viewer", less.scopes, less.users, Limits(None, 30))
+        shorter = roles.Definition("viewer", less.scopes, less.users, Limits(None, 30))
         assert roles.change(session, "ada", held, shorter) == 1
         assert "longer than" in (new.revoked_because or "")
         last = tokens.issue(session, vault, user, held.server, [held], name="mine").token
-        roles.change(session, "ada", held, roles.Wanted("viewer", less.scopes, frozenset(), Limits(None, 30)))
+        roles.change(session, "ada", held, roles.Definition("viewer", less.scopes, frozenset(), Limits(None, 30)))
         assert last.revoked is not None
         with pytest.raises(NotAllowed):
             tokens.renew(session, vault, user, last)

@@ -74,9 +74,9 @@ def announce_key(request: Request, person: Administrator, body: NewKey) -> KeyAn
     """Make a key that signs from a moment on."""
     state = request.app.state
     signs_from = keys.valid_start(body.signs_from or dt.datetime.now(dt.UTC) + keys.IN_ADVANCE)
-    made = keys.make(state.vault)
+    key = keys.make(state.vault)
     with state.database.write() as session:
-        return _key(keys.announce(session, made, person.user.username, signs_from), True)
+        return _key(keys.announce(session, key, person.user.username, signs_from), True)
 
 
 @own.post("/admin/keys/{kid}/withdraw")

@@ -98,14 +98,14 @@ def add_role(request: Request, person: Administrator, body: NewRole) -> RoleList
     """Make a role on a server."""
     with request.app.state.database.write() as session:
         server = servers.find(session, body.server_id)
-        wanted = roles.Wanted(
+        definition = roles.Definition(
             body.name,
             frozenset(body.scopes),
             frozenset(body.users),
             body.limits(Limits.of(server)),
             body.require_two_factor,
         )
-        return _one(session, roles.create(session, person.user.username, server, wanted).id)
+        return _one(session, roles.create(session, person.user.username, server, definition).id)
 
 
 @flowkit.get("/roles/{role_id}")
@@ -125,8 +125,8 @@ def change_role(request: Request, role_id: Id, person: Administrator, body: Role
         before = roles.present(session, role)
         sent = body.model_dump(include={"name", "scopes", "users", "require_two_factor"}, exclude_none=True)
         sent |= {name: frozenset(sent[name]) for name in ("scopes", "users") if name in sent}
-        wanted = replace(before, limits=body.limits(before.limits), **sent)
-        roles.change(session, person.user.username, role, wanted)
+        definition = replace(before, limits=body.limits(before.limits), **sent)
+        roles.change(session, person.user.username, role, definition)
         session.flush()
         return _one(session, role_id)
 

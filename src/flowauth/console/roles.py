@@ -60,7 +60,7 @@ def add_role(
         new = limits.changed(Limits.of(owner), longest_life_days, latest_expiry)
         members = frozenset(named.user(session, each).id for each in member)
         scopes = _scopes(owner, scope)
-        roles.create(session, actor(), owner, roles.Wanted(name, scopes, members, new, require_two_factor))
+        roles.create(session, actor(), owner, roles.Definition(name, scopes, members, new, require_two_factor))
     say(f"The role '{name}' of '{server}' is there, with {len(scopes)} scopes.")
 
 
@@ -85,7 +85,7 @@ def change_role(
         role = named.role(session, f"{server}:{name}")
         before = roles.present(session, role)
         given, taken = (frozenset(named.user(session, each).id for each in names) for names in (give, take))
-        wanted = replace(
+        definition = replace(
             before,
             name=new_name or before.name,
             scopes=_scopes(role.server, scope) if scope else before.scopes,
@@ -93,7 +93,7 @@ def change_role(
             limits=limits.changed(before.limits, longest_life_days, latest_expiry),
             require_two_factor=before.require_two_factor if require_two_factor is None else require_two_factor,
         )
-        ended = roles.change(session, actor(), role, wanted)
+        ended = roles.change(session, actor(), role, definition)
     say(f"The role '{name}' of '{server}' is changed; {ended} live tokens ended.")
 
 

@@ -141,7 +141,7 @@ def _units(scopes: frozenset[str]) -> tuple[dict[str, Unit], set[str], list[Quer
 
 
 def _either(names: list[str], most: int = 4) -> str:
-    told = names[:most]
+    shown = names[:most]
     if len(names) > most:
-        return f"{', '.join(told)} or another"
-    return " or ".join(filter(None, [", ".join(told[:-1]), told[-1]]))
+        return f"{', '.join(shown)} or another"
+    return " or ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

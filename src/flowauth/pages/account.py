@@ -139,12 +139,12 @@ def _proved(request: Request, person: Person, form: FormData, way: str) -> Itera
 
 def _change(request: Request, person: Person, form: FormData) -> None:
     """Change the password as a form says."""
-    wanted = forms.secret(form, "password")
-    if wanted != forms.secret(form, "password_again"):
+    password = forms.secret(form, "password")
+    if password != forms.secret(form, "password_again"):
         raise Refused("The two new passwords are not the same.", "password_again")
     access.confirm(request, person, forms.secret(form, "present_password"), "present_password")
     with request.app.state.database.write() as session:
-        cookie = sign_in.change_password(session, person, wanted)
+        cookie = sign_in.change_password(session, person, password)
     access.keep_cookie(request, cookie)
 
 

@@ -71,16 +71,16 @@ def kept(form: FormData) -> dict[str, Any]:
     return {name: value for name, value in form.items() if isinstance(value, str) and "password" not in name}
 
 
-def fingerprint(told: object) -> str:
+def fingerprint(facts: object) -> str:
     """What differs when anything that is told differs, for a form to carry."""
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def _whole(given: Any, field: str) -> frozenset[int]:
     texts = [value for value in given if isinstance(value, str) and value.isascii() and value.isdecimal()]
     if len(texts) < len(given) or any(len(value) > _MOST_DIGITS for value in texts):
         raise Refused("The form holds something that is no number; load the page anew.", field)
-    found = frozenset(map(int, texts))
-    if found and max(found) > LARGEST_NUMBER:
+    numbers = frozenset(map(int, texts))
+    if numbers and max(numbers) > LARGEST_NUMBER:
         raise Refused("The form names something that is not there; load the page anew.", field)
-    return found
+    return numbers

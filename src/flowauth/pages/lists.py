@@ -33,7 +33,7 @@ def listed(session: Session, request: Request, select: sa.Select[Any], name: str
     """Read the page that the address names of what a statement selects."""
     total = session.scalar(sa.select(sa.func.count()).select_from(select.order_by(None).subquery())) or 0
     pages = max(1, -(-total // size))
-    number = min(max(1, asked(request, name, 1)), pages)
+    number = min(max(1, query_number(request, name, 1)), pages)
     rows = session.execute(select.limit(size).offset((number - 1) * size)).unique().all()
     rows = [row[0] if len(row) == 1 else row for row in rows]
 
@@ -46,13 +46,13 @@ def listed(session: Session, request: Request, select: sa.Select[Any], name: str
     return Listed(rows, total, (number - 1) * size + 1, at(number - 1), at(number + 1))
 
 
-def asked(request: Request, name: str, otherwise: int) -> int:
+def query_number(request: Request, name: str, otherwise: int) -> int:
     """A number that the address names."""
     given = request.query_params.get(name, "")
     return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else otherwise
 
 
-def wanted(request: Request, name: str = "find") -> str:
+def query_text(request: Request, name: str = "find") -> str:
     """The text that is searched for."""
     # No name has what cannot be printed, and PostgreSQL takes no NUL.
     return "".join(filter(str.isprintable, request.query_params.get(name, ""))).strip()[:100]

@@ -34,7 +34,7 @@ def my_servers(request: Request, person: SignedIn) -> Response:
     mine = sa.select(Token.server_id, sa.func.count().label("live"), sa.func.max(Token.expiry).label("until"))
     mine = mine.where(Token.user_id == person.user.id, tokens.alive())
     live = mine.group_by(Token.server_id).subquery()
-    held = (
+    mine_by_server = (
         sa.select(Role.server_id, sa.func.count().label("roles"))
         .join(users_with_roles, users_with_roles.c.role_id == Role.id)
         .where(users_with_roles.c.user_id == person.user.id)
@@ -42,8 +42,8 @@ def my_servers(request: Request, person: SignedIn) -> Response:
         .subquery()
     )
     select = (
-        sa.select(Server.id, Server.name, held.c.roles, live.c.live, live.c.until)
-        .join(held, held.c.server_id == Server.id)
+        sa.select(Server.id, Server.name, mine_by_server.c.roles, live.c.live, live.c.until)
+        .join(mine_by_server, mine_by_server.c.server_id == Server.id)
         .outerjoin(live, live.c.server_id == Server.id)
         .order_by(Server.name)
     )
@@ -68,8 +68,8 @@ def my_tokens(request: Request, server_id: Id, person: SignedIn) -> Response:
         else:
             # Whoever holds no role is not told whether there is such a server.
             server, roles = tokens.at(session, user, server_id)
-        held = {role.id for role in roles}
-        return page(request, "my_tokens.html", server=server, roles=roles, live=live, past=past, held=held)
+        role_ids = {role.id for role in roles}
+        return page(request, "my_tokens.html", server=server, roles=roles, live=live, past=past, role_ids=role_ids)
 
 
 @router.get("/my/servers/{server_id}/new-token")
@@ -85,11 +85,11 @@ def make_token(request: Request, server_id: Id, person: SignedIn, form: Posted) 
     state = request.app.state
     try:
         with state.database.write() as session:
-            user, wanted = people.find(session, person.user.id), forms.numbers(form, "roles")
-            server, held = tokens.at(session, user, server_id)
+            user, numbers = people.find(session, person.user.id), forms.numbers(form, "roles")
+            server, roles = tokens.at(session, user, server_id)
             # By their numbers among one's own roles of this very server: a name may stand for another server's.
-            chosen = [role for role in held if role.id in wanted]
-            if len(chosen) < len(wanted):
+            chosen = [role for role in roles if role.id in numbers]
+            if len(chosen) < len(numbers):
                 raise Refused("You no longer hold some of these roles; choose again.", "roles")
             issued = tokens.issue(
                 session, state.vault, user, server, chosen, name=forms.text(form, "name"), lifetime_minutes=_life(form)
@@ -166,15 +166,15 @@ def _form(
 ) -> Response:
     server, roles = tokens.at(session, people.find(session, person.user.id), server_id)
     scopes = _scopes(session, roles)
-    held = sum(map(len, scopes.values()))
-    brief = (held > MOST_SCOPES) + (held > 10 * MOST_SCOPES)
+    number = sum(map(len, scopes.values()))
+    brief = (number > MOST_SCOPES) + (number > 10 * MOST_SCOPES)
     chosen = forms.numbers(form, "roles") if form is not None else frozenset(r.id for r in roles if len(roles) == 1)
     return page(
         request,
         "token_form.html",
         refused.status if refused else 200,
         server=server,
-        roles=[_told(server, role, scopes[role.id], brief > 0) for role in roles],
+        roles=[_described(server, role, scopes[role.id], brief > 0) for role in roles],
         brief=brief,
         chosen=chosen,
         typed=forms.kept(form) if form is not None else {},
@@ -185,7 +185,7 @@ def _form(
 
 def _scopes(session: Session, roles: Sequence[Role]) -> dict[int, list[str]]:
     """The names of the scopes that tokens of each role hold; rows, for objects of some thousands take too long."""
-    held = (
+    granted = (
         sa.select(scopes_in_role.c.role_id, Scope.name)
         .join(Scope, Scope.id == scopes_in_role.c.scope_id)
         .where(scopes_in_role.c.role_id.in_([role.id for role in roles]), Scope.enabled)
@@ -193,12 +193,12 @@ def _scopes(session: Session, roles: Sequence[Role]) -> dict[int, list[str]]:
         .where(Scope.server_id.in_({role.server_id for role in roles}))
     )
     scopes: dict[int, list[str]] = {role.id: [] for role in roles}
-    for role_id, name in session.execute(held):
+    for role_id, name in session.execute(granted):
         scopes[role_id].append(name)
     return scopes
 
 
-def _told(server: Server, role: Role, scopes: Sequence[str], brief: bool) -> dict[str, Any]:
+def _described(server: Server, role: Role, scopes: Sequence[str], brief: bool) -> dict[str, Any]:
     """A role as the form of a token shows it: what it lets one do, and until when at most."""
     end, whose = tokens.latest_end(server, [role], dt.datetime.now(dt.UTC))
     can = abilities(scopes, scopes)
@@ -227,8 +227,8 @@ def _renewal(
 ) -> Response:
     user = people.find(session, person.user.id)
     token = tokens.find(session, token_id, user)
-    held = {role.id for role in tokens.roles_of(session, user, token.server)}
-    lost = sorted(role.name for role in token.roles if role.id not in held)
+    role_ids = {role.id for role in tokens.roles_of(session, user, token.server)}
+    lost = sorted(role.name for role in token.roles if role.id not in role_ids)
     return page(
         request,
         "renew.html",

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from flowauth.access import Administrator, Id, Posted
-from flowauth.pages.lists import asked, listed, wanted
+from flowauth.pages.lists import listed, query_number, query_text
 from flowauth.pages.render import moment, page, then, weigh
 from flowauth.services import audit, overview, servers, tokens
 from flowauth.tables import AuditRecord, Token
@@ -28,7 +28,7 @@ ROWS_AT_ONCE = 500
 @router.get("/manage/access")
 def access(request: Request, person: Administrator) -> Response:
     """Show who holds which roles on which server, and until when."""
-    find, server_id = wanted(request), asked(request, "server", 0)
+    find, server_id = query_text(request), query_number(request, "server", 0)
     with request.app.state.database.read() as session:
         rows = listed(session, request, overview.pairs(find, server_id))
         return page(
@@ -45,7 +45,7 @@ def access(request: Request, person: Administrator) -> Response:
 @router.get("/manage/access.csv")
 def access_file(request: Request, person: Administrator) -> Response:
     """Give the whole overview, or what is searched for, as CSV."""
-    select = overview.pairs(wanted(request), asked(request, "server", 0))
+    select = overview.pairs(query_text(request), query_number(request, "server", 0))
     database = request.app.state.database
 
     def lines() -> Iterator[str]:
@@ -70,8 +70,8 @@ def access_file(request: Request, person: Administrator) -> Response:
 @router.get("/manage/audit")
 def audit_log(request: Request, person: Administrator) -> Response:
     """Show what was done, the latest first."""
-    find = wanted(request)
-    actor, action = wanted(request, "actor"), wanted(request, "action")
+    find = query_text(request)
+    actor, action = query_text(request, "actor"), query_text(request, "action")
     with request.app.state.database.read() as session:
         records = listed(session, request, audit.search(actor, action, find))
         return page(
@@ -93,14 +93,14 @@ def check_audit_log(request: Request, person: Administrator, form: Posted) -> Re
         chain = audit.check(session)
     if chain.broken is None:
         return then(request, "/manage/audit", f"The chain holds: none of the {chain.records:,} records was changed.")
-    said = f"The chain is broken at record {chain.broken}: it, or one before it, was changed or deleted."
-    return then(request, "/manage/audit", said, "wrong")
+    message = f"The chain is broken at record {chain.broken}: it, or one before it, was changed or deleted."
+    return then(request, "/manage/audit", message, "wrong")
 
 
 @router.get("/manage/revocations")
 def revocations(request: Request, person: Administrator) -> Response:
     """List the tokens that were ended before their time, and those that can be."""
-    find, server_id = wanted(request), asked(request, "server", 0)
+    find, server_id = query_text(request), query_number(request, "server", 0)
     alive = request.query_params.get("which") == "live"
     select = tokens.search(find, server_id=server_id, which=tokens.alive() if alive else Token.revoked.is_not(None))
     order = (Token.expiry, Token.id) if alive else (Token.revoked.desc(), Token.id.desc())
@@ -141,15 +141,15 @@ def revoke(request: Request, token_id: Id, person: Administrator, form: Posted) 
 def _changes(record: AuditRecord) -> list[tuple[str, str, str]]:
     """What differs, field by field: what it was, and what it is; of lists, what went and what came."""
     before, after = record.before or {}, record.after or {}
-    told = []
+    changes = []
     for name in sorted({*before, *after}):
         was, now = before.get(name), after.get(name)
         if name in before and name in after and was == now:
             continue
         if isinstance(was, list) and isinstance(now, list):
             was, now = [each for each in was if each not in now], [each for each in now if each not in was]
-        told.append((name, _text(was), _text(now)))
-    return told
+        changes.append((name, _text(was), _text(now)))
+    return changes
 
 
 def _text(value: Any, most: int = 160) -> str:

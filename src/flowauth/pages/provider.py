@@ -100,5 +100,5 @@ def _taken(request: Request, identity: provider.Identity) -> Response:
             provider.confirm(session, person, identity)
         renewed = sign_in.rotate(session, person)
     access.keep_cookie(request, renewed)
-    said = "Your account is linked." if identity.purpose == "link" else "You have confirmed that it is you."
-    return then(request, "/account", said)
+    message = "Your account is linked." if identity.purpose == "link" else "You have confirmed that it is you."
+    return then(request, "/account", message)

@@ -15,8 +15,8 @@ router = APIRouter()
 def key_set(request: Request) -> JSONResponse:
     """The published keys as a JSON Web Key Set."""
     with request.app.state.database.read() as session:
-        told: dict[str, Any] = keys.key_set(session)
-    return JSONResponse(told, headers={"Cache-Control": "public, max-age=60"})
+        body: dict[str, Any] = keys.key_set(session)
+    return JSONResponse(body, headers={"Cache-Control": "public, max-age=60"})
 
 
 # A name may hold a slash.

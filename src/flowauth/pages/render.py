@@ -25,7 +25,7 @@ from flowauth.errors import NotSignedIn, Refused, TooMany
 from flowauth.pages import forms
 from flowauth.services import sign_in
 
-SAID = "flowauth_said"
+MESSAGE = "flowauth_said"
 """The cookie of what is to be said once on the next page."""
 Look = Literal["done", "note", "wrong"]
 _CLASSES = {"done": "said", "note": "notice", "wrong": "complaint"}
@@ -57,7 +57,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     if visit is not None:
         response.set_cookie(access.VISIT, visit, path="/", httponly=True, samesite="lax", secure=settings.secure)
     if message is not None:
-        response.delete_cookie(SAID, path="/")
+        response.delete_cookie(MESSAGE, path="/")
     return response
 
 
@@ -67,7 +67,7 @@ def then(request: Request, path: str, text: str | None = None, look: Look = "don
     if text is not None:
         settings, message = request.app.state.settings, f"{look}:{text}"
         response.set_cookie(
-            SAID,
+            MESSAGE,
             f"{_seal(request, message)}.{quote(message)}",
             max_age=60,
             httponly=True,
@@ -85,8 +85,8 @@ def refusal(request: Request, refused: Refused) -> Response:
     if isinstance(refused, access.SetUpFirst):
         return RedirectResponse("/set-up-two-factor", 303)
     if isinstance(refused, NotSignedIn) and request.url.path != "/sign-in":
-        wanted = f"?{urlencode({'next': _wanted(request)})}" if request.method == "GET" else ""
-        return then(request, f"/sign-in{wanted}", "Sign in to go on." if request.url.path != "/" else None, "note")
+        query = f"?{urlencode({'next': _own_address(request)})}" if request.method == "GET" else ""
+        return then(request, f"/sign-in{query}", "Sign in to go on." if request.url.path != "/" else None, "note")
     if refused.status == HTTPStatus.NOT_FOUND and not hasattr(request.state, "person"):
         # No route has looked who is signed in; the page has their menu.
         with contextlib.suppress(Refused, SQLAlchemyError):
@@ -161,7 +161,7 @@ def local(when: dt.datetime | None) -> str:
     return "" if when is None else f"{when.astimezone(dt.UTC):%Y-%m-%dT%H:%M}"
 
 
-def _wanted(request: Request) -> str:
+def _own_address(request: Request) -> str:
     return access.own_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
 
 
@@ -172,7 +172,7 @@ def _seal(request: Request, message: str) -> str:
 
 def _opened(request: Request) -> tuple[str, str] | None:
     """The class of the message that is to be shown, and its text."""
-    seal, _, quoted = request.cookies.get(SAID, "").partition(".")
+    seal, _, quoted = request.cookies.get(MESSAGE, "").partition(".")
     message = unquote(quoted)
     look, _, text = message.partition(":")
     if look not in _CLASSES or not hmac.compare_digest(seal.encode(), _seal(request, message).encode()):

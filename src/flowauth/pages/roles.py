@@ -13,7 +13,7 @@ from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms, scope_tree
 from flowauth.pages.abilities import abilities
-from flowauth.pages.lists import asked, listed, wanted
+from flowauth.pages.lists import listed, query_number, query_text
 from flowauth.pages.render import counted, page, then, weigh
 from flowauth.pages.users import ended
 from flowauth.services import roles, servers
@@ -25,7 +25,7 @@ router = APIRouter()
 @router.get("/manage/roles")
 def all_roles(request: Request, person: Administrator) -> Response:
     """List the roles, of one server or of all."""
-    find, server_id = wanted(request), asked(request, "server", 0)
+    find, server_id = query_text(request), query_number(request, "server", 0)
     with request.app.state.database.read() as session:
         listing = listed(session, request, roles.search(find, server_id))
         # Counted for the roles of this page alone: beside the roles, the counts would be made for all that are sorted.
@@ -41,7 +41,7 @@ def all_roles(request: Request, person: Administrator) -> Response:
 def ask_for_role(request: Request, person: Administrator) -> Response:
     """Ask for a new role of a server."""
     with request.app.state.database.read() as session:
-        server = session.get(Server, asked(request, "server", 0))
+        server = session.get(Server, query_number(request, "server", 0))
         if server is None:
             return page(request, "role_server.html", servers=servers.names(session))
         return _form(request, session, server, None, frozenset())
@@ -50,7 +50,7 @@ def ask_for_role(request: Request, person: Administrator) -> Response:
 @router.post("/manage/roles/new")
 def add_role(request: Request, person: Administrator, form: Posted) -> Response:
     """Make a role on a server; its members are chosen next."""
-    server_id = asked(request, "server", 0)
+    server_id = query_number(request, "server", 0)
     with request.app.state.database.read() as session:
         server = servers.find(session, server_id)
         chosen = scope_tree.chosen(servers.scopes_of(session, server), frozenset(), form)
@@ -59,10 +59,10 @@ def add_role(request: Request, person: Administrator, form: Posted) -> Response:
     try:
         limits = forms.limits(form)
         with request.app.state.database.write() as session:
-            wish = roles.Wanted(
+            definition = roles.Definition(
                 forms.text(form, "name"), chosen, frozenset(), limits, forms.ticked(form, "require_two_factor")
             )
-            role = roles.create(session, person.user.username, servers.find(session, server_id), wish)
+            role = roles.create(session, person.user.username, servers.find(session, server_id), definition)
     except Refused as refused:
         with request.app.state.database.read() as session:
             return _form(request, session, servers.find(session, server_id), None, chosen, form=form, refused=refused)
@@ -90,19 +90,19 @@ def change_role(request: Request, role_id: Id, person: Administrator, form: Post
     try:
         limits = forms.limits(form)
         with database.write() as session:
-            role, held = roles.find(session, role_id), roles.scopes_of(session, role_id)
-            if forms.text(form, "version") != _version(role, held):
+            role, scopes_before = roles.find(session, role_id), roles.scopes_of(session, role_id)
+            if forms.text(form, "version") != _version(role, scopes_before):
                 raise Refused(
                     "Somebody else has changed this role since you opened it; open it again to see how it is now.",
                     "name",
                 )
             members = roles.members_of(session, role_id)
             name = role.name
-            wish = roles.Wanted(
+            definition = roles.Definition(
                 forms.text(form, "name"), chosen, members, limits, forms.ticked(form, "require_two_factor")
             )
-            gone = roles.change(session, person.user.username, role, wish)
-            lost = len(held - chosen)
+            gone = roles.change(session, person.user.username, role, definition)
+            lost = len(scopes_before - chosen)
             losses = ended(gone)
             if lost and members:
                 losses.insert(
@@ -132,8 +132,8 @@ def change_members(request: Request, role_id: Id, person: Administrator, form: P
             role = roles.find(session, role_id)
             before = roles.members_of(session, role_id)
             after = (before - forms.listed(form, "shown")) | forms.numbers(form, "users")
-            wish = replace(roles.present(session, role), users=after)
-            gone = roles.change(session, person.user.username, role, wish)
+            definition = replace(roles.present(session, role), users=after)
+            gone = roles.change(session, person.user.username, role, definition)
             lost = session.scalars(sa.select(User.username).where(User.id.in_(before - after)).order_by(User.username))
             losses = [f"'{name}' loses the role '{role.name}' of {role.server.name}." for name in lost]
             weigh(form, f"Take the role '{role.name}' away?", losses + ended(gone), "Save who holds it", back)
@@ -148,19 +148,25 @@ def delete_role(request: Request, role_id: Id, person: Administrator, form: Post
     """Take a role away."""
     with request.app.state.database.write() as session:
         role = roles.find(session, role_id)
-        name, held = role.name, len(roles.members_of(session, role_id))
+        name, members = role.name, len(roles.members_of(session, role_id))
         gone = roles.delete(session, person.user.username, role)
         losses = [f"The role '{name}' of {role.server.name} is gone, with what it allows."]
-        losses += [f"{counted(held, 'member')} {_lose(held)} it."] if held else []
+        losses += [f"{counted(members, 'member')} {_lose(members)} it."] if members else []
         title, back = f"Delete the role '{name}'?", f"/manage/roles/{role_id}"
         weigh(form, title, losses + ended(gone), f"Delete '{name}'", back)
     return then(request, "/manage/roles", f"The role '{name}' is deleted.")
 
 
-def _version(role: Role, held: frozenset[int]) -> str:
+def _version(role: Role, scopes: frozenset[int]) -> str:
     """What differs when anybody has changed a role."""
-    told = [role.name, role.latest_token_expiry, role.longest_token_life_minutes, role.require_two_factor, sorted(held)]
-    return forms.fingerprint(told)
+    facts = [
+        role.name,
+        role.latest_token_expiry,
+        role.longest_token_life_minutes,
+        role.require_two_factor,
+        sorted(scopes),
+    ]
+    return forms.fingerprint(facts)
 
 
 def _form(
@@ -174,7 +180,7 @@ def _form(
     refused: Refused | None = None,
 ) -> Response:
     scopes = servers.scopes_of(session, server)
-    held = roles.scopes_of(session, role.id) if role is not None else frozenset()
+    scopes_before = roles.scopes_of(session, role.id) if role is not None else frozenset()
     typed: dict[str, Any] | None = forms.kept(form) if form is not None else None
     off = {scope.id: "(switched off)" for scope in scopes if not scope.enabled}
     number = sa.select(sa.func.count()).where(users_with_roles.c.role_id == (role.id if role else 0))
@@ -186,20 +192,24 @@ def _form(
         role=role,
         **scope_tree.shown(request, scopes, chosen, off, form),
         # A form that is shown anew is still about what it was opened with.
-        as_opened=forms.text(form, "version") if form is not None else _version(role, held) if role is not None else "",
+        as_opened=forms.text(form, "version")
+        if form is not None
+        else _version(role, scopes_before)
+        if role is not None
+        else "",
         can=abilities((s.name for s in scopes if s.id in chosen and s.enabled), (s.name for s in scopes if s.enabled)),
         members=session.scalar(number) or 0,
-        changed=chosen != held,
+        changed=chosen != scopes_before,
         typed=typed,
         refused=refused,
     )
 
 
 def _people(request: Request, session: Session, role_id: int, refused: Refused | None = None) -> Response:
-    role, find = roles.find(session, role_id), wanted(request)
+    role, find = roles.find(session, role_id), query_text(request)
     everybody = request.query_params.get("who") == "everybody" or bool(find)
-    held = roles.members_of(session, role_id)
-    everybody = everybody or not held
+    members = roles.members_of(session, role_id)
+    everybody = everybody or not members
     select: sa.Select[Any] = sa.select(User.id, User.username).order_by(User.username)
     if find:
         select = select.where(User.username.icontains(find, autoescape=True))
@@ -213,7 +223,7 @@ def _people(request: Request, session: Session, role_id: int, refused: Refused |
         refused.status if refused else 200,
         role=role,
         people=people,
-        held=held,
+        members=members,
         shown=",".join(str(row.id) for row in people.rows),
         everybody=everybody,
         find=find,

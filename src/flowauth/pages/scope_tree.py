@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 
 from flowauth.pages import forms
 from flowauth.pages.abilities import SIMPLE
-from flowauth.pages.lists import wanted
+from flowauth.pages.lists import query_text
 from flowauth.tables import Scope
 from flowkit_jwt_generator.scopes import split, unit_order
 
@@ -77,7 +77,7 @@ def shown(
 ) -> dict[str, Any]:
     """What the templates need of the tree: a page of it, how many scopes there are, and how they were searched."""
     if form is None:
-        find, unit = wanted(request), request.query_params.get("unit", "")
+        find, unit = query_text(request), request.query_params.get("unit", "")
     else:
         find, unit = forms.text(form, "find"), forms.text(form, "unit") or forms.text(form, "here")
     here, unit = _shown(scopes, find, unit)

@@ -57,15 +57,15 @@ def switch_scopes(request: Request, server_id: Id, person: Administrator, form: 
         with database.read() as session:
             return _form(request, session, servers.find(session, server_id), refused=refused)
     parts = [(chosen - before, "on"), (off, "off")]
-    said = [f"{counted(len(scopes), 'scope')} switched {way}" for scopes, way in parts if scopes]
-    if not said:
+    done = [f"{counted(len(scopes), 'scope')} switched {way}" for scopes, way in parts if scopes]
+    if not done:
         return then(request, back, "Nothing was changed.", "note")
-    return then(request, back, f"{' and '.join(said)}.")
+    return then(request, back, f"{' and '.join(done)}.")
 
 
 def _losses(session: Session, off: frozenset[int]) -> list[str]:
     """Which roles lose which scopes, role by role."""
-    asked = (
+    losing = (
         sa.select(Role.name, Scope.name)
         .join(scopes_in_role, scopes_in_role.c.role_id == Role.id)
         .join(Scope, Scope.id == scopes_in_role.c.scope_id)
@@ -73,7 +73,7 @@ def _losses(session: Session, off: frozenset[int]) -> list[str]:
         .order_by(Role.name, Scope.name)
     )
     lost: dict[str, list[str]] = {}
-    for role, scope in session.execute(asked).tuples() if off else ():
+    for role, scope in session.execute(losing).tuples() if off else ():
         lost.setdefault(role, []).append(scope)
     losses = []
     for role, names in list(lost.items())[:MOST_ROLES]:
@@ -86,7 +86,7 @@ def _losses(session: Session, off: frozenset[int]) -> list[str]:
 
 def _holders(session: Session, server: Server) -> dict[int, str]:
     """In how many roles each scope is."""
-    held = (
+    counts = (
         sa.select(scopes_in_role.c.scope_id, sa.func.count())
         .join(Scope, Scope.id == scopes_in_role.c.scope_id)
         .where(Scope.server_id == server.id)
@@ -94,7 +94,7 @@ def _holders(session: Session, server: Server) -> dict[int, str]:
     )
     return {
         scope: counted(number, "role").replace(" ", "\N{NO-BREAK SPACE}")
-        for scope, number in session.execute(held).tuples()
+        for scope, number in session.execute(counts).tuples()
     }
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms
-from flowauth.pages.lists import listed, wanted
+from flowauth.pages.lists import listed, query_text
 from flowauth.pages.render import counted, page, then, weigh
 from flowauth.pages.users import ended
 from flowauth.services import servers, tokens
@@ -28,7 +28,7 @@ MOST_NAMES = 100
 @router.get("/manage/servers")
 def all_servers(request: Request, person: Administrator) -> Response:
     """List the servers."""
-    find = wanted(request)
+    find = query_text(request)
     with request.app.state.database.read() as session:
         return page(request, "servers.html", servers=listed(session, request, servers.search(find)), find=find)
 
@@ -111,8 +111,8 @@ def take_document(request: Request, server_id: Id, person: Administrator, form: 
     except Refused as refused:
         with database.read() as session:
             return _show(request, session, server_id, form, refused)
-    said = f"{counted(len(changed.added), 'scope')} came, {counted(len(changed.gone), 'scope')} went."
-    return then(request, f"/manage/servers/{server_id}", f"The document is taken over: {said}")
+    counts = f"{counted(len(changed.added), 'scope')} came, {counted(len(changed.gone), 'scope')} went."
+    return then(request, f"/manage/servers/{server_id}", f"The document is taken over: {counts}")
 
 
 @router.post("/manage/servers/{server_id}/delete")
@@ -124,8 +124,8 @@ def delete_server(request: Request, server_id: Id, person: Administrator, form: 
         servers.delete(session, person.user.username, server)
         losses = [f"FlowAuth makes no more tokens for '{name}'."]
         if roles:
-            told = ", ".join(sorted(roles)[:10]) + (" and others" if len(roles) > 10 else "")
-            losses.append(f"{counted(len(roles), 'role')} and who holds them are lost: {told}.")
+            names = ", ".join(sorted(roles)[:10]) + (" and others" if len(roles) > 10 else "")
+            losses.append(f"{counted(len(roles), 'role')} and who holds them are lost: {names}.")
         if gone := live - tokens.number_alive(session):
             losses.append(
                 f"FlowAuth forgets {counted(gone, 'live token')} and can no longer revoke them; the server "
@@ -148,8 +148,8 @@ def _document(form: FormData) -> tuple[servers.Document, str]:
         raise Refused("Choose the document of the server, or give the server's address.", "document")
     document = servers.read_document(content)
     token = {"x-audience": document.audience, "x-security-scopes": sorted(document.scopes)}
-    told = json.dumps({"components": {"securitySchemes": {"token": token}}}).encode()
-    return document, base64.b64encode(zlib.compress(told, 9)).decode()
+    short = json.dumps({"components": {"securitySchemes": {"token": token}}}).encode()
+    return document, base64.b64encode(zlib.compress(short, 9)).decode()
 
 
 def _unpacked(packed: str) -> bytes:

@@ -53,9 +53,9 @@ def announce(request: Request, person: Administrator, form: Posted) -> Response:
         losses = ["A FlowAPI refuses new tokens until it has fetched the new key."] if at_once else []
         weigh(form, "Sign with a new key at once?", losses, "Sign with a new key", "/manage/keys")
         state = request.app.state
-        made = keys.make(state.vault)
+        new = keys.make(state.vault)
         with state.database.write() as session:
-            key = keys.announce(session, made, person.user.username, signs_from)
+            key = keys.announce(session, new, person.user.username, signs_from)
     except Refused as refused:
         with request.app.state.database.read() as session:
             return _show(request, session, refused)

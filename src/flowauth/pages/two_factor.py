@@ -43,10 +43,10 @@ def enable(request: Request, person: MaySetUp, form: Posted) -> Response:
     except Refused as refused:
         return form_of(request, person, shown, refused)
     access.keep_cookie(request, cookie)
-    said = (
+    message = (
         "Your new device counts; the old one works no more." if shown.replaces else "Two-factor authentication is on."
     )
-    return then(request, "/account", said)
+    return then(request, "/account", message)
 
 
 def form_of(

@@ -12,7 +12,7 @@ from flowauth import access
 from flowauth.access import Administrator, Id, Posted
 from flowauth.errors import Refused
 from flowauth.pages import forms
-from flowauth.pages.lists import listed, wanted
+from flowauth.pages.lists import listed, query_text
 from flowauth.pages.render import counted, page, then, weigh
 from flowauth.services import passwords, people, roles, tokens
 from flowauth.services.sign_in import Person
@@ -26,10 +26,12 @@ MOST_ROLES = 150
 @router.get("/manage/users")
 def users(request: Request, person: Administrator) -> Response:
     """List people, searched by name."""
-    find = wanted(request)
-    held = sa.select(sa.func.count()).where(users_with_roles.c.user_id == User.id).scalar_subquery()
+    find = query_text(request)
+    roles_held = sa.select(sa.func.count()).where(users_with_roles.c.user_id == User.id).scalar_subquery()
     enabled = sa.select(TwoFactor.enabled).where(TwoFactor.user_id == User.id).scalar_subquery()
-    select = sa.select(User.id, User.username, User.is_admin, User.require_two_factor, User.created, held, enabled)
+    select = sa.select(
+        User.id, User.username, User.is_admin, User.require_two_factor, User.created, roles_held, enabled
+    )
     if find:
         select = select.where(User.username.icontains(find, autoescape=True))
     with request.app.state.database.read() as session:
@@ -85,8 +87,8 @@ def change_user(request: Request, user_id: Id, person: Administrator, form: Post
         _confirm(request, person, form, user_id, promotes=forms.ticked(form, "is_admin"))
         with database.write() as session:
             user = people.find(session, user_id)
-            held = frozenset(role.id for role in user.roles)
-            chosen = (held - forms.listed(form, "shown")) | forms.numbers(form, "roles")
+            role_ids = frozenset(role.id for role in user.roles)
+            chosen = (role_ids - forms.listed(form, "shown")) | forms.numbers(form, "roles")
             lost = sorted(f"{role.server.name}: {role.name}" for role in user.roles if role.id not in chosen)
             losses = [f"'{user.username}' loses the role {name}." for name in lost]
             if user.is_admin and not forms.ticked(form, "is_admin"):
@@ -203,18 +205,18 @@ def _form(
     form: FormData | None = None,
     refused: Refused | None = None,
 ) -> Response:
-    find = wanted(request)
-    held = [role.id for role in user.roles] if user is not None else []
-    ticked = forms.numbers(form, "roles") if form is not None else frozenset(held)
+    find = query_text(request)
+    role_ids = [role.id for role in user.roles] if user is not None else []
+    ticked = forms.numbers(form, "roles") if form is not None else frozenset(role_ids)
     total = session.scalar(sa.select(sa.func.count()).select_from(Role)) or 0
     # What is ticked is offered first, then what is found, as far as there is room.
-    kept = roles.search().where(Role.id.in_(ticked if find else {*held, *ticked}))
-    found = {role.id: role for role in session.scalars(kept.limit(MOST_ROLES))}
+    kept = roles.search().where(Role.id.in_(ticked if find else {*role_ids, *ticked}))
+    offered = {role.id: role for role in session.scalars(kept.limit(MOST_ROLES))}
     for role in session.scalars(roles.search(find).limit(MOST_ROLES)):
-        if len(found) < MOST_ROLES:
-            found[role.id] = role
+        if len(offered) < MOST_ROLES:
+            offered[role.id] = role
     servers: dict[str, list[Role]] = {}
-    for role in sorted(found.values(), key=lambda each: (each.server.name, each.name)):
+    for role in sorted(offered.values(), key=lambda each: (each.server.name, each.name)):
         servers.setdefault(role.server.name, []).append(role)
     everybody = request.app.state.settings.flowauth_require_two_factor
     return page(
@@ -225,7 +227,7 @@ def _form(
         typed=forms.kept(form) if form is not None else None,
         servers=servers,
         ticked=ticked,
-        shown=",".join(str(number) for number in found),
+        shown=",".join(str(number) for number in offered),
         total=total,
         find=find,
         now=dt.datetime.now(dt.UTC),

@@ -62,8 +62,8 @@ canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii
 """JSON in the one form in which it is stored and sealed, so that a log is checked without being read as JSON."""
 
 
-def _hash(previous: str, at: dt.datetime, *said: str | None) -> str:
-    return hashlib.sha256(canonical([previous, at.astimezone(dt.UTC).isoformat(), *said]).encode()).hexdigest()
+def _hash(previous: str, at: dt.datetime, *parts: str | None) -> str:
+    return hashlib.sha256(canonical([previous, at.astimezone(dt.UTC).isoformat(), *parts]).encode()).hexdigest()
 
 
 def first_broken(session: Session) -> int | None:
@@ -72,11 +72,13 @@ def first_broken(session: Session) -> int | None:
     That records are missing at the end is seen by the last hash alone: note it elsewhere now and then.
     """
     previous = BEGINNING
-    said = AuditRecord.__table__.columns
-    stored = (sa.cast(said.before, sa.Text), sa.cast(said.after, sa.Text))
+    columns = AuditRecord.__table__.columns
+    stored = (sa.cast(columns.before, sa.Text), sa.cast(columns.after, sa.Text))
     # Rows, not objects, and texts, not what they say: a log of years is read through in a fifth of the time.
-    rows = sa.select(said.id, said.hash, said.previous, said.at, said.actor, said.action, said.subject, *stored)
-    rows = rows.order_by(said.id).execution_options(yield_per=1000)
+    rows = sa.select(
+        columns.id, columns.hash, columns.previous, columns.at, columns.actor, columns.action, columns.subject, *stored
+    )
+    rows = rows.order_by(columns.id).execution_options(yield_per=1000)
     for number, hashed, *whole in session.connection().execute(rows):
         if whole[0] != previous or hashed != _hash(*whole):
             return number
@@ -114,9 +116,9 @@ def search(actor: str = "", action: str = "", subject: str = "") -> sa.Select[tu
     return select.where(AuditRecord.subject.icontains(subject, autoescape=True)) if subject else select
 
 
-def _plain(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _plain(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What JSON can hold, as it will be read back."""
-    return None if told is None else json.loads(json.dumps(told, sort_keys=True, default=_text))
+    return None if facts is None else json.loads(json.dumps(facts, sort_keys=True, default=_text))
 
 
 def _text(value: Any) -> Any:

@@ -22,7 +22,7 @@ from flowauth.tables import Server
 
 READERS = 4
 """Servers that are asked at once; one that does not answer must not keep the others waiting."""
-MOST_ROLES_TOLD = 10
+MOST_ROLES = 10
 
 log = logging.getLogger("flowauth")
 
@@ -92,7 +92,7 @@ def ask(database: Database, due: Due) -> str | None:
     except NotThere:
         return None
     except Refused as refused:
-        _tell(database, due, refused.message)
+        _note(database, due, refused.message)
         return refused.message
     return None
 
@@ -121,7 +121,7 @@ def _still(session: Session, due: Due) -> Server:
     return server
 
 
-def _tell(database: Database, due: Due, problem: str) -> None:
+def _note(database: Database, due: Due, problem: str) -> None:
     with database.write() as session, contextlib.suppress(NotThere):
         server = _still(session, due)
         if server.document_problem != problem:
@@ -131,9 +131,9 @@ def _tell(database: Database, due: Due, problem: str) -> None:
 
 def _losses(changed: servers.Difference) -> str:
     roles = sorted(changed.roles.items())
-    told = ", ".join(f"'{name}' {number}" for name, number in roles[:MOST_ROLES_TOLD])
-    more = f" and {len(roles) - MOST_ROLES_TOLD} roles more" if len(roles) > MOST_ROLES_TOLD else ""
+    names = ", ".join(f"'{name}' {number}" for name, number in roles[:MOST_ROLES])
+    more = f" and {len(roles) - MOST_ROLES} roles more" if len(roles) > MOST_ROLES else ""
     return (
         "The document at the server's address would take scopes away from roles, so nothing of it was taken over. "
-        f"Of its scopes would lose: {told}{more}. Read it again here to see all, and to take it over."
+        f"Of its scopes would lose: {names}{more}. Read it again here to see all, and to take it over."
     )

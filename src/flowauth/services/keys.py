@@ -158,8 +158,8 @@ def key_set(session: Session) -> dict[str, Any]:
     """The published keys as a JSON Web Key Set (RFC 7517)."""
     keys = []
     for key in published(session):
-        told = json.loads(RSAAlgorithm.to_jwk(load_public_key(key.public)))
-        keys.append({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": key.kid, "n": told["n"], "e": told["e"]})
+        numbers = json.loads(RSAAlgorithm.to_jwk(load_public_key(key.public)))
+        keys.append({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": key.kid, "n": numbers["n"], "e": numbers["e"]})
     return {"keys": keys}
 
 

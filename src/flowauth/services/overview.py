@@ -30,12 +30,12 @@ class Access:
 def pairs(find: str, server_id: int) -> sa.Select[Any]:
     """Each person beside each server on which they hold a role; `access` says more of some of these rows."""
     # Pairs are told apart by their numbers, which takes half the time of their names.
-    held = sa.select(users_with_roles.c.user_id, Role.server_id).join(Role, Role.id == users_with_roles.c.role_id)
-    held = (held.where(Role.server_id == server_id) if server_id else held).distinct().subquery()
+    roles = sa.select(users_with_roles.c.user_id, Role.server_id).join(Role, Role.id == users_with_roles.c.role_id)
+    roles = (roles.where(Role.server_id == server_id) if server_id else roles).distinct().subquery()
     select = (
         sa.select(User.id.label("user_id"), User.username, Server.id.label("server_id"), Server.name.label("server"))
-        .join(held, held.c.user_id == User.id)
-        .join(Server, Server.id == held.c.server_id)
+        .join(roles, roles.c.user_id == User.id)
+        .join(Server, Server.id == roles.c.server_id)
         .order_by(User.username, Server.name)
     )
     return select.where(User.username.icontains(find, autoescape=True)) if find else select
@@ -46,7 +46,7 @@ def access(session: Session, rows: Sequence[Any]) -> list[Access]:
     now = dt.datetime.now(dt.UTC)
     users = {row.user_id for row in rows}
     of = {(row.user_id, row.server_id): Access(*row, tokens_end_by=now) for row in rows}
-    held = (
+    roles = (
         sa.select(
             users_with_roles.c.user_id,
             Role.server_id,
@@ -59,7 +59,7 @@ def access(session: Session, rows: Sequence[Any]) -> list[Access]:
         .where(users_with_roles.c.user_id.in_(users))
         .order_by(Role.name)
     )
-    for row in session.execute(held):
+    for row in session.execute(roles):
         if (pair := of.get((row.user_id, row.server_id))) is None:
             continue
         pair.roles.append(row.name)

@@ -99,8 +99,8 @@ def weakness(password: str, username: str, breached: Path | None = None) -> str 
     judged = zxcvbn(password[:_LOOKED_AT], user_inputs=[username, "flowkit", "flowauth", "flowminder"])
     if judged["score"] < BEST_SCORE:
         feedback = judged["feedback"]
-        said = " ".join(part.rstrip(".") + "." for part in (feedback["warning"], *feedback["suggestions"]) if part)
-        return f"The password can be guessed too easily. {said}".strip()
+        advice = " ".join(part.rstrip(".") + "." for part in (feedback["warning"], *feedback["suggestions"]) if part)
+        return f"The password can be guessed too easily. {advice}".strip()
     return None
 
 
@@ -121,16 +121,16 @@ def _known() -> frozenset[str]:
 
 def _listed(password: str, breached: Path) -> bool:
     """Whether the SHA-1 of a password begins a line of a sorted file; by halves, for such files are large."""
-    wanted = hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest().upper().encode()
+    digest = hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest().upper().encode()
     with breached.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         low, high = 0, len(text)
         while low < high:
             middle = (low + high) // 2
             start = text.rfind(b"\n", low, middle) + 1 or low
-            found = bytes(text[start : start + _HEX_DIGITS]).upper()
-            if found == wanted:
+            line = bytes(text[start : start + _HEX_DIGITS]).upper()
+            if line == digest:
                 return True
-            if found < wanted:
+            if line < digest:
                 end = text.find(b"\n", middle)
                 low = len(text) if end < 0 else end + 1
             else:

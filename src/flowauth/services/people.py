@@ -57,7 +57,7 @@ def create(
     )
     session.add(user)
     session.flush()
-    audit.record(session, actor, "user.create", username, after=told(user))
+    audit.record(session, actor, "user.create", username, after=facts(user))
     return user
 
 
@@ -107,15 +107,15 @@ def change(
     reset_two_factor: bool = False,
 ) -> None:
     """Change what is given of a person; a new password or less than before ends where they are signed in."""
-    before = told(user)
+    before = facts(user)
     if is_admin is False and user.is_admin:
         _not_the_last(session, user)
-    held = {role.id for role in user.roles}
+    role_ids = {role.id for role in user.roles}
     user.is_admin = user.is_admin if is_admin is None else is_admin
     user.require_two_factor = user.require_two_factor if require_two_factor is None else require_two_factor
     if roles is not None:
         user.roles = _roles(session, roles)
-        for role_id in held - roles:
+        for role_id in role_ids - roles:
             lost = session.get_one(Role, role_id)
             which = sa.and_(Token.user_id == user.id, Token.roles.any(Role.id == role_id))
             because = f"the role '{lost.name}' was taken from its holder"
@@ -131,7 +131,7 @@ def change(
         session.delete(user.two_factor)
         user.two_factor = None
         audit.record(session, actor, "two_factor.reset", user.username, after={})
-    audit.record(session, actor, "user.change", user.username, before=before, after=told(user))
+    audit.record(session, actor, "user.change", user.username, before=before, after=facts(user))
     if password is not None:
         set_password(session, actor, user, password, generated=generated)
     if password is not None or reset or is_admin is False:
@@ -166,7 +166,7 @@ def delete(session: Session, actor: str, user: User) -> int:
         _not_the_last(session, user)
     because = "its holder was deleted"
     ended = tokens.end(session, actor, Token.user_id == user.id, because, dt.datetime.now(dt.UTC))
-    audit.record(session, actor, "user.delete", user.username, before=told(user))
+    audit.record(session, actor, "user.delete", user.username, before=facts(user))
     session.delete(user)
     return ended
 
@@ -206,7 +206,7 @@ def needs_two_factor(user: User, everybody: bool = False) -> bool:
     return everybody or user.require_two_factor or any(role.require_two_factor for role in user.roles)
 
 
-def told(user: User) -> dict[str, Any]:
+def facts(user: User) -> dict[str, Any]:
     """What the audit log says of a person."""
     return {
         "is_admin": user.is_admin,
@@ -229,7 +229,7 @@ def _not_the_last(session: Session, user: User) -> None:
 
 
 def _roles(session: Session, numbers: frozenset[int]) -> list[Role]:
-    found = list(session.scalars(sa.select(Role).where(Role.id.in_(numbers))))
-    if len(found) < len(numbers):
+    roles = list(session.scalars(sa.select(Role).where(Role.id.in_(numbers))))
+    if len(roles) < len(numbers):
         raise Refused("Some of the roles that are named do not exist; load the page anew.", "roles")
-    return found
+    return roles

@@ -85,7 +85,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Metadata:
     """What a provider tells of itself."""
 
     authorize: str
@@ -96,7 +96,7 @@ class _Told:
     until: float
 
 
-_told: dict[str, _Told] = {}
+_metadata: dict[str, _Metadata] = {}
 _lock = threading.Lock()
 
 
@@ -117,7 +117,7 @@ def go(
 
     NotReachable where the provider does not answer.
     """
-    told = _of(settings)
+    metadata = _of(settings)
     now = now or dt.datetime.now(dt.UTC)
     if (purpose == "sign in") != (person is None):
         raise NotAllowed("Sign in first.")
@@ -134,7 +134,7 @@ def go(
     # To confirm oneself is to sign in there anew, however long ago one has.
     again = {"max_age": "0", "prompt": "login"} if purpose == "confirm" else {}
     url = prepare_grant_uri(
-        told.authorize,
+        metadata.authorize,
         settings.flowauth_oidc_client_id,
         "code",
         redirect_uri=_redirect(settings),
@@ -160,20 +160,20 @@ def identify(
 
     Take the cookie away whatever comes of it. Raises NotSignedIn, or NotReachable.
     """
-    told = _of(settings)
+    metadata = _of(settings)
     now = now or dt.datetime.now(dt.UTC)
     journey = _journey(vault, kept, now)
     if not _same(answer.get("state"), journey["state"]):
         raise NotSignedIn("This answer of the provider belongs to another sign-in; begin anew.")
     named = answer.get("iss")
-    if named != settings.flowauth_oidc_issuer and (named is not None or told.names_itself):
+    if named != settings.flowauth_oidc_issuer and (named is not None or metadata.names_itself):
         raise NotSignedIn("This answer came from another provider; begin anew.")
     if (error := answer.get("error")) is not None:
         reason = f": {error}" if _ERROR_CODE.fullmatch(error) else ""
         raise NotSignedIn(f"{_called(settings)} did not sign you in{reason}.")
     if not (code := answer.get("code")):
         raise NotSignedIn("The provider's answer holds no code; begin anew.")
-    token, access = _redeem(settings, told, code, journey["verifier"])
+    token, access = _redeem(settings, metadata, code, journey["verifier"])
     claims = _verified(settings, token, access, journey["nonce"], journey["purpose"] == "confirm", now)
     subject = claims["sub"]
     if not isinstance(subject, str) or not 0 < len(subject) <= people.LONGEST_SUBJECT or not subject.isprintable():
@@ -214,14 +214,14 @@ def begin(
 def link(session: Session, person: Person, identity: Identity, *, now: dt.datetime | None = None) -> None:
     """Link somebody who is signed in, and has given their password of late, to who they are at the provider."""
     now = now or dt.datetime.now(dt.UTC)
-    held = session.get(SignIn, person.sign_in.id, populate_existing=True)
-    if identity.purpose != "link" or identity.user_id != person.user.id or held is None or not held.complete:
+    present = session.get(SignIn, person.sign_in.id, populate_existing=True)
+    if identity.purpose != "link" or identity.user_id != person.user.id or present is None or not present.complete:
         raise NotAllowed("This answer of the provider was for somebody else, or something else; begin anew.")
     if person.choice_needed:
         raise NotAllowed("Choose a password of your own first.")
     if person.set_up_needed:
         raise NotAllowed("Set up two-factor first.")
-    if held.confirmed is None or now - held.confirmed > sign_in.CONFIRMED_LIFE + KEPT_LIFE:
+    if present.confirmed is None or now - present.confirmed > sign_in.CONFIRMED_LIFE + KEPT_LIFE:
         raise NotAllowed("Too long has passed since you gave your password; give it again, then link.")
     user = session.get_one(User, person.user.id, populate_existing=True)
     link_by(session, user.username, user, identity.issuer, identity.subject)
@@ -249,8 +249,8 @@ def link_by(session: Session, actor: str, user: User, issuer: str, subject: str)
     issuer, subject = people.linkable(session, issuer, subject)
     user.provider_issuer, user.provider_subject = issuer, subject
     session.flush()
-    told = {"issuer": issuer, "subject": subject}
-    audit.record(session, actor, "provider.link", user.username, after=told)
+    facts = {"issuer": issuer, "subject": subject}
+    audit.record(session, actor, "provider.link", user.username, after=facts)
 
 
 def unlink(session: Session, actor: str, user: User, *, but: str | None = None) -> None:
@@ -259,16 +259,16 @@ def unlink(session: Session, actor: str, user: User, *, but: str | None = None) 
         return
     if user.password is None:
         raise Refused(f"'{user.username}' has no password and could not sign in any more; set one first.")
-    told = {"issuer": user.provider_issuer, "subject": user.provider_subject}
+    facts = {"issuer": user.provider_issuer, "subject": user.provider_subject}
     user.provider_issuer = user.provider_subject = None
-    audit.record(session, actor, "provider.unlink", user.username, before=told)
+    audit.record(session, actor, "provider.unlink", user.username, before=facts)
     people.sign_out_everywhere(session, user, but)
 
 
 def forget() -> None:
     """Ask the provider anew for what it tells of itself."""
     with _lock:
-        _told.clear()
+        _metadata.clear()
 
 
 def _journey(vault: Vault, kept: str | None, now: dt.datetime) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def _journey(vault: Vault, kept: str | None, now: dt.datetime) -> dict[str, Any]
     return journey
 
 
-def _redeem(settings: Settings, told: _Told, code: str, verifier: str) -> tuple[str, str | None]:
+def _redeem(settings: Settings, metadata: _Metadata, code: str, verifier: str) -> tuple[str, str | None]:
     """Change the code for the ID token and the access token."""
     client, secret = settings.flowauth_oidc_client_id or "", settings.flowauth_oidc_client_secret
     password = secret.get_secret_value() if secret else ""
@@ -294,10 +294,10 @@ def _redeem(settings: Settings, told: _Told, code: str, verifier: str) -> tuple[
         "code_verifier": verifier,
     }
     # RFC 6749 §2.3.1: both are form-encoded before they become the parts of Basic.
-    basic = None if told.by_post else httpx.BasicAuth(quote(client, safe=""), quote(password, safe=""))
-    if told.by_post:
+    basic = None if metadata.by_post else httpx.BasicAuth(quote(client, safe=""), quote(password, safe=""))
+    if metadata.by_post:
         form |= {"client_id": client, "client_secret": password}
-    given = _ask(settings, "POST", told.token, form, basic)
+    given = _ask(settings, "POST", metadata.token, form, basic)
     if "error" in given or not isinstance(given.get("id_token"), str):
         raise NotSignedIn(f"{_called(settings)} did not accept the code that it sent you with; begin anew.")
     access = given.get("access_token")
@@ -345,43 +345,43 @@ def _decoded(settings: Settings, token: str) -> jwt.Token:
     raise BadSignatureError
 
 
-def _of(settings: Settings, anew: bool = False) -> _Told:
+def _of(settings: Settings, anew: bool = False) -> _Metadata:
     """What the provider tells of itself, and its keys."""
     issuer = settings.flowauth_oidc_issuer
     if issuer is None:
         raise NotThere("There is no provider to sign in with.")
     with _lock:
-        told = _told.get(issuer)
-        if told is not None and not anew and told.until > time.monotonic():
-            return told
-    found = _ask(settings, "GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
-    if found.get("issuer") != issuer:
+        metadata = _metadata.get(issuer)
+        if metadata is not None and not anew and metadata.until > time.monotonic():
+            return metadata
+    document = _ask(settings, "GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
+    if document.get("issuer") != issuer:
         raise NotReachable(
             f"The provider at {issuer} calls itself otherwise; FLOWAUTH_OIDC_ISSUER must be the very `issuer` of its "
             "openid-configuration."
         )
-    ends = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
+    ends = [document.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
     if not all(isinstance(end, str) and is_private_way(end) for end in ends):
         raise NotReachable(f"The provider at {issuer} names no endpoints that are reached by https.")
     authorize, token, jwks = (str(end) for end in ends)
-    methods = found.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-    told = _Told(
+    methods = document.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+    metadata = _Metadata(
         authorize=authorize,
         token=token,
         keys=_keys(_ask(settings, "GET", jwks)),
         by_post="client_secret_basic" not in methods,
-        names_itself=found.get("authorization_response_iss_parameter_supported") is True,
+        names_itself=document.get("authorization_response_iss_parameter_supported") is True,
         until=time.monotonic() + METADATA_LIFE,
     )
     with _lock:
-        _told[issuer] = told
-    return told
+        _metadata[issuer] = metadata
+    return metadata
 
 
-def _keys(told: dict[str, Any]) -> tuple[Any, ...]:
+def _keys(key_set: dict[str, Any]) -> tuple[Any, ...]:
     """The public keys of a key set that are for signatures; what is of another kind is left out."""
     keys = []
-    for each in told.get("keys") or []:
+    for each in key_set.get("keys") or []:
         if isinstance(each, dict) and each.get("kty") in ("RSA", "EC", "OKP") and each.get("use", "sig") == "sig":
             try:
                 keys.append(import_key(each))
@@ -407,17 +407,17 @@ def _ask(
             # The token endpoint tells what is wrong with a code by 400 and 401.
             if answer.status_code not in (200, 400, 401) or (method == "GET" and answer.status_code != 200):
                 problem = f"it answers {answer.status_code}"
-        found = None if problem else json.loads(content)
+        document = None if problem else json.loads(content)
     except httpx.HTTPError as error:
-        problem, found = type(error).__name__, None
+        problem, document = type(error).__name__, None
     except (ValueError, RecursionError):
-        problem, found = "its answer is not JSON", None
-    if not isinstance(found, dict):
+        problem, document = "its answer is not JSON", None
+    if not isinstance(document, dict):
         raise NotReachable(
             f"{_called(settings)} cannot be reached for signing in at present "
             f"({problem or 'its answer is no object'}). Sign in with your password, or try again later."
         )
-    return found
+    return document
 
 
 def _redirect(settings: Settings) -> str:

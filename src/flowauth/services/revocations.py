@@ -23,6 +23,6 @@ def signed_list(session: Session, vault: keys.Vault, server: Server) -> str:
         Token.server_id == server.id, Token.revoked.is_not(None), Token.expiry > now
     )
     revoked = {jti: int(expiry.timestamp()) for jti, expiry in session.execute(ended.order_by(Token.jti)).tuples()}
-    said: dict[str, Any] = {"aud": server.name, "iat": int(now.timestamp()), "revoked": revoked}
+    claims: dict[str, Any] = {"aud": server.name, "iat": int(now.timestamp()), "revoked": revoked}
     kid, private = keys.signing(session, vault)
-    return jwt.encode(said, private, algorithm="RS256", headers={"kid": kid, "typ": REVOCATIONS_TYPE})
+    return jwt.encode(claims, private, algorithm="RS256", headers={"kid": kid, "typ": REVOCATIONS_TYPE})

@@ -19,7 +19,7 @@ from flowauth.tables import Role, Scope, Server, Token, User, scopes_in_role, to
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Definition:
     """All that an administrator says of a role; scopes and members by their numbers."""
 
     name: str
@@ -29,13 +29,13 @@ class Wanted:
     require_two_factor: bool = False
 
 
-def create(session: Session, actor: str, server: Server, wanted: Wanted) -> Role:
+def create(session: Session, actor: str, server: Server, definition: Definition) -> Role:
     """Make a role on a server."""
     role = Role(server=server, name="", longest_token_life_minutes=1, latest_token_expiry=None)
-    _apply(session, role, wanted)
+    _apply(session, role, definition)
     session.add(role)
     session.flush()
-    audit.record(session, actor, "role.create", _full_name(role), after=told(role))
+    audit.record(session, actor, "role.create", _full_name(role), after=facts(role))
     return role
 
 
@@ -73,48 +73,48 @@ def member_counts(session: Session, roles: Sequence[Role]) -> dict[int, int]:
 
 def scopes_of(session: Session, role_id: int) -> frozenset[int]:
     """The numbers of a role's scopes; objects of some thousands take too long."""
-    held = sa.select(scopes_in_role.c.scope_id).where(scopes_in_role.c.role_id == role_id)
-    return frozenset(session.scalars(held))
+    numbers = sa.select(scopes_in_role.c.scope_id).where(scopes_in_role.c.role_id == role_id)
+    return frozenset(session.scalars(numbers))
 
 
 def members_of(session: Session, role_id: int) -> frozenset[int]:
     """The numbers of the people who hold a role."""
-    held = sa.select(users_with_roles.c.user_id).where(users_with_roles.c.role_id == role_id)
-    return frozenset(session.scalars(held))
+    numbers = sa.select(users_with_roles.c.user_id).where(users_with_roles.c.role_id == role_id)
+    return frozenset(session.scalars(numbers))
 
 
-def present(session: Session, role: Role) -> Wanted:
+def present(session: Session, role: Role) -> Definition:
     """What a role is now; `dataclasses.replace` makes of it what it becomes."""
     scopes, members = scopes_of(session, role.id), members_of(session, role.id)
-    return Wanted(role.name, scopes, members, Limits.of(role), role.require_two_factor)
+    return Definition(role.name, scopes, members, Limits.of(role), role.require_two_factor)
 
 
-def change(session: Session, actor: str, role: Role, wanted: Wanted) -> int:
+def change(session: Session, actor: str, role: Role, definition: Definition) -> int:
     """Make a role what is wanted; give the number of tokens that ended because it gives less than before."""
-    before, scopes, members = told(role), {s.id for s in role.scopes}, {u.id for u in role.users}
+    before, scopes, members = facts(role), {s.id for s in role.scopes}, {u.id for u in role.users}
     name = _full_name(role)
-    _apply(session, role, wanted)
-    audit.record(session, actor, "role.change", name, before=before, after=told(role))
+    _apply(session, role, definition)
+    audit.record(session, actor, "role.change", name, before=before, after=facts(role))
     ended = 0
-    if scopes - wanted.scopes:
+    if scopes - definition.scopes:
         ended += _end(session, actor, role, f"the role '{role.name}' lost scopes")
-    for gone in members - wanted.users:
+    for gone in members - definition.users:
         ended += _end(session, actor, role, f"the role '{role.name}' was taken from its holder", user_id=gone)
-    held = sa.select(tokens_with_roles.c.token_id).where(tokens_with_roles.c.role_id == role.id)
+    its_tokens = sa.select(tokens_with_roles.c.token_id).where(tokens_with_roles.c.role_id == role.id)
     return ended + tokens.end_beyond(
-        session, actor, Token.id.in_(held), wanted.limits, f"limits of the role '{role.name}'"
+        session, actor, Token.id.in_(its_tokens), definition.limits, f"limits of the role '{role.name}'"
     )
 
 
 def delete(session: Session, actor: str, role: Role) -> int:
     """Take a role away; give the number of tokens that ended with it."""
     ended = _end(session, actor, role, f"the role '{role.name}' was deleted")
-    audit.record(session, actor, "role.delete", _full_name(role), before=told(role))
+    audit.record(session, actor, "role.delete", _full_name(role), before=facts(role))
     session.delete(role)
     return ended
 
 
-def told(role: Role) -> dict[str, Any]:
+def facts(role: Role) -> dict[str, Any]:
     """What the audit log says of a role."""
     return {
         "name": role.name,
@@ -131,35 +131,39 @@ def _counts(session: Session, table: sa.Table, roles: Sequence[Role]) -> dict[in
     return dict(session.execute(number.group_by(table.c.role_id)).tuples().all())
 
 
-def _apply(session: Session, role: Role, wanted: Wanted) -> None:
+def _apply(session: Session, role: Role, definition: Definition) -> None:
     server = role.server
-    name = valid_name(wanted.name, "role")
+    name = valid_name(definition.name, "role")
     taken = sa.select(Role.id).where(Role.server_id == server.id, Role.name == name)
     with session.no_autoflush:
         if (other := session.scalar(taken)) is not None and other != role.id:
             raise NameTaken(f"The server '{server.name}' has a role '{name}' already; choose another name.", "name")
-        Limits.of(server).hold(name, wanted.limits.latest_token_expiry, wanted.limits.longest_token_life_minutes)
+        Limits.of(server).hold(
+            name, definition.limits.latest_token_expiry, definition.limits.longest_token_life_minutes
+        )
         # A scope of another server, or one that is gone, must not slip in by its number.
-        scopes = _all(session, sa.select(Scope).where(Scope.server_id == server.id), Scope.id, wanted.scopes, "scopes")
-        users = _all(session, sa.select(User), User.id, wanted.users, "users")
+        scopes = _all(
+            session, sa.select(Scope).where(Scope.server_id == server.id), Scope.id, definition.scopes, "scopes"
+        )
+        users = _all(session, sa.select(User), User.id, definition.users, "users")
     role.name = name
-    role.latest_token_expiry = wanted.limits.latest_token_expiry
-    role.longest_token_life_minutes = wanted.limits.longest_token_life_minutes
-    role.require_two_factor = wanted.require_two_factor
+    role.latest_token_expiry = definition.limits.latest_token_expiry
+    role.longest_token_life_minutes = definition.limits.longest_token_life_minutes
+    role.require_two_factor = definition.require_two_factor
     role.scopes, role.users = scopes, users
 
 
-def _all(session: Session, select: Any, number: Any, wanted: Iterable[int], field: str) -> list[Any]:
-    numbers = set(wanted)
-    found = list(session.scalars(select.where(number.in_(numbers))))
-    if len(found) < len(numbers):
+def _all(session: Session, select: Any, number: Any, wanted_numbers: Iterable[int], field: str) -> list[Any]:
+    numbers = set(wanted_numbers)
+    rows = list(session.scalars(select.where(number.in_(numbers))))
+    if len(rows) < len(numbers):
         raise Refused(f"Some of the {field} that are named do not exist for this server; load the page anew.", field)
-    return found
+    return rows
 
 
 def _end(session: Session, actor: str, role: Role, because: str, user_id: int | None = None) -> int:
-    held = sa.select(tokens_with_roles.c.token_id).where(tokens_with_roles.c.role_id == role.id)
-    which = Token.id.in_(held) if user_id is None else sa.and_(Token.id.in_(held), Token.user_id == user_id)
+    its_tokens = sa.select(tokens_with_roles.c.token_id).where(tokens_with_roles.c.role_id == role.id)
+    which = Token.id.in_(its_tokens) if user_id is None else sa.and_(Token.id.in_(its_tokens), Token.user_id == user_id)
     return tokens.end(session, actor, which, because, dt.datetime.now(dt.UTC))
 
 

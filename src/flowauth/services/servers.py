@@ -56,21 +56,21 @@ def read_document(content: bytes) -> Document:
             "document",
         )
     try:
-        told: Any = json.loads(content)
+        part: Any = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise Refused("The document is not JSON; take /api/0/spec/openapi.json of the server.", "document") from error
     for name in ("components", "securitySchemes", "token"):
-        told = told.get(name) if isinstance(told, dict) else None
-    if not isinstance(told, dict):
+        part = part.get(name) if isinstance(part, dict) else None
+    if not isinstance(part, dict):
         raise Refused(
             "The document has no components.securitySchemes.token, so it is not one of FlowAPI; take "
             "/api/0/spec/openapi.json of the server.",
             "document",
         )
-    scopes = told.get("x-security-scopes")
+    scopes = part.get("x-security-scopes")
     if not scopes:
         raise Refused("x-security-scopes of the document names no scope.", "document")
-    return described(told.get("x-audience"), scopes)
+    return described(part.get("x-audience"), scopes)
 
 
 def described(audience: object, scopes: object) -> Document:
@@ -137,12 +137,12 @@ async def _fetched(address: httpx.URL) -> bytes:
 async def _hosts(address: httpx.URL) -> list[str]:
     """The addresses of a host, none of which is one where a machine's own secrets are served."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
+        resolved = await asyncio.get_running_loop().getaddrinfo(
             address.host, address.port or {"http": 80, "https": 443}[address.scheme], type=socket.SOCK_STREAM
         )
     except (OSError, UnicodeError) as error:
         raise Refused(f"{address} could not be read: there is no such host.", "document_url") from error
-    hosts = list(dict.fromkeys(str(each[4][0]) for each in found))
+    hosts = list(dict.fromkeys(str(each[4][0]) for each in resolved))
     for host in hosts:
         read = ipaddress.ip_address(host)
         read = (isinstance(read, ipaddress.IPv6Address) and read.ipv4_mapped) or read
@@ -155,9 +155,9 @@ async def _read(client: httpx.AsyncClient, address: httpx.URL, host: str) -> byt
     """Read what is at an address by one of its host's addresses, so that it is the one that was looked at."""
     # What is packed may be small and become large; it is wanted, and counted, as it is.
     headers = {"Accept-Encoding": "identity", "Host": address.netloc.decode("ascii")}
-    there = address.copy_with(host=host)
+    target = address.copy_with(host=host)
     more = {"sni_hostname": address.raw_host.decode("ascii")}
-    async with client.stream("GET", there, headers=headers, extensions=more) as answer:
+    async with client.stream("GET", target, headers=headers, extensions=more) as answer:
         if answer.status_code != httpx.codes.OK:
             raise Refused(f"{address} answered {answer.status_code} and no document.", "document_url")
         content = bytearray()
@@ -180,7 +180,7 @@ def create(session: Session, actor: str, document: Document, limits: Limits, doc
         scopes=[Scope(name=name) for name in sorted(document.scopes)],
     )
     session.add(server)
-    audit.record(session, actor, "server.create", server.name, after={**told(server), "scopes": len(server.scopes)})
+    audit.record(session, actor, "server.create", server.name, after={**facts(server), "scopes": len(server.scopes)})
     return server
 
 
@@ -224,13 +224,13 @@ def change(session: Session, actor: str, server: Server, limits: Limits, documen
     """Give a server other limits, or another address; roles that exceed the limits are told, and refused."""
     for role in server.roles:
         limits.hold(role.name, role.latest_token_expiry, role.longest_token_life_minutes)
-    before = told(server)
+    before = facts(server)
     server.latest_token_expiry = limits.latest_token_expiry
     server.longest_token_life_minutes = limits.longest_token_life_minutes
     if server.document_url != (document_url or None):
         server.document_url = valid_address(document_url) if document_url else None
         server.document_asked, server.document_problem = None, None
-    audit.record(session, actor, "server.change", server.name, before=before, after=told(server))
+    audit.record(session, actor, "server.change", server.name, before=before, after=facts(server))
     tokens.end_beyond(session, actor, Token.server_id == server.id, limits, f"limits of {server.name}")
 
 
@@ -288,8 +288,8 @@ def enable(session: Session, actor: str, server: Server, enabled: Mapping[int, b
     for scope in changed:
         scope.enabled = not scope.enabled
     on, off = ([scope for scope in changed if scope.enabled is state] for state in (True, False))
-    told = {"switched on": on, "switched off": off}
-    after = {words: sorted(scope.name for scope in scopes) for words, scopes in told.items() if scopes}
+    facts = {"switched on": on, "switched off": off}
+    after = {words: sorted(scope.name for scope in scopes) for words, scopes in facts.items() if scopes}
     audit.record(session, actor, "scope.enable", server.name, after=after)
     if not off:
         return 0
@@ -302,12 +302,12 @@ def enable(session: Session, actor: str, server: Server, enabled: Mapping[int, b
 def delete(session: Session, actor: str, server: Server) -> None:
     """Take a server away with its roles; FlowAuth makes no more tokens for it, and knows of none."""
     after = {"roles": [role.name for role in server.roles]}
-    audit.record(session, actor, "server.delete", server.name, before=told(server), after=None)
+    audit.record(session, actor, "server.delete", server.name, before=facts(server), after=None)
     audit.record(session, actor, "server.roles", server.name, before=after, after={"roles": []})
     session.delete(server)
 
 
-def told(server: Server) -> dict[str, Any]:
+def facts(server: Server) -> dict[str, Any]:
     """What the audit log says of a server."""
     return {
         "latest_token_expiry": server.latest_token_expiry,

@@ -81,10 +81,14 @@ def begin(
         audit.record(session, audit.SYSTEM, "sign_in.slowed", whose, after={"from": address})
         session.commit()
     # While the password was looked at, others could write.
-    found = session.get(User, user.id, populate_existing=True) if right and user is not None else None
-    if found is None or stored is None or (found.password != stored and not passwords.fits(password, found.password)):
+    present = session.get(User, user.id, populate_existing=True) if right and user is not None else None
+    if (
+        present is None
+        or stored is None
+        or (present.password != stored and not passwords.fits(password, present.password))
+    ):
         raise NotSignedIn(_WRONG, "password")
-    if found.password_expires is not None and found.password_expires <= now:
+    if present.password_expires is not None and present.password_expires <= now:
         raise NotSignedIn(
             "This password was made for a first sign-in within 7 days, which are over; ask an administrator for a new "
             "one.",
@@ -92,9 +96,9 @@ def begin(
         )
     throttle.forgive(session, counters)
     if passwords.outdated(stored):
-        found.password = passwords.anew(password)
-    first = found.password_expires is not None
-    return open_sign_in(session, settings, found, address, by="password", first_password=first, now=now)
+        present.password = passwords.anew(password)
+    first = present.password_expires is not None
+    return open_sign_in(session, settings, present, address, by="password", first_password=first, now=now)
 
 
 def open_sign_in(
@@ -140,16 +144,16 @@ def give_code(  # noqa: PLR0917
     """Complete a sign-in by a code of the authenticator app or a backup code; the cookie gets another value."""
     now = now or dt.datetime.now(dt.UTC)
     waiting = sa.select(SignIn).where(SignIn.id == sign_in.id, SignIn.complete.is_(False), _lives(settings, now))
-    held = session.scalar(waiting.execution_options(populate_existing=True))
-    if held is None:
+    waiting_sign_in = session.scalar(waiting.execution_options(populate_existing=True))
+    if waiting_sign_in is None:
         raise NotSignedIn(_OVER)
-    user, old, first = held.user, held.id, held.first_password
-    began, confirmed = held.began, held.confirmed
+    user, old, first = waiting_sign_in.user, waiting_sign_in.id, waiting_sign_in.first_password
+    began, confirmed = waiting_sign_in.began, waiting_sign_in.confirmed
     try:
         two_factor.verify(session, vault, settings, user, code, device=device, now=now)
     except two_factor.WrongCode as error:
         raise NotSignedIn(error.message, error.field) from error
-    session.expunge(held)
+    session.expunge(waiting_sign_in)
     # What is gone was ended, or completed by another request, while the code was looked at.
     if not _changed(session, sa.delete(SignIn).where(SignIn.id == old)):
         raise NotSignedIn(_OVER)
@@ -171,8 +175,8 @@ def who(
     session is one that reads, which then is over: use it for nothing else.
     """
     now = now or dt.datetime.now(dt.UTC)
-    asked = sa.select(SignIn).where(SignIn.id == _number(cookie or ""))
-    sign_in = session.scalar(asked.options(joinedload(SignIn.user).joinedload(User.two_factor)))
+    select = sa.select(SignIn).where(SignIn.id == _number(cookie or ""))
+    sign_in = session.scalar(select.options(joinedload(SignIn.user).joinedload(User.two_factor)))
     if sign_in is None:
         raise NotSignedIn(_OVER)
     if not _is_live(settings, sign_in, now):
@@ -209,8 +213,8 @@ def confirm(
     user = session.get_one(User, person.user.id, populate_existing=True)
     stored = user.password
     if stored is None:
-        held = session.get(SignIn, person.sign_in.id, populate_existing=True)
-        if held is None or held.confirmed is None or now - held.confirmed > CONFIRMED_LIFE:
+        present = session.get(SignIn, person.sign_in.id, populate_existing=True)
+        if present is None or present.confirmed is None or now - present.confirmed > CONFIRMED_LIFE:
             raise Refused(f"Confirm that it is you by signing in with {settings.flowauth_oidc_name} again.", "password")
         return None
     counters = throttle.for_confirmation(user)
@@ -268,8 +272,8 @@ def end(session: Session, cookie: str | None) -> None:
 def living(session: Session, settings: Settings, user: User, *, now: dt.datetime | None = None) -> Sequence[SignIn]:
     """Where a person is signed in at present, the latest first."""
     lives = _lives(settings, now or dt.datetime.now(dt.UTC))
-    asked = sa.select(SignIn).where(SignIn.user_id == user.id, SignIn.complete, lives)
-    return session.scalars(asked.order_by(SignIn.seen.desc())).all()
+    select = sa.select(SignIn).where(SignIn.user_id == user.id, SignIn.complete, lives)
+    return session.scalars(select.order_by(SignIn.seen.desc())).all()
 
 
 def csrf_token(settings: Settings, cookie: str) -> str:

@@ -142,16 +142,16 @@ def too_many(wait: dt.timedelta) -> TooMany:
     """The refusal that tells how long to wait."""
     seconds = math.ceil(wait.total_seconds())
     minutes = math.ceil(seconds / 60)
-    told = f"{seconds} second{'s' * (seconds > 1)}" if seconds <= 90 else f"{minutes} minutes"
-    return TooMany(f"There were too many attempts. Wait {told}, then try again.", float(seconds))
+    words = f"{seconds} second{'s' * (seconds > 1)}" if seconds <= 90 else f"{minutes} minutes"
+    return TooMany(f"There were too many attempts. Wait {words}, then try again.", float(seconds))
 
 
 def network_of(address: str) -> str:
     """What is counted as one place: an address of IPv4, a /64 of IPv6."""
-    found = read_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found or address)
+    parsed = read_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed or address)
 
 
 def device_cookie(settings: Settings, user: User, device: str | None, now: dt.datetime | None = None) -> str:
@@ -159,21 +159,21 @@ def device_cookie(settings: Settings, user: User, device: str | None, now: dt.da
 
     A device that several people use keeps the latest of them.
     """
-    held = _device(settings, device) or {"device": secrets.token_hex(16), "people": []}
+    known = _device(settings, device) or {"device": secrets.token_hex(16), "people": []}
     mark = mark_of(settings, user)
-    people = [mark, *(other for other in held["people"] if other != mark)]
+    people = [mark, *(other for other in known["people"] if other != mark)]
     until = (now or dt.datetime.now(dt.UTC)) + DEVICE_LIFE
-    told = {"device": held["device"], "people": people[:_MOST_PEOPLE_OF_A_DEVICE], "until": int(until.timestamp())}
-    body = base64.urlsafe_b64encode(json.dumps(told, separators=(",", ":")).encode()).decode()
+    body = {"device": known["device"], "people": people[:_MOST_PEOPLE_OF_A_DEVICE], "until": int(until.timestamp())}
+    body = base64.urlsafe_b64encode(json.dumps(body, separators=(",", ":")).encode()).decode()
     return f"{body}.{signature(settings, 'device', body)}"
 
 
 def device_of(settings: Settings, device: str | None, user: User | None) -> str | None:
     """The number of a device on which this person has signed in before; None where they have not."""
-    held = _device(settings, device)
-    if held is None or user is None or mark_of(settings, user) not in held["people"]:
+    known = _device(settings, device)
+    if known is None or user is None or mark_of(settings, user) not in known["people"]:
         return None
-    return str(held["device"])
+    return str(known["device"])
 
 
 def signature(settings: Settings, purpose: str, text: str) -> str:
@@ -196,8 +196,8 @@ def _device(settings: Settings, device: str | None) -> dict[str, Any] | None:
     body, _, given = (device or "").rpartition(".")
     if not given.isascii() or not hmac.compare_digest(signature(settings, "device", body), given):
         return None
-    told: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body))
-    return told if told["until"] > dt.datetime.now(dt.UTC).timestamp() else None
+    content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body))
+    return content if content["until"] > dt.datetime.now(dt.UTC).timestamp() else None
 
 
 def read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -208,7 +208,7 @@ def read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | N
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        found = ipaddress.ip_address(text.partition("%")[0])
+        parsed = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    return found.ipv4_mapped or found if isinstance(found, ipaddress.IPv6Address) else found
+    return parsed.ipv4_mapped or parsed if isinstance(parsed, ipaddress.IPv6Address) else parsed

@@ -61,23 +61,23 @@ def search(
 
 def roles_of(session: Session, user: User, server: Server) -> Sequence[Role]:
     """The roles that a person holds on a server, by name."""
-    held = sa.select(Role).join(Role.users).where(User.id == user.id, Role.server_id == server.id)
-    return session.scalars(held.order_by(Role.name)).all()
+    select = sa.select(Role).join(Role.users).where(User.id == user.id, Role.server_id == server.id)
+    return session.scalars(select.order_by(Role.name)).all()
 
 
 def at(session: Session, user: User, server_id: int) -> tuple[Server, Sequence[Role]]:
     """A server by its number, and the roles that a person holds there; NotThere, in the same words, without any."""
     server = session.get(Server, server_id)
-    held = roles_of(session, user, server) if server is not None else []
-    if server is None or not held:
+    roles = roles_of(session, user, server) if server is not None else []
+    if server is None or not roles:
         raise NotThere("There is no such server for you; ask an administrator for a role on it.")
-    return server, held
+    return server, roles
 
 
 def servers_of(session: Session, user: User) -> Sequence[Server]:
     """The servers on which a person holds a role, by name."""
-    held = sa.select(Server).join(Server.roles).join(Role.users).where(User.id == user.id)
-    return session.scalars(held.distinct().order_by(Server.name)).all()
+    select = sa.select(Server).join(Server.roles).join(Role.users).where(User.id == user.id)
+    return session.scalars(select.distinct().order_by(Server.name)).all()
 
 
 def latest_end(server: Server, roles: Sequence[Role], now: dt.datetime) -> tuple[dt.datetime, str]:
@@ -106,8 +106,8 @@ def issue(
     name = valid_name(name, "token")
     if not roles:
         raise Refused("Choose at least one role; a token without one can do nothing.", "roles")
-    held = {role.id for role in roles_of(session, user, server)}
-    if strange := sorted(role.name for role in roles if role.id not in held):
+    role_ids = {role.id for role in roles_of(session, user, server)}
+    if strange := sorted(role.name for role in roles if role.id not in role_ids):
         raise NotAllowed(f"You do not hold {_listed(strange)} on the server '{server.name}'.", "roles")
     if lifetime_minutes is not None and (isinstance(lifetime_minutes, bool) or lifetime_minutes < 1):
         raise Refused("The life of a token is a number of minutes, at least 1.", "lifetime_minutes")
@@ -120,14 +120,14 @@ def issue(
     warning = None
     if lifetime_minutes is not None:
         try:
-            asked = now + dt.timedelta(minutes=lifetime_minutes)
+            requested = now + dt.timedelta(minutes=lifetime_minutes)
         except OverflowError:
             raise Refused(
                 "The life of a token is a number of minutes that fits the calendar.", "lifetime_minutes"
             ) from None
-        if asked > end:
+        if requested > end:
             warning = f"The token ends on {end:%Y-%m-%d %H:%M} UTC, sooner than you asked for: {whose} allows no more."
-        end = min(asked, end)
+        end = min(requested, end)
     kid, private = keys.signing(session, vault)
     text = generate_token(
         flowapi_identifier=server.name,
@@ -136,12 +136,12 @@ def issue(
         lifetime=end - dt.datetime.now(dt.UTC),
         roles={role.name: sorted(scope.name for scope in role.scopes if scope.enabled) for role in roles},
     )
-    said = jwt.decode(text, options={"verify_signature": False})
+    claims = jwt.decode(text, options={"verify_signature": False})
     token = Token(
-        jti=said["jti"],
+        jti=claims["jti"],
         name=name,
         issued=now,
-        expiry=dt.datetime.fromtimestamp(said["exp"], dt.UTC),
+        expiry=dt.datetime.fromtimestamp(claims["exp"], dt.UTC),
         kid=kid,
         role_names=sorted(role.name for role in roles),
         user=user,
@@ -160,15 +160,17 @@ def renew(session: Session, vault: keys.Vault, user: User, token: Token, lifetim
     if len(token.roles) < len(token.role_names):
         deleted = sorted(set(token.role_names) - {role.name for role in token.roles})
         raise NotAllowed(f"This token had {_listed(deleted)}, deleted since; make a new token.", "roles")
-    held = {role.id for role in roles_of(session, user, token.server)}
-    if gone := sorted(role.name for role in token.roles if role.id not in held):
+    role_ids = {role.id for role in roles_of(session, user, token.server)}
+    if gone := sorted(role.name for role in token.roles if role.id not in role_ids):
         raise NotAllowed(f"You no longer hold {_listed(gone)} on '{token.server.name}'; make a new token.", "roles")
     new = issue(session, vault, user, token.server, token.roles, name=token.name, lifetime_minutes=lifetime_minutes)
     before, now = token.expiry - token.issued, new.token.expiry - new.token.issued
     if lifetime_minutes is None and before - now > dt.timedelta(minutes=1):
         _, whose = latest_end(token.server, token.roles, new.token.issued)
-        said = f"The token ends on {new.token.expiry:%Y-%m-%d %H:%M} UTC, sooner than the one before it would: {whose} "
-        return replace(new, warning=said + "allows no more.")
+        sentence = (
+            f"The token ends on {new.token.expiry:%Y-%m-%d %H:%M} UTC, sooner than the one before it would: {whose} "
+        )
+        return replace(new, warning=sentence + "allows no more.")
     return new
 
 
@@ -176,10 +178,10 @@ def note(  # noqa: PLR0917
     session: Session, actor: str, server: Server, name: str, text: str, kid: str
 ) -> Token:
     """List a token that was made on the machine itself, for nobody's roles, so that it can be revoked too."""
-    said = jwt.decode(text, options={"verify_signature": False})
-    issued, expiry = (dt.datetime.fromtimestamp(said[claim], dt.UTC) for claim in ("iat", "exp"))
+    claims = jwt.decode(text, options={"verify_signature": False})
+    issued, expiry = (dt.datetime.fromtimestamp(claims[claim], dt.UTC) for claim in ("iat", "exp"))
     token = Token(
-        jti=said["jti"],
+        jti=claims["jti"],
         name=name[:LONGEST_NAME],
         issued=issued,
         expiry=expiry,

@@ -61,7 +61,7 @@ def propose(
     secret = random_base32()
     codes = tuple(_backup_code() for _ in range(BACKUP_CODES))
     until = (now or dt.datetime.now(dt.UTC)) + PROPOSAL_LIFE
-    said = {
+    content = {
         "is": _PURPOSE,
         "for": throttle.mark_of(settings, user),
         "until": until.timestamp(),
@@ -70,7 +70,7 @@ def propose(
         "replaces": replaces,
     }
     url = TOTP(secret, name=user.username, issuer=settings.flowauth_two_factor_issuer).provisioning_uri()
-    return Proposal(secret, url, codes, vault.sealed(json.dumps(said)), replaces)
+    return Proposal(secret, url, codes, vault.sealed(json.dumps(content)), replaces)
 
 
 def propose_replacement(
@@ -89,13 +89,15 @@ def propose_replacement(
 
 def proposed(vault: Vault, settings: Settings, user: User, signed: str, *, now: dt.datetime | None = None) -> Proposal:
     """Read a proposal that a page has carried; Refused where it is another's, too old, or was not made here."""
-    said = _read(vault, signed)
-    if said.get("is") != _PURPOSE or said.get("for") != throttle.mark_of(settings, user):
+    content = _read(vault, signed)
+    if content.get("is") != _PURPOSE or content.get("for") != throttle.mark_of(settings, user):
         raise Refused("This set-up of two-factor is not yours, or was changed; begin it anew.", "signed")
-    if said["until"] <= (now or dt.datetime.now(dt.UTC)).timestamp():
+    if content["until"] <= (now or dt.datetime.now(dt.UTC)).timestamp():
         raise Refused("This set-up of two-factor is older than 24 hours; begin it anew.", "signed")
-    totp = TOTP(said["secret"], name=user.username, issuer=settings.flowauth_two_factor_issuer)
-    return Proposal(said["secret"], totp.provisioning_uri(), tuple(said["codes"]), signed, said.get("replaces"))
+    totp = TOTP(content["secret"], name=user.username, issuer=settings.flowauth_two_factor_issuer)
+    return Proposal(
+        content["secret"], totp.provisioning_uri(), tuple(content["codes"]), signed, content.get("replaces")
+    )
 
 
 def enable(  # noqa: PLR0917
@@ -179,31 +181,33 @@ def propose_backup_codes(
 ) -> tuple[tuple[str, ...], str]:
     """Make new backup codes and store nothing; the second of the pair is all of it, encrypted, for 24 hours."""
     codes = tuple(_backup_code() for _ in range(BACKUP_CODES))
-    made = (now or dt.datetime.now(dt.UTC)).timestamp()
-    said = {"is": _CODES, "for": throttle.mark_of(settings, user), "made": made, "codes": codes}
-    return codes, vault.sealed(json.dumps(said))
+    proposed_at = (now or dt.datetime.now(dt.UTC)).timestamp()
+    content = {"is": _CODES, "for": throttle.mark_of(settings, user), "made": proposed_at, "codes": codes}
+    return codes, vault.sealed(json.dumps(content))
 
 
 def take_backup_codes(
     session: Session, vault: Vault, settings: Settings, user: User, signed: str, *, now: dt.datetime | None = None
 ) -> None:
     """Store backup codes that were proposed; the old ones count no more."""
-    said = _read(vault, signed)
-    if said.get("is") != _CODES or said.get("for") != throttle.mark_of(settings, user):
+    content = _read(vault, signed)
+    if content.get("is") != _CODES or content.get("for") != throttle.mark_of(settings, user):
         raise Refused("These backup codes are not yours, or were changed; ask for new ones.", "signed")
     now = now or dt.datetime.now(dt.UTC)
-    made = dt.datetime.fromtimestamp(said["made"], dt.UTC)
-    if made + PROPOSAL_LIFE <= now:
+    proposed_at = dt.datetime.fromtimestamp(content["made"], dt.UTC)
+    if proposed_at + PROPOSAL_LIFE <= now:
         raise Refused("These backup codes were made more than 24 hours ago; ask for new ones.", "signed")
     user = _fresh(session, user)
     if user.two_factor is None or not user.two_factor.enabled:
         raise Refused("There are backup codes only for two-factor; set it up first.")
     # What was proposed before the codes in force would bring codes back that were used.
-    if made <= user.two_factor.backups_made:
+    if proposed_at <= user.two_factor.backups_made:
         raise Refused("These backup codes were taken already, or later ones were; ask for new ones.", "signed")
-    user.two_factor.backups, user.two_factor.backups_made = _stored(said["codes"]), now
+    user.two_factor.backups, user.two_factor.backups_made = _stored(content["codes"]), now
     session.flush()
-    audit.record(session, user.username, "two_factor.backup_codes", user.username, after={"codes": len(said["codes"])})
+    audit.record(
+        session, user.username, "two_factor.backup_codes", user.username, after={"codes": len(content["codes"])}
+    )
 
 
 def verify(
@@ -222,11 +226,11 @@ def verify(
     """
     now = now or dt.datetime.now(dt.UTC)
     user = _fresh(session, user)
-    held = user.two_factor
-    if held is None or not held.enabled:
+    factor = user.two_factor
+    if factor is None or not factor.enabled:
         raise Refused("Two-factor is not set up.", "code")
-    username, user_id, sealed, last_step = user.username, user.id, held.secret, held.last_step
-    backups = [(backup.id, backup.code) for backup in held.backups]
+    username, user_id, sealed, last_step = user.username, user.id, factor.secret, factor.last_step
+    backups = [(backup.id, backup.code) for backup in factor.backups]
     counters = throttle.for_code(settings, user, device)
     if throttle.take(session, counters, now):
         audit.record(session, audit.SYSTEM, "two_factor.slowed", username, after={})
@@ -257,9 +261,9 @@ def verify(
         audit.record(session, username, "two_factor.backup_used", username, after=left)
 
 
-def _mark(held: TwoFactor) -> str:
+def _mark(factor: TwoFactor) -> str:
     """What differs between any two second factors, and tells nothing of them."""
-    return hashlib.sha256(held.secret.encode()).hexdigest()
+    return hashlib.sha256(factor.secret.encode()).hexdigest()
 
 
 def _step_of(secret: str, code: str, window: int, now: dt.datetime) -> int | None:
@@ -267,11 +271,11 @@ def _step_of(secret: str, code: str, window: int, now: dt.datetime) -> int | Non
     code = re.sub(r"[\s-]", "", code)
     if not _APP_CODE.fullmatch(code):
         return None
-    totp, current, found = TOTP(secret), int(now.timestamp()) // STEP, None
+    totp, current, matching = TOTP(secret), int(now.timestamp()) // STEP, None
     for step in range(current - window, current + window + 1):
         if hmac.compare_digest(totp.generate_otp(step), code):
-            found = step
-    return found
+            matching = step
+    return matching
 
 
 def _backup_of(backups: Sequence[tuple[int, str]], given: str) -> int | None:
@@ -279,18 +283,18 @@ def _backup_of(backups: Sequence[tuple[int, str]], given: str) -> int | None:
 
     Codes are hashed as passwords are, but those of one person with one salt, so that a look costs one hash and not 16.
     """
-    made: dict[str, str] = {}
-    found = None
+    hashes: dict[str, str] = {}
+    matching = None
     for number, stored in backups:
         salted = stored.rpartition("$")[0]
-        if salted not in made:
+        if salted not in hashes:
             try:
-                made[salted] = passwords.alike(given.lower(), stored)
+                hashes[salted] = passwords.alike(given.lower(), stored)
             except (InvalidHashError, ValueError):
                 continue
-        if hmac.compare_digest(made[salted], stored):
-            found = number
-    return found
+        if hmac.compare_digest(hashes[salted], stored):
+            matching = number
+    return matching
 
 
 def _stored(codes: Sequence[str]) -> list[BackupCode]:
@@ -311,15 +315,15 @@ def _wrong(settings: Settings) -> str:
 
 def _read(vault: Vault, signed: str) -> dict[str, Any]:
     try:
-        told = json.loads(vault.opened(signed))
+        content = json.loads(vault.opened(signed))
     except (Refused, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _fresh(session: Session, user: User) -> User:
     """The person as the database has them now, whatever session they came from."""
-    found = session.get_one(User, user.id, populate_existing=True)
-    if found.two_factor is not None:
-        session.refresh(found.two_factor)
-    return found
+    present = session.get_one(User, user.id, populate_existing=True)
+    if present.two_factor is not None:
+        session.refresh(present.two_factor)
+    return present

@@ -29,7 +29,7 @@ def peopled(settings, database, vault, administrator, analyst, server, make_role
     kinds = [*KINDS, *(f"{kind}_of_{part}" for kind in KINDS[:2] for part in PARTS[:4])]
     units = [
         f"{unit}:{kind}:{part}"
-        for unit in ("admin0", "admin1", "admin2", "admin3", "lon-lat", "versioned-site", "versioned-cell", "region")
+        for unit in ("admin2", "admin3", "lon-lat", "versioned-cell")
         for kind in kinds
         for part in (kind, *PARTS)
     ]
@@ -45,7 +45,7 @@ def peopled(settings, database, vault, administrator, analyst, server, make_role
             people.create(session, "ada", name, None)
         people.create(session, "ada", "bea", PASSWORD, generated=True)
         held = frozenset(scope.id for scope in large.scopes if ":flows:" in scope.name or "_of_" in scope.name)
-        wanted = roles.Wanted(LONG, held, frozenset({administrator.id}), Limits(None, 60))
+        wanted = roles.Definition(LONG, held, frozenset({administrator.id}), Limits(None, 60))
         long, large_id = roles.create(session, "ada", large, wanted).id, large.id
         proposal = two_factor.propose(vault, settings, session.get_one(User, analyst.id))
     with database.write() as session:
@@ -102,6 +102,13 @@ PAGES = {
     "revocations-live": "/manage/revocations?which=live",
     "not-there": "/manage/users/99999",
 }
+LEVEL = ("users", "servers", "roles", "access")
+TOPS = """row => [row.querySelector("th a"), row.querySelector("td")].map(each => {
+    const range = document.createRange();
+    range.selectNodeContents(each);
+    return range.getClientRects()[0].top;
+})"""
+"""Where the first line of a row's link begins, and that of the cell beside it."""
 EMPTY = ["my/servers", "manage/users", "manage/servers", "manage/roles", "manage/roles/new", "manage/keys"]
 EMPTY += ["manage/access", "manage/audit", "manage/revocations", "manage/revocations?which=live", "manage/users/new"]
 
@@ -162,6 +169,12 @@ def as_administrator(page, look, sign_in, peopled):
         page.goto(path.format(**peopled))
         assert page.url.endswith(path.format(**peopled)), f"{name} led elsewhere"
         look(name)
+        if name in LEVEL:
+            link, beside = page.locator("tbody tr").first.evaluate(TOPS)
+            assert abs(link - beside) <= 2, f"the link of {name} is not level with the text beside it"
+        if name == "audit":
+            tall = page.locator("tbody tr").evaluate_all("rows => Math.max(...rows.map(row => row.offsetHeight))")
+            assert tall < 200, "a record takes more than a few lines"
 
 
 def refused_and_made(page, look, peopled):
