@@ -42,10 +42,10 @@ def main() -> None:
 
 
 def serve() -> None:
-    """Serve until the process is told to stop; raises Refused, in sentences, where it cannot start."""
+    """Serve until the process is told to stop; raises Refused, in sentences, if it cannot start."""
     settings = Settings.read()
     _write_log_to_stderr(settings.flowauth_log_level)
-    # The web framework takes seconds to load on a busy machine; a wrong setting is told before.
+    # The web framework takes seconds to load on a busy machine; a wrong setting is reported before.
     import uvicorn  # noqa: PLC0415
 
     with _listener(settings) as listener:
@@ -80,7 +80,7 @@ def _application(settings: Settings) -> "FastAPI":
     try:
         app = create_app(settings)
         with app.state.database.read() as session:
-            # A Fernet key that is not this database's is told now, and not by the first token.
+            # A Fernet key that is not this database's is reported now, and not by the first token.
             keys.signing(session, app.state.vault)
     except Refused as refused:
         names = {"username": "FLOWAUTH_ADMIN_USERNAME", "password": "FLOWAUTH_ADMIN_PASSWORD"}

@@ -240,7 +240,7 @@ Posted = Annotated[FormData, Depends(posted)]
 
 
 def own_path(path: str | None) -> str:
-    """The path of this FlowAuth to go on to, or its first page where what is wanted lies elsewhere."""
+    """The path of this FlowAuth to go on to, or its first page if it is asked for another site."""
     # A browser takes //elsewhere for another host, and a backslash for a slash; in an address all else is ASCII.
     if not path or not (path.isascii() and path.isprintable()) or "\\" in path:
         return "/"

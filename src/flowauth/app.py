@@ -29,7 +29,7 @@ log = logging.getLogger("flowauth")
 def create_app(settings: Settings) -> FastAPI:
     """Open the database and give the application; `app.state` holds `settings`, `database` and `vault`.
 
-    The key of the settings is admitted to the signing keys, and the first administrator is made where there is none.
+    The key of the settings is admitted to the signing keys, and the first administrator is made if there is none.
     """
     database, vault = opened(settings)
 

@@ -41,7 +41,7 @@ class Settings(base.Settings):
         min_length=16, description="Secret that forms are signed with, so that no other page can send them."
     )
     flowauth_admin_username: str | None = Field(
-        None, description="Name of the first administrator, who is made where there is none; else it has no effect."
+        None, description="Name of the first administrator, who is made if there is none; else it has no effect."
     )
     flowauth_admin_password: SecretStr | None = Field(None, description="Password of the first administrator.")
     flowauth_admin_password_generated: bool = Field(

@@ -99,7 +99,7 @@ class Server(Base):
     latest_token_expiry: Mapped[dt.datetime | None]
     longest_token_life_minutes: Mapped[int]
     document_url: Mapped[str | None] = mapped_column(sa.Text)
-    """Where the API's document is read anew; None where it is uploaded."""
+    """Where the API's document is read again; None if it is uploaded."""
     document_asked: Mapped[dt.datetime | None]
     """When a FlowAuth began to read it at its address, of however many there are."""
     document_read: Mapped[dt.datetime | None]

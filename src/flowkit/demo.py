@@ -143,7 +143,7 @@ def _people(deployment: Deployment) -> None:
         for name, is_admin in PEOPLE.items():
             if people.named(session, name) is None:
                 user = people.create(session, "flowkit demo", name, None, is_admin=is_admin, roles=roles)
-                user.password = passwords.anew(PASSWORD)
+                user.password = passwords.hash_of(PASSWORD)
 
 
 def _report(deployment: Deployment) -> None:

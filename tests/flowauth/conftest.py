@@ -107,7 +107,7 @@ def migrated_postgres(postgres):
 
 
 def empty_again(url):
-    """Empty a database on PostgreSQL, whoever still uses it; numbers begin anew."""
+    """Empty a database on PostgreSQL, whoever still uses it; numbers start again."""
     import psycopg
 
     others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -262,7 +262,7 @@ def test_a_password_that_is_changed_meanwhile_does_not_sign_in(database, setting
     def changed_meanwhile(password, stored):
         right = looked(password, stored)
         with database.write() as session:
-            session.get_one(User, analyst.id).password = passwords.anew("quite another password")
+            session.get_one(User, analyst.id).password = passwords.hash_of("quite another password")
         monkeypatch.setattr(passwords, "fits", looked)
         return right
 

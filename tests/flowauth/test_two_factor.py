@@ -124,7 +124,7 @@ def test_a_proposal_is_mine_alone_and_lasts_a_day(database, settings, vault, ana
         (analyst, vault.sealed("[]"), NOW),
     ]:
         code = TOTP(made.secret).at(now)
-        with pytest.raises(Refused, match="begin it anew") as refused, database.write() as session:
+        with pytest.raises(Refused, match="start it again") as refused, database.write() as session:
             two_factor.enable(session, vault, settings, user, signed, code, now=now)
         assert refused.value.field == "signed"
 
@@ -264,7 +264,7 @@ def test_backup_codes_of_other_salts_work(database, settings, vault, analyst, pr
     """Backup codes that were hashed one by one, as FlowKit hashes them, are taken."""
     with database.write() as session:
         session.get_one(TwoFactor, analyst.id).backups = [
-            BackupCode(code=passwords.anew(each)) for each in ("nonsense22", "abcdefgh23")
+            BackupCode(code=passwords.hash_of(each)) for each in ("nonsense22", "abcdefgh23")
         ] + [BackupCode(code="not a hash")]
 
     verify(database, settings, vault, analyst, "abcdefgh23")
@@ -314,7 +314,7 @@ def test_what_is_no_code_is_refused(database, settings, vault, analyst, proposal
 
 @on_sqlite
 def test_guessing_codes_is_slowed(database, settings, vault, analyst, proposal, monkeypatch):
-    """Who has my password and guesses the code gets a handful of looks an hour, however often they sign in anew."""
+    """Who has my password and guesses the code gets a handful of looks an hour, however often they sign in again."""
     looked = []
     own = two_factor._step_of
     monkeypatch.setattr(two_factor, "_step_of", lambda *given: looked.append(given[1]) or own(*given))
@@ -419,7 +419,7 @@ def test_a_new_device_takes_the_place_of_the_present_one_alone(database, setting
 
 
 def test_two_factor_works_again_after_a_reset(database, settings, vault, analyst, proposal):
-    """After an administrator has reset my two-factor, I sign in by password and can set it up anew."""
+    """After an administrator has reset my two-factor, I sign in by password and can set it up again."""
     with database.write() as session:
         people.change(session, "ada", people.find(session, analyst.id), reset_two_factor=True)
     made = two_factor.propose(vault, settings, analyst, now=NOW)

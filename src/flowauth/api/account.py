@@ -113,7 +113,7 @@ def confirm_two_factor(request: Request, person: MaySetUp, body: Confirmed) -> T
     with fields(code="two_factor_code", signed="backup_codes_signature", present="present_code"):
         proposal = two_factor.proposed(state.vault, state.settings, person.user, signed)
         if proposal.secret != body.secret:
-            raise Refused("The secret is not the one that was proposed; begin again.", "secret")
+            raise Refused("The secret is not the one that was proposed; start again.", "secret")
         if not sign_in.is_fresh(person):
             access.confirm(request, person, body.password, "password")
         with state.database.write() as session:

@@ -16,9 +16,9 @@ from flowkit_base.web import REDOC_POLICY, redoc_asset, redoc_page
 router = APIRouter(include_in_schema=False)
 DESCRIPTION = """\
 People, servers, roles and tokens. `POST /signin` gives two cookies; every write carries the value of the cookie
-`X-CSRF` in the header `X-CSRF-Token`. What is refused is told as `{"message", "code", "bad_field"?}`.
+`X-CSRF` in the header `X-CSRF-Token`. A refusal is `{"message", "code", "bad_field"?}`.
 
-A token is told once, when it is made: nobody, FlowAuth included, can read it again.
+A token is shown once, when it is made: nobody, FlowAuth included, can read it again.
 """
 
 
@@ -55,7 +55,7 @@ _REFUSAL = {
         "message": {"type": "string", "description": "What is wrong and the way out, in a sentence."},
         "code": {"type": "integer", "description": "The status."},
         "bad_field": {"type": "string", "description": "The field that is meant."},
-        "need_two_factor": {"type": "boolean", "description": "The code of the second factor is wanted."},
+        "need_two_factor": {"type": "boolean", "description": "The code of the second factor is needed."},
         "require_two_factor_setup": {"type": "boolean", "description": "Two-factor must be set up first."},
         "require_password_change": {"type": "boolean", "description": "A password must be chosen first."},
         "status": {"type": "integer", "description": "The status again, where a name is taken."},

@@ -1,38 +1,16 @@
-"""FlowAuth's pages: server-rendered, and whole without JavaScript."""
+"""FlowAuth's pages: server-rendered, whole without JavaScript. A module with a `router` is registered by existing."""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from fastapi import APIRouter
 
-from flowauth.pages import (
-    account,
-    mine,
-    overview,
-    provider,
-    public,
-    roles,
-    scopes,
-    servers,
-    signing_in,
-    signing_keys,
-    two_factor,
-    users,
-)
 from flowauth.pages.render import Unconfirmed, confirmation, refusal
 
 __all__ = ["Unconfirmed", "confirmation", "refusal", "router"]
 
 router = APIRouter()
-for part in (
-    public,
-    signing_in,
-    provider,
-    two_factor,
-    mine,
-    account,
-    users,
-    servers,
-    scopes,
-    roles,
-    signing_keys,
-    overview,
-):
-    router.include_router(part.router)
+for listed in iter_modules(__path__):
+    module = import_module(f"{__name__}.{listed.name}")
+    if hasattr(module, "router"):
+        router.include_router(module.router)

@@ -72,15 +72,15 @@ def kept(form: FormData) -> dict[str, Any]:
 
 
 def fingerprint(facts: object) -> str:
-    """What differs when anything that is told differs, for a form to carry."""
+    """A fingerprint that differs if any of the facts differs, for a form to carry."""
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def _whole(given: Any, field: str) -> frozenset[int]:
     texts = [value for value in given if isinstance(value, str) and value.isascii() and value.isdecimal()]
     if len(texts) < len(given) or any(len(value) > _MOST_DIGITS for value in texts):
-        raise Refused("The form holds something that is no number; load the page anew.", field)
+        raise Refused("The form holds something that is no number; load the page again.", field)
     numbers = frozenset(map(int, texts))
     if numbers and max(numbers) > LARGEST_NUMBER:
-        raise Refused("The form names something that is not there; load the page anew.", field)
+        raise Refused("The form names something that is not there; load the page again.", field)
     return numbers

@@ -23,7 +23,7 @@ from flowauth.tables import Role, Scope, Server, Token, scopes_in_role, users_wi
 
 router = APIRouter()
 MOST_SCOPES = 2_000
-"""Scopes of all roles together of which a form tells everything; of more it tells the kinds of query alone, and of
+"""Scopes of all roles together of which a form shows everything; of more it shows the kinds of query alone, and of
 ten times as many their number."""
 LIVES = ((60, "1 hour"), (480, "8 hours"), (1440, "1 day"), (10080, "7 days"), (43200, "30 days"), (129600, "90 days"))
 
@@ -66,7 +66,7 @@ def my_tokens(request: Request, server_id: Id, person: SignedIn) -> Response:
             server = servers.find(session, server_id)
             roles = tokens.roles_of(session, user, server)
         else:
-            # Whoever holds no role is not told whether there is such a server.
+            # Who holds no role does not learn whether there is such a server.
             server, roles = tokens.at(session, user, server_id)
         role_ids = {role.id for role in roles}
         return page(request, "my_tokens.html", server=server, roles=roles, live=live, past=past, role_ids=role_ids)

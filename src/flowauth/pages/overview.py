@@ -20,7 +20,7 @@ from flowauth.tables import AuditRecord, Token
 
 router = APIRouter()
 _MOST_NAMES = 8
-"""Names of a list that the audit log tells on its page."""
+"""Names of a list that the page of the audit log shows."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 ROWS_AT_ONCE = 500
 

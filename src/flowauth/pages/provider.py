@@ -91,7 +91,7 @@ def _taken(request: Request, identity: provider.Identity) -> Response:
         return go_on(request, cookie, begun, onward)
     cookie = access.session_cookie(request)
     if not cookie:
-        raise NotAllowed("You were signed out meanwhile; sign in, then begin anew.")
+        raise NotAllowed("You were signed out meanwhile; sign in, then start again.")
     person = access.of_cookie(request, cookie)
     with database.write() as session:
         if identity.purpose == "link":

@@ -112,7 +112,7 @@ class Unconfirmed(Exception):
 def weigh(form: FormData, title: str, losses: Sequence[str], button: str, back: str, *, password: bool = False) -> None:
     """Let pass what loses nothing, or what was confirmed in these very words; else raise Unconfirmed.
 
-    Call it inside the transaction, after the work: what is raised rolls it back, so that a rehearsal tells the losses.
+    Call it inside the transaction, after the work, so that the losses are the real ones: the error rolls it back.
     """
     if losses and form.get("confirmed") != forms.fingerprint([title, *losses]):
         raise Unconfirmed(form, title, losses, button, back, password)

@@ -191,7 +191,7 @@ def _form(
         server=server,
         role=role,
         **scope_tree.shown(request, scopes, chosen, off, form),
-        # A form that is shown anew is still about what it was opened with.
+        # A form that is shown again is still about what it was opened with.
         as_opened=forms.text(form, "version")
         if form is not None
         else _version(role, scopes_before)

@@ -51,7 +51,7 @@ class Branch:
 
 
 def turned(form: FormData) -> bool:
-    """Whether a form asks for the tree anew: for another unit, or with a whole branch ticked."""
+    """Whether a form asks for the tree again: for another unit, or with a whole branch ticked."""
     return bool(forms.text(form, "unit") or forms.text(form, "mark"))
 
 

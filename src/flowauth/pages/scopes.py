@@ -129,7 +129,7 @@ def _form(
         refused.status if refused else 200,
         server=server,
         **shown,
-        # A button of a branch shows the page anew; what it was opened with still counts.
+        # A button of a branch shows the page again; what it was opened with still counts.
         as_opened=forms.text(form, "version") if form is not None else _version(scopes),
         changed=chosen is not None and chosen != before,
         refused=refused,

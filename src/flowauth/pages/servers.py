@@ -22,7 +22,7 @@ from flowauth.tables import Role, Scope
 
 router = APIRouter()
 MOST_NAMES = 100
-"""Scopes of a difference that are told by name."""
+"""Scopes of a difference that are named."""
 
 
 @router.get("/manage/servers")

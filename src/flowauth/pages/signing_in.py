@@ -109,7 +109,7 @@ def _form(request: Request, onward: str, refused: Refused | None = None, usernam
 
 
 def go_on(request: Request, cookie: str, begun: SignIn, onward: str) -> Response:
-    """Give the cookie of a sign-in that has begun, and go on: to the code, where one is wanted."""
+    """Give the cookie of a sign-in that has begun, and go on: to the code, if one is needed."""
     settings = request.app.state.settings
     response = then(request, onward if begun.complete else f"/sign-in/code?{urlencode({'next': onward})}")
     access.keep_cookie(request, cookie)

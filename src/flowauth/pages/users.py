@@ -154,7 +154,7 @@ def reset_two_factor(request: Request, user_id: Id, person: Administrator, form:
             guarded = people.is_guarded(user, opens=True)
             losses = [
                 f"The authenticator app and the backup codes of '{user.username}' work no more.",
-                f"'{user.username}' is signed out everywhere, and sets two-factor up anew.",
+                f"'{user.username}' is signed out everywhere, and sets two-factor up again.",
             ]
             people.change(session, person.user.username, user, reset_two_factor=True)
             title = f"Reset two-factor of '{user.username}'?"

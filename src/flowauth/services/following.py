@@ -1,4 +1,4 @@
-"""Servers whose document is read anew at its address every few minutes, so that new scopes come by themselves.
+"""Servers whose document is read again at its address every few minutes, so that new scopes come by themselves.
 
 A document that would take scopes away from roles is not taken: the server's page says what would be lost, and an
 administrator decides.
@@ -135,5 +135,5 @@ def _losses(changed: servers.Difference) -> str:
     more = f" and {len(roles) - MOST_ROLES} roles more" if len(roles) > MOST_ROLES else ""
     return (
         "The document at the server's address would take scopes away from roles, so nothing of it was taken over. "
-        f"Of its scopes would lose: {names}{more}. Read it again here to see all, and to take it over."
+        f"These roles would lose scopes: {names}{more}. Read it again here to see all, and to take it over."
     )

@@ -14,7 +14,7 @@ LONGEST_LIFE_MINUTES = 10 * 366 * 24 * 60
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a server or a role; where there is no latest expiry, the life alone counts."""
+    """The limits of a server or a role; without a latest expiry, the life alone counts."""
 
     latest_token_expiry: dt.datetime | None
     longest_token_life_minutes: int

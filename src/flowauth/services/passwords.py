@@ -36,7 +36,7 @@ def hashed(password: str, username: str, breached: Path | None = None) -> str:
     """The argon2id hash of a new password; Refused, with a hint, where it is too weak."""
     if complaint := weakness(password, username, breached):
         raise Refused(complaint, "password")
-    return anew(password)
+    return hash_of(password)
 
 
 def generated() -> str:
@@ -45,7 +45,7 @@ def generated() -> str:
     return "-".join(letters[at : at + 5] for at in range(0, _GENERATED_LENGTH, 5))
 
 
-def anew(password: str, salt: bytes | None = None) -> str:
+def hash_of(password: str, salt: bytes | None = None) -> str:
     """The argon2id hash of a password that was taken before, or of another secret that is typed."""
     return _HASHER.hash(_octets(password), salt=salt)
 
@@ -77,7 +77,7 @@ def fits(password: str, stored: str | None) -> bool:
 
 
 def outdated(stored: str) -> bool:
-    """Whether a hash was made in an older way, so that it is made anew when the password is next given."""
+    """Whether a hash was made in an older way, so that it is made again when the password is next given."""
     return _HASHER.check_needs_rehash(stored)
 
 

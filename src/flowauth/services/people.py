@@ -39,7 +39,7 @@ def create(
     """
     username = valid_name(username, "user")
     if (provider_issuer is None) != (provider_subject is None):
-        raise Refused("Whom the provider knows is told by the provider's address and the person's number there.")
+        raise Refused("Whom the provider knows is given by the provider's address and the person's number there.")
     if provider_issuer is not None and provider_subject is not None:
         provider_issuer, provider_subject = linkable(session, provider_issuer, provider_subject)
     if session.scalar(sa.select(User.id).where(sa.func.lower(User.username) == username.lower())) is not None:
@@ -62,7 +62,7 @@ def create(
 
 
 def first_administrator(session: Session, username: str, password: str, *, generated: bool = False) -> User | None:
-    """Make the first administrator where there is no administrator at all; else None, and nothing changes.
+    """Make the first administrator if there is no administrator at all; else None, and nothing changes.
 
     `generated` says that nobody chose the password: it is changed at the first sign-in, however late that is, for
     there may be nobody else to make another one.
@@ -231,5 +231,5 @@ def _not_the_last(session: Session, user: User) -> None:
 def _roles(session: Session, numbers: frozenset[int]) -> list[Role]:
     roles = list(session.scalars(sa.select(Role).where(Role.id.in_(numbers))))
     if len(roles) < len(numbers):
-        raise Refused("Some of the roles that are named do not exist; load the page anew.", "roles")
+        raise Refused("Some of the roles that are named do not exist; load the page again.", "roles")
     return roles

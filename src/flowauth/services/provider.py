@@ -45,7 +45,7 @@ PATIENCE = 10
 """Seconds that the provider has for an answer."""
 LARGEST_ANSWER = 1_000_000
 METADATA_LIFE = 600
-"""Seconds for which what the provider tells of itself is kept."""
+"""Seconds for which the provider's own description is cached."""
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 """Signatures by a private key of the provider: never `none`, and no secret that FlowAuth shares with it."""
 Purpose = Literal["sign in", "link", "confirm"]
@@ -86,7 +86,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class _Metadata:
-    """What a provider tells of itself."""
+    """What a provider says of itself in its discovery document."""
 
     authorize: str
     token: str
@@ -131,7 +131,7 @@ def go(
         "user": person.user.id if person else None,
         "began": now.timestamp(),
     }
-    # To confirm oneself is to sign in there anew, however long ago one has.
+    # To confirm oneself is to sign in there again, however recently one has.
     again = {"max_age": "0", "prompt": "login"} if purpose == "confirm" else {}
     url = prepare_grant_uri(
         metadata.authorize,
@@ -164,15 +164,15 @@ def identify(
     now = now or dt.datetime.now(dt.UTC)
     journey = _journey(vault, kept, now)
     if not _same(answer.get("state"), journey["state"]):
-        raise NotSignedIn("This answer of the provider belongs to another sign-in; begin anew.")
+        raise NotSignedIn("This answer of the provider belongs to another sign-in; start again.")
     named = answer.get("iss")
     if named != settings.flowauth_oidc_issuer and (named is not None or metadata.names_itself):
-        raise NotSignedIn("This answer came from another provider; begin anew.")
+        raise NotSignedIn("This answer came from another provider; start again.")
     if (error := answer.get("error")) is not None:
         reason = f": {error}" if _ERROR_CODE.fullmatch(error) else ""
         raise NotSignedIn(f"{_called(settings)} did not sign you in{reason}.")
     if not (code := answer.get("code")):
-        raise NotSignedIn("The provider's answer holds no code; begin anew.")
+        raise NotSignedIn("The provider's answer holds no code; start again.")
     token, access = _redeem(settings, metadata, code, journey["verifier"])
     claims = _verified(settings, token, access, journey["nonce"], journey["purpose"] == "confirm", now)
     subject = claims["sub"]
@@ -180,7 +180,7 @@ def identify(
         raise NotSignedIn(f"{_called(settings)} did not say who you are in a way that can be kept.")
     # Written so that a time which is no number is too early.
     if journey["purpose"] == "confirm" and not claims["auth_time"] >= journey["began"] - LEEWAY:
-        raise NotSignedIn(f"{_called(settings)} did not ask you to sign in anew; begin anew.")
+        raise NotSignedIn(f"{_called(settings)} did not ask you to sign in again; start again.")
     amr = claims.get("amr")
     mfa = isinstance(amr, list) and "mfa" in amr
     return Identity(claims["iss"], subject, mfa, journey["purpose"], journey["user"])
@@ -196,10 +196,10 @@ def begin(
 ) -> tuple[str, SignIn]:
     """Sign in who the provider says it is: as `sign_in.begin` after a right password.
 
-    A second factor is wanted as of everybody, unless the provider has asked for one.
+    A second factor is needed as for everybody, unless the provider has asked for one.
     """
     if identity.purpose != "sign in":
-        raise NotSignedIn("This answer of the provider was for something else; begin anew.")
+        raise NotSignedIn("This answer of the provider was for something else; start again.")
     user = people.linked(session, identity.issuer, identity.subject)
     if user is None:
         raise NotSignedIn(
@@ -216,7 +216,7 @@ def link(session: Session, person: Person, identity: Identity, *, now: dt.dateti
     now = now or dt.datetime.now(dt.UTC)
     present = session.get(SignIn, person.sign_in.id, populate_existing=True)
     if identity.purpose != "link" or identity.user_id != person.user.id or present is None or not present.complete:
-        raise NotAllowed("This answer of the provider was for somebody else, or something else; begin anew.")
+        raise NotAllowed("This answer of the provider was for somebody else, or something else; start again.")
     if person.choice_needed:
         raise NotAllowed("Choose a password of your own first.")
     if person.set_up_needed:
@@ -232,7 +232,7 @@ def confirm(session: Session, person: Person, identity: Identity, *, now: dt.dat
     user = session.get_one(User, person.user.id, populate_existing=True)
     same = (user.provider_issuer, user.provider_subject) == (identity.issuer, identity.subject)
     if identity.purpose != "confirm" or identity.user_id != user.id or not same:
-        raise NotAllowed("This answer of the provider was for somebody else, or something else; begin anew.")
+        raise NotAllowed("This answer of the provider was for somebody else, or something else; start again.")
     confirmed = sa.update(SignIn).where(SignIn.id == person.sign_in.id)
     session.execute(confirmed.values(confirmed=now or dt.datetime.now(dt.UTC)))
 
@@ -266,7 +266,7 @@ def unlink(session: Session, actor: str, user: User, *, but: str | None = None) 
 
 
 def forget() -> None:
-    """Ask the provider anew for what it tells of itself."""
+    """Read the provider's description again."""
     with _lock:
         _metadata.clear()
 
@@ -277,9 +277,11 @@ def _journey(vault: Vault, kept: str | None, now: dt.datetime) -> dict[str, Any]
     except (Refused, ValueError):
         journey = None
     if not isinstance(journey, dict) or journey.get("is") != _IS:
-        raise NotSignedIn("This browser has not begun to sign in with the provider, or its cookie is gone; begin anew.")
+        raise NotSignedIn(
+            "This browser has not begun to sign in with the provider, or its cookie is gone; start again."
+        )
     if now.timestamp() - journey["began"] > KEPT_LIFE.total_seconds():
-        raise NotSignedIn("Signing in with the provider took longer than ten minutes; begin anew.")
+        raise NotSignedIn("Signing in with the provider took longer than ten minutes; start again.")
     return journey
 
 
@@ -299,7 +301,7 @@ def _redeem(settings: Settings, metadata: _Metadata, code: str, verifier: str) -
         form |= {"client_id": client, "client_secret": password}
     given = _ask(settings, "POST", metadata.token, form, basic)
     if "error" in given or not isinstance(given.get("id_token"), str):
-        raise NotSignedIn(f"{_called(settings)} did not accept the code that it sent you with; begin anew.")
+        raise NotSignedIn(f"{_called(settings)} did not accept the code that it sent you with; start again.")
     access = given.get("access_token")
     return given["id_token"], access if isinstance(access, str) else None
 
@@ -325,15 +327,15 @@ def _verified(  # noqa: PLR0917
             raise NotSignedIn(f"{refusal}: it is meant for others too.")
     except (JoseError, ValueError, TypeError, KeyError, UnicodeError) as error:
         which = getattr(error, "claim", None) or getattr(error, "error", "it is malformed")
-        raise NotSignedIn(f"{refusal} ({which}); begin anew, and tell an administrator if it goes on.") from error
+        raise NotSignedIn(f"{refusal} ({which}); start again, and tell an administrator if it goes on.") from error
     return claims
 
 
 def _decoded(settings: Settings, token: str) -> jwt.Token:
-    """Check the signature by the provider's keys, which are asked for anew where it has signed with a new one."""
+    """Check the signature by the provider's keys, which are read again if it has signed with a new one."""
     kid = jws.extract_compact(token.encode()).headers().get("kid")
-    for anew in (False, True):
-        keys = [key for key in _of(settings, anew).keys if kid is None or key.kid == kid]
+    for again in (False, True):
+        keys = [key for key in _of(settings, again).keys if kid is None or key.kid == kid]
         for key in keys:
             try:
                 return jwt.decode(token, key, algorithms=list(ALGORITHMS))
@@ -345,14 +347,14 @@ def _decoded(settings: Settings, token: str) -> jwt.Token:
     raise BadSignatureError
 
 
-def _of(settings: Settings, anew: bool = False) -> _Metadata:
-    """What the provider tells of itself, and its keys."""
+def _of(settings: Settings, again: bool = False) -> _Metadata:
+    """The provider's description, and its keys."""
     issuer = settings.flowauth_oidc_issuer
     if issuer is None:
         raise NotThere("There is no provider to sign in with.")
     with _lock:
         metadata = _metadata.get(issuer)
-        if metadata is not None and not anew and metadata.until > time.monotonic():
+        if metadata is not None and not again and metadata.until > time.monotonic():
             return metadata
     document = _ask(settings, "GET", issuer.rstrip("/") + "/.well-known/openid-configuration")
     if document.get("issuer") != issuer:
@@ -404,7 +406,7 @@ def _ask(
                 if len(content) > LARGEST_ANSWER:
                     problem = "its answer is too long"
                     break
-            # The token endpoint tells what is wrong with a code by 400 and 401.
+            # The token endpoint says what is wrong with a code by 400 and 401.
             if answer.status_code not in (200, 400, 401) or (method == "GET" and answer.status_code != 200):
                 problem = f"it answers {answer.status_code}"
         document = None if problem else json.loads(content)

@@ -1,6 +1,6 @@
 """Roles: scopes of one server that people hold together.
 
-A role that gives less reaches the tokens that were made with it: they are revoked, and made anew with what is left.
+Tokens of a role that gives less than before are revoked, and their holders make new ones.
 """
 
 import datetime as dt
@@ -90,7 +90,7 @@ def present(session: Session, role: Role) -> Definition:
 
 
 def change(session: Session, actor: str, role: Role, definition: Definition) -> int:
-    """Make a role what is wanted; give the number of tokens that ended because it gives less than before."""
+    """Change a role to a definition; give the number of tokens that ended because it gives less than before."""
     before, scopes, members = facts(role), {s.id for s in role.scopes}, {u.id for u in role.users}
     name = _full_name(role)
     _apply(session, role, definition)
@@ -157,7 +157,7 @@ def _all(session: Session, select: Any, number: Any, wanted_numbers: Iterable[in
     numbers = set(wanted_numbers)
     rows = list(session.scalars(select.where(number.in_(numbers))))
     if len(rows) < len(numbers):
-        raise Refused(f"Some of the {field} that are named do not exist for this server; load the page anew.", field)
+        raise Refused(f"Some of the {field} that are named do not exist for this server; load the page again.", field)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Servers: the FlowAPIs for which tokens are made, and the scopes that each tells in its document."""
+"""Servers: the FlowAPIs for which tokens are made, and the scopes that each lists in its document."""
 
 import asyncio
 import contextlib
@@ -153,7 +153,7 @@ async def _hosts(address: httpx.URL) -> list[str]:
 
 async def _read(client: httpx.AsyncClient, address: httpx.URL, host: str) -> bytes:
     """Read what is at an address by one of its host's addresses, so that it is the one that was looked at."""
-    # What is packed may be small and become large; it is wanted, and counted, as it is.
+    # What is packed may be small and become large; it is read, and counted, unpacked.
     headers = {"Accept-Encoding": "identity", "Host": address.netloc.decode("ascii")}
     target = address.copy_with(host=host)
     more = {"sni_hostname": address.raw_host.decode("ascii")}
@@ -221,7 +221,7 @@ def scopes_of(session: Session, server: Server) -> Sequence[Scope]:
 
 
 def change(session: Session, actor: str, server: Server, limits: Limits, document_url: str | None = None) -> None:
-    """Give a server other limits, or another address; roles that exceed the limits are told, and refused."""
+    """Give a server other limits, or another address; refused if a role exceeds the limits."""
     for role in server.roles:
         limits.hold(role.name, role.latest_token_expiry, role.longest_token_life_minutes)
     before = facts(server)

@@ -63,7 +63,7 @@ def begin(
     device: str | None = None,
     now: dt.datetime | None = None,
 ) -> tuple[str, SignIn]:
-    """Sign in by name and password: the cookie's value, and a sign-in that is complete unless a code is wanted.
+    """Sign in by name and password: the cookie's value, and a sign-in that is complete unless a code is needed.
 
     `device` is the cookie that `throttle.device_cookie` gave, if the browser has one. Raises NotSignedIn, with the same
     words and after the same time whether it is the name or the password, or TooMany.
@@ -96,7 +96,7 @@ def begin(
         )
     throttle.forgive(session, counters)
     if passwords.outdated(stored):
-        present.password = passwords.anew(password)
+        present.password = passwords.hash_of(password)
     first = present.password_expires is not None
     return open_sign_in(session, settings, present, address, by="password", first_password=first, now=now)
 
@@ -168,7 +168,7 @@ def give_code(  # noqa: PLR0917
 def who(
     session: Session, settings: Settings, cookie: str | None, complete: bool = True, *, now: dt.datetime | None = None
 ) -> Person:
-    """Who the cookie is of; with `complete` False, also somebody whose code is still wanted.
+    """Who the cookie is of; with `complete` False, also somebody whose code is still needed.
 
     Raises NotSignedIn, and ends the sign-in, when nobody has used it for FLOWAUTH_SESSION_MINUTES or it began
     FLOWAUTH_SESSION_HOURS ago. When it was used is written at most once a minute, in a transaction of its own where the
@@ -185,7 +185,7 @@ def who(
             writing.commit()
         raise NotSignedIn(_OVER)
     if complete and not sign_in.complete:
-        raise NotSignedIn("The code of your authenticator app is still wanted.")
+        raise NotSignedIn("The code of your authenticator app is still needed.")
     user = sign_in.user
     secured = people.has_two_factor(user) or sign_in.provider_mfa
     needed = not secured and people.needs_two_factor(user, settings.flowauth_require_two_factor)
@@ -238,7 +238,7 @@ def is_fresh(person: Person, *, now: dt.datetime | None = None) -> bool:
 
 
 def rotate(session: Session, person: Person) -> str:
-    """Give the cookie of a sign-in another value, as when somebody has shown anew who they are, or changed by what."""
+    """Give the cookie of a sign-in another value, when somebody proves again who they are, or changes how."""
     old = session.get(SignIn, person.sign_in.id)
     if old is None:
         raise NotSignedIn(_OVER)
@@ -284,7 +284,7 @@ def csrf_token(settings: Settings, cookie: str) -> str:
 def check_csrf(settings: Settings, cookie: str, given: str | None) -> None:
     """Refuse a form that does not carry the token of this sign-in."""
     if not given or not given.isascii() or not hmac.compare_digest(csrf_token(settings, cookie), given):
-        raise NotAllowed("This form was not sent from FlowAuth, or from a sign-in that has ended. Load the page anew.")
+        raise NotAllowed("This form was not sent from FlowAuth, or from a sign-in that has ended. Load the page again.")
 
 
 def _give(session: Session, sign_in: SignIn) -> str:

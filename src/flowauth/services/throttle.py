@@ -68,7 +68,7 @@ class Counter:
 
     @property
     def of(self) -> str:
-        """The key of its row, which tells neither name nor address."""
+        """The key of its row, which holds neither name nor address."""
         return hashlib.sha256(json.dumps(self.what).encode()).hexdigest()
 
 
@@ -139,7 +139,7 @@ def forgive(session: Session, counters: Sequence[Counter]) -> None:
 
 
 def too_many(wait: dt.timedelta) -> TooMany:
-    """The refusal that tells how long to wait."""
+    """The refusal that says how long to wait."""
     seconds = math.ceil(wait.total_seconds())
     minutes = math.ceil(seconds / 60)
     words = f"{seconds} second{'s' * (seconds > 1)}" if seconds <= 90 else f"{minutes} minutes"
@@ -155,7 +155,7 @@ def network_of(address: str) -> str:
 
 
 def device_cookie(settings: Settings, user: User, device: str | None, now: dt.datetime | None = None) -> str:
-    """What a device is given when a person has signed in on it; it tells that they have, and opens nothing.
+    """What a device is given when a person has signed in on it; it says that they have, and opens nothing.
 
     A device that several people use keeps the latest of them.
     """
@@ -183,7 +183,7 @@ def signature(settings: Settings, purpose: str, text: str) -> str:
 
 
 def mark_of(settings: Settings, user: User) -> str:
-    """What stands for a person where it can be read; a number alone may be given anew when somebody is deleted."""
+    """What stands for a person where it can be read; a number alone may be given again when somebody is deleted."""
     return signature(settings, "person", f"{user.id} {user.username}")[:32]
 
 

@@ -21,7 +21,7 @@ from flowkit_jwt_generator.jwt import generate_token
 
 @dataclass(frozen=True)
 class Issued:
-    """A new token: `text` is told to nobody again; `warning` says what shortened it, if anything did."""
+    """A new token: `text` is shown this once; `warning` says what shortened it, if anything did."""
 
     token: Token
     text: str

@@ -91,9 +91,9 @@ def proposed(vault: Vault, settings: Settings, user: User, signed: str, *, now: 
     """Read a proposal that a page has carried; Refused where it is another's, too old, or was not made here."""
     content = _read(vault, signed)
     if content.get("is") != _PURPOSE or content.get("for") != throttle.mark_of(settings, user):
-        raise Refused("This set-up of two-factor is not yours, or was changed; begin it anew.", "signed")
+        raise Refused("This set-up of two-factor is not yours, or was changed; start it again.", "signed")
     if content["until"] <= (now or dt.datetime.now(dt.UTC)).timestamp():
-        raise Refused("This set-up of two-factor is older than 24 hours; begin it anew.", "signed")
+        raise Refused("This set-up of two-factor is older than 24 hours; start it again.", "signed")
     totp = TOTP(content["secret"], name=user.username, issuer=settings.flowauth_two_factor_issuer)
     return Proposal(
         content["secret"], totp.provisioning_uri(), tuple(content["codes"]), signed, content.get("replaces")
@@ -124,7 +124,7 @@ def enable(  # noqa: PLR0917
     user = _fresh(session, user)
     if proposal.replaces is not None:
         if user.two_factor is None or _mark(user.two_factor) != proposal.replaces:
-            raise Refused("Your two-factor was changed meanwhile; begin anew.", "signed")
+            raise Refused("Your two-factor was changed meanwhile; start again.", "signed")
     elif people.has_two_factor(user):
         if present is None:
             raise Refused("You have two-factor already; to replace it, give a code of the present one too.", "present")
@@ -165,7 +165,7 @@ def disable(
 
 
 def new_backup_codes(session: Session, actor: str, user: User) -> list[str]:
-    """Make new backup codes, which are told once; the old ones count no more."""
+    """Make new backup codes, which are shown once; the old ones no longer count."""
     user = _fresh(session, user)
     if user.two_factor is None or not user.two_factor.enabled:
         raise Refused("There are backup codes only for two-factor; set it up first.")
@@ -262,12 +262,12 @@ def verify(
 
 
 def _mark(factor: TwoFactor) -> str:
-    """What differs between any two second factors, and tells nothing of them."""
+    """What differs between any two second factors, and reveals nothing of them."""
     return hashlib.sha256(factor.secret.encode()).hexdigest()
 
 
 def _step_of(secret: str, code: str, window: int, now: dt.datetime) -> int | None:
-    """The step whose code this is; every step of the window is looked at, so that the time tells nothing."""
+    """The step whose code this is; every step of the window is looked at, so that the time reveals nothing."""
     code = re.sub(r"[\s-]", "", code)
     if not _APP_CODE.fullmatch(code):
         return None
@@ -299,7 +299,7 @@ def _backup_of(backups: Sequence[tuple[int, str]], given: str) -> int | None:
 
 def _stored(codes: Sequence[str]) -> list[BackupCode]:
     salt = secrets.token_bytes(16)
-    return [BackupCode(code=passwords.anew(code, salt)) for code in codes]
+    return [BackupCode(code=passwords.hash_of(code, salt)) for code in codes]
 
 
 def _backup_code() -> str:
