@@ -116,7 +116,7 @@ def _advise(app: "FastAPI", settings: Settings) -> None:
 def _listener(settings: Settings) -> socket.socket:
     host, port = settings.flowauth_host, settings.flowauth_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's delay off only where the protocol is named; else each answer waits 40 ms.
+    # asyncio switches Nagle's delay off only if the protocol is named; else each answer waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         socket.getaddrinfo(host, port, family=family)

@@ -45,7 +45,7 @@ class SetUpFirst(NotAllowed):
 
 
 def is_page(scope: Scope) -> bool:
-    """Whether a request is for a page: by its path, or, where no route has it, by what the browser accepts."""
+    """Whether a request is for a page: by its path, or, if no route has it, by what the browser accepts."""
     if scope["path"].split("/")[1:2] and scope["path"].split("/")[1] in _PAGES:
         return True
     accepted = dict(scope["headers"]).get(b"accept", b"")
@@ -53,7 +53,7 @@ def is_page(scope: Scope) -> bool:
 
 
 def cookie_name(settings: Settings, name: str = COOKIE) -> str:
-    """The name under which a cookie is set: where people come by https, one that no other host can set."""
+    """The name under which a cookie is set: if people come by https, one that no other host can set."""
     return f"__Host-{name}" if settings.secure else name
 
 
@@ -74,7 +74,7 @@ def set_cookie(
 
 
 def forget_cookie(response: Response, settings: Settings, name: str = COOKIE) -> None:
-    """Take a cookie away."""
+    """Delete a cookie."""
     response.delete_cookie(cookie_name(settings, name), path="/", secure=settings.secure, httponly=True, samesite="lax")
 
 
@@ -132,7 +132,7 @@ def set_cookies(response: Response, settings: Settings, cookie: str) -> None:
 
 
 def drop_cookie(response: Response, settings: Settings) -> None:
-    """Take the cookies of a session away."""
+    """Delete the cookies of a session."""
     forget_cookie(response, settings)
     response.delete_cookie(CSRF_COOKIE, path="/", samesite="strict", secure=settings.secure)
 
@@ -172,7 +172,7 @@ async def _from_here(request: Request) -> None:
 
 
 def signed_in_at_least(request: Request, _: Annotated[None, Depends(_from_here)]) -> Person:
-    """Who is signed in, even where they must choose a password or set up two-factor before all else."""
+    """Who is signed in, even if they must choose a password or set up two-factor before all else."""
     cookie = session_cookie(request)
     if not cookie:
         raise NotSignedIn("Sign in first.")
@@ -211,7 +211,7 @@ def may_choose(person: Annotated[Person, Depends(signed_in_at_least)]) -> Person
 
 
 def may_set_up(person: Annotated[Person, Depends(signed_in_at_least)]) -> Person:
-    """Who is signed in with a password of their own, even where they must set up two-factor before all else."""
+    """Who is signed in with a password of their own, even if they must set up two-factor before all else."""
     if person.choice_needed:
         raise ChooseFirst
     return person
@@ -248,7 +248,7 @@ def own_path(path: str | None) -> str:
 
 
 def json_refusal(refused: Refused) -> JSONResponse:
-    """A refusal in FlowKit's form: `message`, `code`, and the field where one is meant."""
+    """A refusal in FlowKit's form: `message`, `code`, and the field if one is meant."""
     body: dict[str, Any] = {"message": refused.message, "code": refused.status}
     if refused.field is not None:
         body["bad_field"] = refused.field

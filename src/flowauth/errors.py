@@ -1,4 +1,4 @@
-"""What FlowAuth says no with: one family of errors, each a sentence for the person who asked."""
+"""FlowAuth's refusals: one family of errors, each a sentence for the person who asked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

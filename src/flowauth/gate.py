@@ -185,7 +185,7 @@ class _Answer:
             headers.append("set-cookie", value)
 
     def _renew_csrf(self, headers: MutableHeaders) -> None:
-        """Give a script the token of its session again where it has another."""
+        """Give a script the token of its session again if it has another."""
         try:
             cookies = SimpleCookie(Headers(scope=self._scope).get("cookie", ""))
         except CookieError:

@@ -6,9 +6,9 @@ from flowauth.settings import Settings
 
 
 def opened(settings: Settings) -> tuple[Database, keys.Vault]:
-    """Open the database; the key of the settings signs, and the first administrator is there where there was none.
+    """Open the database; the key of the settings signs, and the first administrator is made if there is none.
 
-    Raises DatabaseError where the database cannot be opened, and Refused where the settings are not taken.
+    Raises DatabaseError if the database cannot be opened, and Refused if the settings are not taken.
     """
     database = Database(
         settings.db_uri, settings.flowauth_db_password.get_secret_value(), settings.flowauth_breached_passwords

@@ -92,7 +92,7 @@ class Settings(base.Settings):
         False, description="FlowKit's demonstration users; refused here, for `flowkit demo` alone makes them."
     )
     reset_flowauth_db: bool = Field(
-        False, description="FlowKit emptied the database where this was set; FlowAuth refuses to start with it."
+        False, description="FlowKit emptied the database if this was set; FlowAuth refuses to start with it."
     )
 
     @field_validator("private_jwt_signing_key")

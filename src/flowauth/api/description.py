@@ -58,8 +58,8 @@ _REFUSAL = {
         "need_two_factor": {"type": "boolean", "description": "The code of the second factor is needed."},
         "require_two_factor_setup": {"type": "boolean", "description": "Two-factor must be set up first."},
         "require_password_change": {"type": "boolean", "description": "A password must be chosen first."},
-        "status": {"type": "integer", "description": "The status again, where a name is taken."},
-        "statusText": {"type": "string", "description": "`Name already exists`, where a name is taken."},
+        "status": {"type": "integer", "description": "The status again, if a name is taken."},
+        "statusText": {"type": "string", "description": "`Name already exists`, if a name is taken."},
     },
 }
 
@@ -80,9 +80,9 @@ def _whom_for(route: APIRoute) -> str:
 _WHOM_FOR = {
     access.administrator: "For administrators.",
     access.signed_in: "For whoever is signed in.",
-    access.may_set_up: "For whoever is signed in, also where two-factor is still to be set up.",
-    access.may_choose: "For whoever is signed in, also where a password is still to be chosen.",
-    access.signed_in_at_least: "For whoever is signed in, also where something is still to be done first.",
+    access.may_set_up: "For whoever is signed in, also if two-factor is still to be set up.",
+    access.may_choose: "For whoever is signed in, also if a password is still to be chosen.",
+    access.signed_in_at_least: "For whoever is signed in, also if something is still to be done first.",
 }
 
 

@@ -77,7 +77,7 @@ def change_user(
     administrator: Annotated[bool | None, typer.Option("--administrator/--no-administrator")] = None,
     require_two_factor: Annotated[bool | None, typer.Option("--require-two-factor/--allow-one-factor")] = None,
     role: Annotated[list[str], typer.Option("--role", metavar="SERVER:ROLE", help="Give a role.")] = [],  # noqa: B006
-    take: Annotated[list[str], typer.Option("--take", metavar="SERVER:ROLE", help="Take a role away.")] = [],  # noqa: B006
+    take: Annotated[list[str], typer.Option("--take", metavar="SERVER:ROLE", help="Delete a role.")] = [],  # noqa: B006
     password: Annotated[bool, typer.Option("--password", help="Ask for a new password.")] = False,
     password_file: PasswordFile = None,
     generate: Generate = False,

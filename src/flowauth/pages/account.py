@@ -107,7 +107,7 @@ def backup_codes(request: Request, person: SignedIn, form: Posted) -> Response:
 
 @router.post("/account/sign-ins/end")
 def end_sign_ins(request: Request, person: SignedIn, form: Posted) -> Response:
-    """Sign out everywhere but here, or at one place; by the password where it was given some time ago."""
+    """Sign out everywhere but here, or at one place; by the password if it was given some time ago."""
     which = forms.text(form, "which")
     try:
         if forms.text(form, "confirmed") and not sign_in.is_fresh(person):

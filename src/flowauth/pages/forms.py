@@ -15,7 +15,7 @@ _MOST_DIGITS = 10
 
 
 def text(form: FormData, name: str) -> str:
-    """The text of a field, blanks around it left out; nothing where it is not there."""
+    """The text of a field, blanks around it left out; nothing if it is missing."""
     value = form.get(name)
     return value.strip() if isinstance(value, str) else ""
 
@@ -50,7 +50,7 @@ def minutes(form: FormData, name: str) -> int:
 
 
 def when(form: FormData, name: str) -> dt.datetime | None:
-    """A moment in UTC; None where the field is empty."""
+    """A moment in UTC; None if the field is empty."""
     given = text(form, name)
     if not given:
         return None

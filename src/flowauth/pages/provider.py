@@ -39,7 +39,7 @@ def confirm_there(request: Request, person: SignedIn, form: Posted) -> Response:
 
 @router.post("/account/provider/unlink")
 def unlink(request: Request, person: SignedIn, form: Posted) -> Response:
-    """Take the link to the provider away, by one's password."""
+    """Remove the link to the provider, by one's password."""
     access.confirm(request, person, secret(form, "link_password"), "link_password")
     with request.app.state.database.write() as session:
         user = people.find(session, person.user.id)

@@ -79,7 +79,7 @@ def then(request: Request, path: str, text: str | None = None, look: Look = "don
 
 
 def refusal(request: Request, refused: Refused) -> Response:
-    """Answer what was refused: with the page that mends it where there is one, else with a page that says why."""
+    """Answer what was refused: with the page that mends it if there is one, else with a page that says why."""
     if isinstance(refused, access.ChooseFirst):
         return RedirectResponse("/choose-password", 303)
     if isinstance(refused, access.SetUpFirst):
@@ -152,7 +152,7 @@ def counted(number: int, what: str) -> str:
 
 
 def breaking(name: str) -> Markup:
-    """A name that may be broken after its underscores, where a line is too short for it."""
+    """A name that may be broken after its underscores, if a line is too short for it."""
     return Markup("_<wbr>").join(name.split("_"))
 
 

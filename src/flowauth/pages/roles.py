@@ -118,7 +118,7 @@ def change_role(request: Request, role_id: Id, person: Administrator, form: Post
 
 @router.get("/manage/roles/{role_id}/members")
 def members(request: Request, role_id: Id, person: Administrator) -> Response:
-    """List people, ticked where they hold a role."""
+    """List people, ticked if they hold a role."""
     with request.app.state.database.read() as session:
         return _people(request, session, role_id)
 
@@ -145,7 +145,7 @@ def change_members(request: Request, role_id: Id, person: Administrator, form: P
 
 @router.post("/manage/roles/{role_id}/delete")
 def delete_role(request: Request, role_id: Id, person: Administrator, form: Posted) -> Response:
-    """Take a role away."""
+    """Delete a role."""
     with request.app.state.database.write() as session:
         role = roles.find(session, role_id)
         name, members = role.name, len(roles.members_of(session, role_id))

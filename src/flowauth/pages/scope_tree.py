@@ -17,7 +17,7 @@ MOST_SCOPES = 700
 """Scopes that a page shows at once; of a server that offers more, one unit is shown at a time."""
 
 FEW_SCOPES = 120
-"""Scopes whose branches are unfolded where something in them is of interest; of more, people unfold what they want."""
+"""Scopes whose branches are unfolded if something in them is of interest; of more, people unfold what they want."""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def take_document(request: Request, server_id: Id, person: Administrator, form: 
 
 @router.post("/manage/servers/{server_id}/delete")
 def delete_server(request: Request, server_id: Id, person: Administrator, form: Posted) -> Response:
-    """Take a server away with its roles."""
+    """Delete a server with its roles."""
     with request.app.state.database.write() as session:
         server, live = servers.find(session, server_id), tokens.number_alive(session)
         name, roles = server.name, [role.name for role in server.roles]

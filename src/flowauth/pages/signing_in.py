@@ -18,7 +18,7 @@ router = APIRouter()
 
 @router.get("/")
 def first_page(request: Request) -> Response:
-    """Lead to one's servers, which leads to signing in where nobody is."""
+    """Lead to one's servers, which leads to signing in if nobody is."""
     return then(request, "/my/servers")
 
 

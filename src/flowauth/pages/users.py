@@ -145,7 +145,7 @@ def sign_out(request: Request, user_id: Id, person: Administrator, form: Posted)
 
 @router.post("/manage/users/{user_id}/reset-two-factor")
 def reset_two_factor(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
-    """Take somebody's second factor away, as when the phone is lost; an administrator's, by one's own password."""
+    """Remove somebody's second factor, as when the phone is lost; an administrator's, by one's own password."""
     try:
         if forms.text(form, "confirmed"):
             _confirm(request, person, form, user_id, opens=True)
@@ -167,7 +167,7 @@ def reset_two_factor(request: Request, user_id: Id, person: Administrator, form:
 
 @router.post("/manage/users/{user_id}/delete")
 def delete_user(request: Request, user_id: Id, person: Administrator, form: Posted) -> Response:
-    """Take a person away."""
+    """Delete a person."""
     back = f"/manage/users/{user_id}"
     try:
         with request.app.state.database.write() as session:
@@ -184,7 +184,7 @@ def delete_user(request: Request, user_id: Id, person: Administrator, form: Post
 
 
 def ended(number: int) -> list[str]:
-    """Say how many tokens end; nothing where none does."""
+    """Say how many tokens end; nothing if none does."""
     return [f"{counted(number, 'live token')} {'ends' if number == 1 else 'end'} at once."] if number else []
 
 

@@ -67,7 +67,7 @@ def _hash(previous: str, at: dt.datetime, *parts: str | None) -> str:
 
 
 def first_broken(session: Session) -> int | None:
-    """The id of the first record that was changed, or before which one is missing; None where the chain holds.
+    """The id of the first record that was changed, or before which one is missing; None if the chain holds.
 
     That records are missing at the end is seen by the last hash alone: note it elsewhere now and then.
     """

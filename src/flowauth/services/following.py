@@ -80,7 +80,7 @@ def claim(database: Database, seconds: int) -> Due | None:
 
 
 def ask(database: Database, due: Due) -> str | None:
-    """Read the document of a server, and take over what it adds; give the problem where it was not taken."""
+    """Read the document of a server, and take over what it adds; give the problem if it was not taken."""
     try:
         document = servers.read_document(servers.fetch_document(due.address))
         with database.write() as session:

@@ -38,7 +38,7 @@ class Vault:
         return self._fernet.encrypt(text.encode()).decode()
 
     def opened(self, sealed: str) -> str:
-        """The text that was encrypted; Refused where FLOWAUTH_FERNET_KEY is not the one that it was encrypted with."""
+        """The text that was encrypted; Refused if FLOWAUTH_FERNET_KEY is not the one that it was encrypted with."""
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken as error:

@@ -21,7 +21,7 @@ class Access:
     server_id: int
     server: str
     tokens_end_by: dt.datetime | None
-    """Until when their tokens can live; None where no last day is set."""
+    """Until when their tokens can live; None if no last day is set."""
     roles: list[str] = field(default_factory=list)
     live_tokens: int = 0
     last_live_token_ends: dt.datetime | None = None

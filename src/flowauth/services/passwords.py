@@ -33,7 +33,7 @@ _AT_ONCE = BoundedSemaphore(max(2, os.cpu_count() or 2))
 
 
 def hashed(password: str, username: str, breached: Path | None = None) -> str:
-    """The argon2id hash of a new password; Refused, with a hint, where it is too weak."""
+    """The argon2id hash of a new password; Refused, with a hint, if it is too weak."""
     if complaint := weakness(password, username, breached):
         raise Refused(complaint, "password")
     return hash_of(password)
@@ -67,7 +67,7 @@ def alike(text: str, stored: str) -> str:
 
 
 def fits(password: str, stored: str | None) -> bool:
-    """Whether a password is the one that was stored; it takes as long where nobody has stored one."""
+    """Whether a password is the one that was stored; it takes as long if nobody has stored one."""
     nobody = _of_nobody()
     try:
         with _AT_ONCE:

@@ -106,7 +106,7 @@ def change(
     generated: bool = False,
     reset_two_factor: bool = False,
 ) -> None:
-    """Change what is given of a person; a new password or less than before ends where they are signed in."""
+    """Change what is given of a person; a new password or less than before signs them out."""
     before = facts(user)
     if is_admin is False and user.is_admin:
         _not_the_last(session, user)
@@ -161,7 +161,7 @@ def set_password(session: Session, actor: str, user: User, password: str, *, gen
 
 
 def delete(session: Session, actor: str, user: User) -> int:
-    """Take a person away; give the number of live tokens that end with them."""
+    """Delete a person; give the number of live tokens that end with them."""
     if user.is_admin:
         _not_the_last(session, user)
     because = "its holder was deleted"

@@ -115,7 +115,7 @@ def go(
 ) -> Journey:
     """Send a browser to the provider: to sign in, or, for somebody who is signed in, to link or confirm themselves.
 
-    NotReachable where the provider does not answer.
+    NotReachable if the provider does not answer.
     """
     metadata = _of(settings)
     now = now or dt.datetime.now(dt.UTC)
@@ -254,7 +254,7 @@ def link_by(session: Session, actor: str, user: User, issuer: str, subject: str)
 
 
 def unlink(session: Session, actor: str, user: User, *, but: str | None = None) -> None:
-    """Take the link to the provider away, and end the person's sign-ins but for one; refused to who has no password."""
+    """Remove the link to the provider, and end the person's sign-ins but for one; refused to who has no password."""
     if user.provider_subject is None:
         return
     if user.password is None:

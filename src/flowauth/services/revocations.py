@@ -15,7 +15,7 @@ from flowkit_jwt_generator.published import REVOCATIONS_TYPE
 def signed_list(session: Session, vault: keys.Vault, server: Server) -> str:
     """The list of a server as a JWS: `aud` the server, `iat` when, `revoked` the ends of its tokens by their `jti`.
 
-    Tokens that have expired by themselves are left out. FlowAPI fetches it, or reads it from a file where it has no
+    Tokens that have expired by themselves are left out. FlowAPI fetches it, or reads it from a file if it has no
     connection to FlowAuth.
     """
     now = dt.datetime.now(dt.UTC)

@@ -107,7 +107,7 @@ def change(session: Session, actor: str, role: Role, definition: Definition) -> 
 
 
 def delete(session: Session, actor: str, role: Role) -> int:
-    """Take a role away; give the number of tokens that ended with it."""
+    """Delete a role; give the number of tokens that ended with it."""
     ended = _end(session, actor, role, f"the role '{role.name}' was deleted")
     audit.record(session, actor, "role.delete", _full_name(role), before=facts(role))
     session.delete(role)

@@ -300,7 +300,7 @@ def enable(session: Session, actor: str, server: Server, enabled: Mapping[int, b
 
 
 def delete(session: Session, actor: str, server: Server) -> None:
-    """Take a server away with its roles; FlowAuth makes no more tokens for it, and knows of none."""
+    """Delete a server with its roles; FlowAuth makes no more tokens for it, and knows of none."""
     after = {"roles": [role.name for role in server.roles]}
     audit.record(session, actor, "server.delete", server.name, before=facts(server), after=None)
     audit.record(session, actor, "server.roles", server.name, before=after, after={"roles": []})

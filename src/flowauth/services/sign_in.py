@@ -171,7 +171,7 @@ def who(
     """Who the cookie is of; with `complete` False, also somebody whose code is still needed.
 
     Raises NotSignedIn, and ends the sign-in, when nobody has used it for FLOWAUTH_SESSION_MINUTES or it began
-    FLOWAUTH_SESSION_HOURS ago. When it was used is written at most once a minute, in a transaction of its own where the
+    FLOWAUTH_SESSION_HOURS ago. When it was used is written at most once a minute, in a transaction of its own if the
     session is one that reads, which then is over: use it for nothing else.
     """
     now = now or dt.datetime.now(dt.UTC)
@@ -204,7 +204,7 @@ def confirm(
     *,
     now: dt.datetime | None = None,
 ) -> str | None:
-    """Ask for the password again, before what a stolen session must not do; Refused where it is not right.
+    """Ask for the password again, before what a stolen session must not do; Refused if it is not right.
 
     Gives the cookie's new value. Somebody who has no password confirms at the provider instead (`provider.confirm`),
     which holds for ten minutes: then there is none.
@@ -323,12 +323,12 @@ def _changed(session: Session, statement: Any) -> bool:
 
 @contextmanager
 def _writing(session: Session) -> Iterator[Session]:
-    """The session itself where it writes; where it reads, another one, in a short transaction."""
+    """The session itself if it writes; if it reads, another one, in a short transaction."""
     write = session.info.get("write")
     if write is None:
         yield session
         return
-    # Its connection is given back first: where all that there are read, nobody could write.
+    # Its connection is returned first: if readers hold every connection, nobody can write.
     session.expunge_all()
     session.rollback()
     with write() as writing:

@@ -103,7 +103,7 @@ def for_confirmation(user: User) -> list[Counter]:
 def take(session: Session, counters: Sequence[Counter], now: dt.datetime) -> bool:
     """Count an attempt and commit the count, or raise TooMany: the attempt is then not looked at, and not counted.
 
-    The session must be one that writes, and have nothing in it that is not to be committed. True is given where this
+    The session must be one that writes, and have nothing in it that is not to be committed. True is given if this
     attempt is the one from which on others must wait.
     """
     if random.randrange(_SWEPT_ONE_IN) == 0:  # noqa: S311
@@ -147,7 +147,7 @@ def too_many(wait: dt.timedelta) -> TooMany:
 
 
 def network_of(address: str) -> str:
-    """What is counted as one place: an address of IPv4, a /64 of IPv6."""
+    """What counts as one network: an address of IPv4, a /64 of IPv6."""
     parsed = read_address(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 64), strict=False))
@@ -169,7 +169,7 @@ def device_cookie(settings: Settings, user: User, device: str | None, now: dt.da
 
 
 def device_of(settings: Settings, device: str | None, user: User | None) -> str | None:
-    """The number of a device on which this person has signed in before; None where they have not."""
+    """The number of a device on which this person has signed in before; None if they have not."""
     known = _device(settings, device)
     if known is None or user is None or mark_of(settings, user) not in known["people"]:
         return None

@@ -100,7 +100,7 @@ def issue(
 ) -> Issued:
     """Make a token for some of the roles that a person holds on a server.
 
-    It lives as long as asked for, or else as long as the limits of the server and all its roles allow; where they
+    It lives as long as asked for, or else as long as the limits of the server and all its roles allow; if they
     allow less than was asked for, it lives as long as they do, and `warning` says so.
     """
     name = valid_name(name, "token")
@@ -196,7 +196,7 @@ def note(  # noqa: PLR0917
 
 
 def find(session: Session, token_id: int, owner: User | None) -> Token:
-    """A token by its number; of an owner's, where one is given, so that nobody learns of another's."""
+    """A token by its number; of an owner's, if one is given, so that nobody learns of another's."""
     token = session.get(Token, token_id)
     if token is None or (owner is not None and token.user_id != owner.id):
         raise NotThere("There is no such token.")

@@ -48,7 +48,7 @@ class Proposal:
     signed: str
     """All of it, encrypted, for this person and 24 hours."""
     replaces: str | None = None
-    """The second factor whose place it takes, of which a code was given for that; None where it is the first."""
+    """The second factor whose place it takes, of which a code was given for that; None if it is the first."""
 
     def __repr__(self) -> str:
         return "Proposal(…)"
@@ -88,7 +88,7 @@ def propose_replacement(
 
 
 def proposed(vault: Vault, settings: Settings, user: User, signed: str, *, now: dt.datetime | None = None) -> Proposal:
-    """Read a proposal that a page has carried; Refused where it is another's, too old, or was not made here."""
+    """Read a proposal that a page has carried; Refused if it is another's, too old, or was not made here."""
     content = _read(vault, signed)
     if content.get("is") != _PURPOSE or content.get("for") != throttle.mark_of(settings, user):
         raise Refused("This set-up of two-factor is not yours, or was changed; start it again.", "signed")
@@ -152,7 +152,7 @@ def disable(
     *,
     now: dt.datetime | None = None,
 ) -> None:
-    """Take a person's second factor away, for a code of it; refused where one is required of them."""
+    """Remove a person's second factor, for a code of it; refused if one is required of them."""
     user = _fresh(session, user)
     if people.needs_two_factor(user, settings.flowauth_require_two_factor):
         raise NotAllowed("Two-factor is required of you, so it can be replaced but not switched off.")
