@@ -38,16 +38,11 @@ class RoleShort(Answer):
         return [cls(**_plain(role)) for role in session.scalars(select.order_by(Role.id))]
 
 
-class RoleListed(Answer):
+class RoleListed(RoleShort):
     """A role; its server, scopes and members by their numbers."""
 
-    id: int
-    name: str
-    server: int
     scopes: list[int]
     users: list[int]
-    latest_token_expiry: Moment | None
-    longest_token_life_minutes: int
     require_two_factor: bool
 
 
@@ -78,8 +73,8 @@ class Member(Answer):
     name: str
 
 
-class ScopeOfRole(Answer):
-    """A scope of a role."""
+class ScopeAnswer(Answer):
+    """A scope of a server or a role."""
 
     id: int
     name: str
@@ -151,14 +146,14 @@ def members(request: Request, role_id: Id, person: Administrator) -> list[Member
 
 
 @flowkit.get("/roles/{role_id}/scopes")
-def scopes_of_role(request: Request, role_id: Id, person: Administrator) -> list[ScopeOfRole]:
+def scopes_of_role(request: Request, role_id: Id, person: Administrator) -> list[ScopeAnswer]:
     """List what a role lets tokens do."""
     select = sa.select(Scope.id, Scope.name, Scope.enabled).order_by(Scope.name)
     select = select.join(scopes_in_role, scopes_in_role.c.scope_id == Scope.id)
     with request.app.state.database.read() as session:
         roles.find(session, role_id)
         rows = session.execute(select.where(scopes_in_role.c.role_id == role_id))
-        return [ScopeOfRole.model_validate(row) for row in rows]
+        return [ScopeAnswer.model_validate(row) for row in rows]
 
 
 @flowkit.get("/roles/user/{user_id}")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from flowauth.access import Administrator, Id
 from flowauth.api.documents import After, Answer, Body, Ended, HttpDate, Limited, Moment, Name, Whole
-from flowauth.api.roles import RoleShort
+from flowauth.api.roles import RoleShort, ScopeAnswer
 from flowauth.api.routes import FlowKitRoute
 from flowauth.errors import Refused, fields
 from flowauth.services import servers
@@ -76,14 +76,6 @@ class TimeLimits(Answer):
 
     latest_token_expiry: HttpDate | None
     longest_token_life_minutes: int
-
-
-class ScopeAnswer(Answer):
-    """A scope of a server."""
-
-    id: int
-    name: str
-    enabled: bool
 
 
 @flowkit.get("/admin/servers")

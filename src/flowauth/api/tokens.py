@@ -9,7 +9,8 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from flowauth.access import Administrator, Id, SignedIn
-from flowauth.api.documents import ROWS, After, Answer, Body, Filter, HttpDate, Moment, Most, Name, Number, Whole
+from flowauth.api.documents import ROWS, After, Answer, Body, Filter, HttpDate, Most, Name, Number, Whole
+from flowauth.api.roles import RoleShort
 from flowauth.api.routes import FlowKitRoute
 from flowauth.errors import NotAllowed, Refused
 from flowauth.services import people, tokens
@@ -20,17 +21,12 @@ flowkit = APIRouter(route_class=FlowKitRoute, tags=["tokens"])
 own = APIRouter(tags=["tokens"])
 
 
-class RoleOfMine(Answer):
+class RoleOfMine(RoleShort):
     """A role that somebody holds, with what it lets them do; other members are left out."""
 
-    id: int
-    name: str
-    server: int
     scopes: list[int]
     scope_names: list[str]
     users: list[int]
-    latest_token_expiry: Moment | None
-    longest_token_life_minutes: int
 
 
 class ServerName(Answer):
