@@ -105,7 +105,7 @@ PAGES = {
 LEVEL = ("users", "servers", "roles", "access")
 TOPS = """row => [row.querySelector("th a"), row.querySelector("td")].map(each => {
     const range = document.createRange();
-    range.selectNodeContents(each);
+    range.selectNode(document.createTreeWalker(each, NodeFilter.SHOW_TEXT).nextNode());
     return range.getClientRects()[0].top;
 })"""
 """Where the first line of a row's link begins, and that of the cell beside it."""
