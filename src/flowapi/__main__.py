@@ -3,12 +3,11 @@
 import argparse
 import socket
 import sys
-import textwrap
 
 from pydantic import ValidationError
-from pydantic_core import PydanticUndefined
 
 from flowapi.settings import Settings
+from flowkit_base.settings import complaints, settings_help
 
 
 def main() -> None:
@@ -16,14 +15,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="flowapi",
         description="FlowAPI: the HTTP server in front of the FlowMachine server.",
-        epilog=_settings_help(),
+        epilog=settings_help(Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
     try:
         settings = Settings()  # pyright: ignore[reportCallIssue]  # values come from the environment
     except ValidationError as error:
-        sys.exit("\n".join(_sentence(problem) for problem in error.errors()))
+        sys.exit("\n".join(complaints(error, Settings)))
     # The web framework takes seconds to load on a busy machine; a wrong setting is told before.
     from flowapi.main import create_app  # noqa: PLC0415
     from flowapi.serving import serve  # noqa: PLC0415
@@ -52,30 +51,6 @@ def _listener(settings: Settings) -> socket.socket:
             "stop what uses the port, or set FLOWAPI_PORT to a free one."
         )
     return listener
-
-
-def _sentence(problem: object) -> str:
-    assert isinstance(problem, dict)  # noqa: S101  # pydantic's own type
-    name = str(problem["loc"][0]).upper() if problem["loc"] else ""
-    if problem["type"] == "missing":
-        field = Settings.model_fields[name.lower()]
-        return (
-            f"{name} is not set ({field.description}); set it as an environment variable or in the file "
-            f"/run/secrets/{name}."
-        )
-    # The value itself is not repeated: it may be a key.
-    reason = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
-    return f"{name}: {reason}." if name else f"{reason}."
-
-
-def _settings_help() -> str:
-    lines = ["settings, each from the file /run/secrets/<NAME> or the environment variable <NAME>:"]
-    for name, field in Settings.model_fields.items():
-        default = "required" if field.default is PydanticUndefined else f"default {field.default}"
-        text = f"{field.description} ({default})"
-        lines.append(f"  {name.upper()}")
-        lines.extend(textwrap.wrap(text, 96, initial_indent="      ", subsequent_indent="      "))
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The audit record: JSON lines on standard output; a request whose record cannot be written is refused."""
 
+import os
 import sys
 import time
 import uuid
@@ -103,9 +104,21 @@ def _write(logger: str, level: str, event: str, values: dict[str, Any]) -> None:
             "src_ip": record.src_ip,
             "user": record.user,
         }
+    global _torn  # noqa: PLW0603  # the state of standard output, of which a process has one
+    # One write of a whole line: lines of requests that run at once never mix.
+    text = (str(_render(None, level, _stamp(None, level, line))) + "\n").encode()
+    # After a line that a full disk cut short, the next one begins on a line of its own.
+    content = b"\n" + text if _torn else text
+    written = 0
     try:
-        # One write of a whole line: lines of requests that run at once never mix.
-        sys.stdout.write(str(_render(None, level, _stamp(None, level, line))) + "\n")
-        sys.stdout.flush()
+        output = sys.stdout.fileno()
+        while written < len(content):
+            written += os.write(output, content[written:])
     except (OSError, ValueError) as error:
+        _torn = _torn if written == 0 else True
         raise AuditUnavailableError from error
+    _torn = False
+
+
+_torn = False
+"""Whether the last line of standard output is half a record."""

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flowapi import audit
@@ -42,6 +43,9 @@ class Gate:
             await self._app(scope, receive, answer.send)
         except ApiError as error:
             await answer.fail(error)
+        except ClientDisconnect:
+            # Nobody is left to answer; the record says that the request was cut off.
+            record.code = "caller_gone"
         except Exception:
             traceback.print_exc(file=sys.stderr)
             await answer.fail(

@@ -6,8 +6,6 @@ import datetime
 import json
 import logging
 import math
-import os
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from flowapi.settings import Settings, is_address
+from flowkit_base.files import write_whole
 from flowkit_jwt_generator.jwt import Claims, TokenError, unverified_key_id, verify_token
 from flowkit_jwt_generator.keys import key_id
 from flowkit_jwt_generator.published import (
@@ -277,7 +276,7 @@ class Trust:
                 told[each.name] = {"said": said, "read": read}
         try:
             self._state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(self._state, json.dumps(told))
+            write_whole(self._state, json.dumps(told), 0o600)
         except OSError as error:
             if self.unkept is None:
                 log.error("FLOWAPI_STATE: %s cannot be written (%s).", self._state, error.strerror)
@@ -335,16 +334,3 @@ def _file(path: Path, largest: int) -> bytes:
     if len(content) > largest:
         raise UnreadableError(f"It has more than {largest:,} bytes")
     return content
-
-
-def _write(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

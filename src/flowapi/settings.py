@@ -1,24 +1,18 @@
 """The settings of FlowAPI, each from /run/secrets/<NAME> or else from the environment variable <NAME>."""
 
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 import zmq
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-)
 
+from flowkit_base import settings as base
+from flowkit_base.addresses import is_loopback
 from flowkit_jwt_generator.keys import load_public_keys
 
-SECRETS = Path("/run/secrets")
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+SECRETS = base.SECRETS
 
 
 def is_address(place: str) -> bool:
@@ -26,14 +20,12 @@ def is_address(place: str) -> bool:
     return place.startswith(("http://", "https://"))
 
 
-class Settings(BaseSettings):
+class Settings(base.Settings):
     """What an administrator sets for one FlowAPI server."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
 
     flowapi_key_set: str | None = Field(
         None,
-        description="Key set that tokens are checked with, read anew all the time so that keys can change: FlowAuth's "
+        description="Key set that tokens are checked with, read again and again so that keys can change: FlowAuth's "
         "https://.../.well-known/jwks.json, or a file. Once it was read, PUBLIC_JWT_SIGNING_KEY counts no more.",
     )
     public_jwt_signing_key: SecretStr | None = Field(
@@ -44,7 +36,7 @@ class Settings(BaseSettings):
     )
     flowapi_revocations: str | None = Field(
         None,
-        description="Signed list of revoked tokens, read anew all the time: FlowAuth's https://.../revocations/<name "
+        description="Signed list of revoked tokens, read again and again: FlowAuth's https://.../revocations/<name "
         "of this server>, or a file.",
     )
     flowapi_revocations_max_age: int | None = Field(
@@ -73,14 +65,21 @@ class Settings(BaseSettings):
     )
     flowapi_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     flowapi_port: int = Field(9090, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    flowapi_log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        "error", description="Least level of the debug log on standard error."
-    )
+    flowapi_log_level: base.LogLevel = Field("error", description="Least level of the debug log on standard error.")
     flowapi_backend_timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds to wait for an answer of the FlowMachine server."
     )
     flowapi_max_body_bytes: int = Field(
         1_000_000, ge=1_000, le=10_000_000, description="Largest request body in bytes."
+    )
+    flowapi_max_connections: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description="Connections that may be open at once, as far as the limit of open files allows; more are closed.",
+    )
+    flowapi_request_seconds: float = Field(
+        30.0, gt=0, le=3600, description="Seconds in which a request must have come completely, head and body."
     )
     flowapi_tls_cert: Path = Field(
         SECRETS / "cert-flowkit.pem",
@@ -90,11 +89,6 @@ class Settings(BaseSettings):
         SECRETS / "key-flowkit.pem",
         description="TLS private key (PEM); HTTPS if it and the certificate exist.",
     )
-
-    @field_validator("flowapi_log_level", mode="before")
-    @classmethod
-    def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
 
     @field_validator("flowapi_key_set", "flowapi_revocations")
     @classmethod
@@ -106,7 +100,7 @@ class Settings(BaseSettings):
             if not parts.hostname or parts.username is not None:
                 raise ValueError(f"'{value}' is not an address; write it as https://auth.example.org/...")
             # Who can change the keys on their way can make tokens; the list is signed, and plain HTTP will do.
-            if info.field_name == "flowapi_key_set" and parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            if info.field_name == "flowapi_key_set" and parts.scheme == "http" and not is_loopback(parts.hostname):
                 raise ValueError("keys that come by plain HTTP cannot be believed; use https://, or a file")
         return value
 
@@ -190,16 +184,3 @@ class Settings(BaseSettings):
     def tls(self) -> bool:
         """Whether the server speaks HTTPS."""
         return self.flowapi_tls_cert.is_file()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments first, then secret files, then the environment."""
-        secrets = (SecretsSettingsSource(settings_cls, secrets_dir=SECRETS),) if SECRETS.is_dir() else ()
-        return (init_settings, *secrets, env_settings)

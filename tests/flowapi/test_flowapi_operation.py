@@ -1,11 +1,16 @@
 import asyncio
+import contextlib
 import datetime
+import json
 import os
 import re
+import resource
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pyarrow as pa
@@ -14,6 +19,7 @@ import zmq
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from flowapi import audit
 from flowapi.__main__ import main
 from flowapi.settings import Settings
 
@@ -256,7 +262,7 @@ def test_a_reader_that_goes_away_is_recorded(flowapi, fake, make_token, spec):
 
 def test_a_secret_file_wins_over_the_environment(monkeypatch, tmp_path, signing_key):
     """A value in the secrets folder is taken before the environment variable of the same name."""
-    monkeypatch.setattr("flowapi.settings.SECRETS", tmp_path)
+    monkeypatch.setattr("flowkit_base.settings.SECRETS", tmp_path)
     public = signing_key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -354,10 +360,78 @@ def test_help_lists_every_setting():
 
 
 def test_the_server_stops_cleanly(start_flowapi, fake):
-    """Being told to stop ends the process with exit code 0 or the signal, without a traceback."""
+    """SIGTERM ends the process with exit code 0, without a traceback."""
     running = start_flowapi(FLOWMACHINE_PORT=fake.port)
-    assert running.stop() in {0, -15}
+    assert running.stop() == 0
     assert "Traceback" not in running.stderr_path.read_text()
+
+
+def test_idle_and_slow_connections_do_not_keep_callers_out(start_flowapi, fake, make_token):
+    """Connections above the limit are closed at once, those that send no whole request after a time; callers get in."""
+    running = start_flowapi(FLOWMACHINE_PORT=fake.port, FLOWAPI_MAX_CONNECTIONS=8, FLOWAPI_REQUEST_SECONDS=1)
+    address = urlsplit(running.url)
+    half = (
+        f"POST /api/0/run HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {make_token()}\r\nContent-Length: 50\r\n\r\n{{"
+    )
+    beginnings = [b"", b"GET / HT", half.encode()] * 7
+    idle = [socket.create_connection((address.hostname, address.port), timeout=15) for _ in beginnings]
+    try:
+        for connection, beginning in zip(idle, beginnings, strict=True):
+            with contextlib.suppress(OSError):
+                connection.sendall(beginning)
+        for connection in idle:
+            # The end of the connection, or its reset.
+            with contextlib.suppress(ConnectionError):
+                while connection.recv(4096):
+                    pass
+        assert ask(running, make_token()).status_code == 200
+    finally:
+        for connection in idle:
+            connection.close()
+    assert "Traceback" not in running.stderr_path.read_text()
+
+
+def test_few_open_files_flood_no_log(start_flowapi, fake, make_token):
+    """More idle connections than the process may open files wait, and the log says so once."""
+    running = start_flowapi(FLOWMACHINE_PORT=fake.port, FLOWAPI_REQUEST_SECONDS=2)
+    resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (160, 160))
+    address = urlsplit(running.url)
+    idle = [socket.create_connection((address.hostname, address.port), timeout=15) for _ in range(200)]
+    try:
+        for connection in idle:
+            with contextlib.suppress(ConnectionError):
+                while connection.recv(4096):
+                    pass
+    finally:
+        for connection in idle:
+            connection.close()
+    assert ask(running, make_token()).status_code == 200
+    assert running.stderr_path.stat().st_size < 10_000
+
+
+def test_a_record_after_half_a_record_has_a_line_of_its_own(monkeypatch, tmp_path):
+    """A disk that is full in the middle of a record leaves one broken line, and the next record is whole."""
+    path = tmp_path / "log"
+    written = os.write
+    room = [20]
+
+    def full(output, content):
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        part, room[0] = content[: room[0]], max(room[0] - len(content), 0)
+        return written(output, part)
+
+    with path.open("w") as log:
+        monkeypatch.setattr(sys, "stdout", log)
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(audit.AuditUnavailableError):
+            audit.query("first")
+        room[0] = 10_000
+        audit.query("second")
+    monkeypatch.undo()
+    broken, whole = path.read_text().splitlines()
+    assert len(broken) == 20
+    assert json.loads(whole)["event"] == "second"
 
 
 def test_https_is_spoken_with_a_certificate(start_flowapi, fake, make_token, signing_key, tmp_path):
