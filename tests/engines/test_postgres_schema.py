@@ -8,7 +8,7 @@ import pytest
 from flowdb.lake import LakeError
 from flowdb.postgres import PostgresError, available_days, create, timezone, upgrade
 from flowdb.reference.settling import SETTLED_FROM
-from flowdb.tables import CELLS, EVENTS, REFERENCE, SITES, TACS
+from flowdb.tables import CELLS, EVENTS, REFERENCE, SITES, TACS, EventTable
 
 pytestmark = pytest.mark.postgres
 
@@ -264,6 +264,21 @@ def test_creating_again_changes_nothing(flowdb):
     upgrade(flowdb)
     with psycopg.connect(flowdb) as connection:
         assert connection.execute("SELECT count(*) FROM infrastructure.tacs").fetchone() == (1,)
+
+
+def test_an_event_type_declared_later_gets_its_table(flowdb, monkeypatch):
+    """Upgrading creates the table of an event type that no migration knows, readable by flowmachine."""
+    later = EventTable("later", "A new type of event.", EVENTS["mds"].columns)
+    monkeypatch.setitem(EVENTS, "later", later)
+    try:
+        upgrade(flowdb)
+        assert columns(flowdb, "events.later").keys() == set(later.names)
+        with psycopg.connect(flowdb) as connection:
+            connection.execute("SET ROLE flowmachine")
+            assert connection.execute("SELECT count(*) FROM events.later").fetchone() == (0,)
+    finally:
+        with psycopg.connect(flowdb) as connection:
+            connection.execute("DROP TABLE IF EXISTS events.later")
 
 
 def test_the_database_lives_in_the_deployments_zone(flowdb, monkeypatch):

@@ -10,7 +10,10 @@ from flowmachine.questions.query import Query
 from flowmachine.questions.subscribers import OfSubset
 
 # A checker of types cannot know what a table declares.
-EventType = str if TYPE_CHECKING else Literal[QUERYABLE]
+if TYPE_CHECKING:
+    EventType = str
+else:
+    EventType = Literal[QUERYABLE]
 
 
 def _distinct(event_types: tuple[EventType, ...] | None) -> tuple[EventType, ...] | None:
