@@ -80,7 +80,7 @@ def cleaned(
     reason = _reason(event_type, values, earliest, latest)
     stored = ", ".join(_stored(c, values) for c in stored_columns(event_type) if c.name != "day")
     return f"""
-    SELECT file, line_number, reason, CASE WHEN reason IS NOT NULL THEN {_shape("whole")} END AS form, {stored},
+    SELECT file, line_number, reason, CASE WHEN reason IS NOT NULL THEN {form("whole")} END AS form, {stored},
       CASE WHEN reason IS NULL THEN make_timestamp(local_us)::DATE END AS day
     FROM (
       SELECT *, {reason} AS reason
@@ -101,7 +101,7 @@ def cleaned(
     )"""
 
 
-def _shape(text: str) -> str:
+def form(text: str) -> str:
     """The SQL expression of a text with every digit as 9 and every letter as a: its form without its content."""
     return f"regexp_replace(regexp_replace({text}, '[0-9]', '9', 'g'), '[^0-9 ,;:|.\"/+\\t-]', 'a', 'g')"
 

@@ -1,7 +1,7 @@
 """Delivered files of events: whole or not, how to read them, and what their columns mean."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,16 +52,21 @@ class Delivery:
         return self.format, self.header, self.delimiter
 
 
-def inspect(path: Path, encoding: Encoding = "utf-8") -> Delivery:
-    """Read a file through; raises DeliveryError if it is not a whole delivery."""
+def inspect(path: Path, encoding: Encoding = "utf-8", advance: Callable[[int], None] = lambda _: None) -> Delivery:
+    """Read a file through; raises DeliveryError if it is not a whole delivery.
+
+    `advance` is called with the number of bytes of each piece; they are the file's in the end.
+    """
     with open_errors(path):
         with path.open("rb") as file:
             start = file.read(8)
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if start.startswith(b"PAR1"):
-            return _inspect_parquet(path, sha256)
-        return _inspect_text(path, sha256, start.startswith(GZIP), encoding)
+            delivery = _inspect_parquet(path, sha256)
+            advance(path.stat().st_size)
+            return delivery
+        return _inspect_text(path, sha256, start.startswith(GZIP), encoding, advance)
 
 
 def _inspect_parquet(path: Path, sha256: str) -> Delivery:
@@ -76,9 +81,16 @@ def _inspect_parquet(path: Path, sha256: str) -> Delivery:
     return Delivery(path, sha256, "parquet", names, metadata.num_rows)
 
 
-def _inspect_text(path: Path, sha256: str, gzipped: bool, encoding: Encoding) -> Delivery:
+def _inspect_text(
+    path: Path, sha256: str, gzipped: bool, encoding: Encoding, advance: Callable[[int], None]
+) -> Delivery:
     first, lines, not_utf8, ended = b"", 0, 0, True
+    left = path.stat().st_size
     for chunk in text_chunks(path, gzipped):
+        # Of a packed file, the size of a piece in the file is not known.
+        read = 0 if gzipped else min(len(chunk), left)
+        left -= read
+        advance(read)
         if not first:
             first = chunk
             refuse_other_formats(path, chunk)
@@ -88,6 +100,7 @@ def _inspect_text(path: Path, sha256: str, gzipped: bool, encoding: Encoding) ->
             not_utf8 += _lines_not_utf8(chunk)
             if not_utf8 > _NOT_UTF8_AT_MOST:
                 raise DeliveryError(f"{path.name}: in more than {_NOT_UTF8_AT_MOST:,} lines {not_decodable(encoding)}")
+    advance(left)
     if not first.strip():
         raise DeliveryError(f"{path.name} is empty.")
     # The first line is the header.
@@ -98,19 +111,19 @@ def _inspect_text(path: Path, sha256: str, gzipped: bool, encoding: Encoding) ->
     return Delivery(path, sha256, "csv", header, lines, gzipped, delimiter, encoding)
 
 
-def batches(files: Sequence[Delivery]) -> pa.RecordBatchReader:
+def batches(files: Sequence[Delivery], advance: Callable[[int], None] = lambda _: None) -> pa.RecordBatchReader:
     """The lines of text deliveries as Arrow: file (counted from 0), line_number, line, and whether it is decodable.
 
     Physical lines, so that a stray quote harms its own line only; the header is left out. They stream: a piece of
-    about a megabyte is in memory at a time.
+    about a megabyte is in memory at a time. `advance` is called with the number of lines of each piece.
     """
-    return pa.RecordBatchReader.from_batches(LINES, _batches(files))
+    return pa.RecordBatchReader.from_batches(LINES, _batches(files, advance))
 
 
 LINES = pa.schema({"file": pa.int32(), "line_number": pa.int64(), "line": pa.string(), "decodable": pa.bool_()})
 
 
-def _batches(files: Sequence[Delivery]) -> Iterator[pa.RecordBatch]:
+def _batches(files: Sequence[Delivery], advance: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
     for index, delivery in enumerate(files):
         number = 2
         for at, piece in enumerate(text_chunks(delivery.path, delivery.gzipped)):
@@ -122,6 +135,7 @@ def _batches(files: Sequence[Delivery]) -> Iterator[pa.RecordBatch]:
             numbers = pa.array(np.arange(number, number + count))
             yield pa.record_batch([pa.repeat(pa.scalar(index, pa.int32()), count), numbers, lines, decodable], LINES)
             number += count
+            advance(count)
 
 
 def _lines(text: bytes, encoding: Encoding) -> tuple[pa.Array, pa.Array]:

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -26,15 +27,17 @@ from flowdb import records as books
 from flowdb.lake import Lake, day_lock, sweep
 from flowdb.records import Catalogue
 from flowdb.reference import settling
+from flowdb.reference.delivered_csv import left_out_note
 from flowdb.reference.errors import DeliveryError
 from flowdb.reference.values import Encoding
 from flowdb.tables import DAILY, stored_columns
-from flowetl import deliveries, pseudonyms, quality
+from flowetl import deliveries, plausibility, pseudonyms, quality
 from flowetl.deliveries import Delivery
 from flowetl.staging import Progress, Run, Staged, quarantine, stage
-from flowetl.workspace import connected, directory_of_run, sentence, sentences
-from flowkit_base.errors import UserError
+from flowetl.workspace import connected, directory_of_run, sentences
+from flowkit_base.errors import UserError, library_sentence
 from flowkit_base.sql_text import literal, literals
+from flowkit_base.stopping import stoppable
 
 _ROW_GROUP = 122_880
 
@@ -67,6 +70,7 @@ class _Rules:
     replace: bool
     late: Literal["refuse", "add"]
     checks: tuple[Path, ...]
+    insist: bool
 
 
 def ingest(
@@ -82,6 +86,8 @@ def ingest(
     max_bad_lines: int | None = None,
     replace: bool = False,
     late: Literal["refuse", "add"] = "refuse",
+    keep_duplicates: bool = False,
+    insist: bool = False,
     memory_limit: str = "2GB",
     threads: int | None = None,
     checks: Sequence[Path] = (),
@@ -95,7 +101,11 @@ def ingest(
     unless a file has more than `max_bad_lines`. `replace` allows a day to be replaced by less than half of it;
     `late="add"` adds such rows to the day instead. `checks` are folders of further quality checks.
 
-    Raises DeliveryError or LakeError, in one sentence; where it is about a file or a rule, nothing was loaded.
+    Rows that are identical in all columns become one row, unless `keep_duplicates`. A file that looks like another
+    event type's, or whose cells are nearly all unknown or are people, is refused, unless `insist`.
+
+    Raises DeliveryError or LakeError, in one sentence; if it is about a file or a rule, nothing was loaded. Ctrl-C and
+    SIGTERM raise `flowkit_base.stopping.Stopped`.
     """
     tell = progress or (lambda *_: None)
     paths = list(files)
@@ -106,18 +116,38 @@ def ingest(
     source_zone = timezone_of_source or lake.timezone
     today = dt.datetime.now(_zone(lake.timezone)).date()
     _zone(source_zone)
-    rules = _Rules(max_bad_lines, replace, late, (quality.SHIPPED, *checks))
+    rules = _Rules(max_bad_lines, replace, late, (quality.SHIPPED, *checks), insist)
     quality.named(event_type, rules.checks)
-    with sentences(lake):
+    loaded: list[dt.date] = []
+    with stoppable(lambda: _left_behind(event_type, loaded)) as signals, sentences():
         settling.settle(lake)
         books.mend(catalogue, lake, [event_type])
         given = _inspected(paths, encoding, tell)
+        if not insist:
+            plausibility.refuse_other_type(lake, event_type, given, columns or {})
         for delivery in given:
             deliveries.meanings(delivery, event_type, columns or {})
         with directory_of_run(lake) as directory, connected(directory, key, memory_limit, threads) as connection:
-            fingerprint = pseudonyms.fingerprint(key)
-            run = Run(lake, event_type, connection, directory, columns or {}, source_zone, fingerprint, today, tell)
-            return _load(run, catalogue, given, rules)
+            run = Run(
+                lake,
+                event_type,
+                connection,
+                directory,
+                columns=columns or {},
+                source_zone=source_zone,
+                fingerprint=pseudonyms.fingerprint(key),
+                today=today,
+                progress=tell,
+                signals=signals,
+                keep_duplicates=keep_duplicates,
+            )
+            return _load(run, catalogue, given, rules, loaded)
+
+
+def _left_behind(event_type: str, loaded: Sequence[dt.date]) -> str:
+    """What a stopped load leaves, as a sentence."""
+    days = "1 day of this run is" if len(loaded) == 1 else f"{len(loaded)} days of this run are"
+    return f"{days} loaded; of the {event_type} of the day at hand nothing was stored. Run it again to load the rest."
 
 
 def withdraw(lake: Lake, catalogue: Catalogue, event_type: str, day: dt.date, reason: str) -> None:
@@ -131,7 +161,10 @@ def withdraw(lake: Lake, catalogue: Catalogue, event_type: str, day: dt.date, re
         books.record_commit(catalogue, event_type, lake.withdraw_day(event_type, day, reason))
 
 
-def _load(run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rules) -> list[DayReport]:
+def _load(
+    run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rules, loaded: list[dt.date]
+) -> list[DayReport]:
+    """Stage and check all files, then load day by day; adds each day to `loaded`."""
     former = _former_facts(run)
     waiting, known = _split_known(run, given, {} if rules.replace else former)
     staged = Staged()
@@ -142,6 +175,7 @@ def _load(run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rul
         for delivery in waiting:
             del known[delivery]
     _refuse_bad_lines(run, staged, rules.max_bad_lines)
+    plausibility.check_cells(run, staged, insist=rules.insist)
 
     to_load: list[dt.date] = []
     reports: dict[dt.date, DayReport] = {
@@ -156,8 +190,11 @@ def _load(run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rul
     _refuse_losses(run, staged, to_load, former, rules)
     books.record_states(catalogue, run.event_type, to_load, "found")
     sweep(run.lake, event_type=run.event_type)
-    for number, day in enumerate(to_load):
-        run.progress("loading days", number, len(to_load))
+    rows = {day: sum(staged.rows[day].values()) for day in to_load}
+    done = 0
+    for day in to_load:
+        run.progress("loading rows", done, sum(rows.values()))
+        done += rows[day]
         with day_lock(run.lake, run.event_type, day):
             # Another load may have published, replaced or withdrawn the day since the facts were read.
             if _version(run, day) != former.get(day, {}).get("version"):
@@ -174,23 +211,34 @@ def _load(run: Run, catalogue: Catalogue, given: Sequence[Delivery], rules: _Rul
                 raise
             report = _load_day(run, catalogue, staged, day, added_to=added.get(day), rules=rules)
         reports[day] = dataclasses.replace(report, replaced=facts["rows"] if facts else None)
+        loaded.append(day)
     if other_key and to_load:
         last, told = reports[to_load[-1]], f"{len(other_key)} other days, such as {other_key[0]}, were loaded under "
         told += "another key: subscribers of those days and these do not match."
         reports[to_load[-1]] = dataclasses.replace(last, warnings=(*last.warnings, told))
-    run.progress("loading days", len(to_load), len(to_load))
+    run.progress("loading rows", done, done)
     return [reports[day] for day in sorted(reports)]
 
 
 def _inspected(paths: Sequence[Path], encoding: Encoding, progress: Progress) -> list[Delivery]:
-    found: dict[str, Delivery] = {}
-    with ThreadPoolExecutor(2) as pool:
-        for number, delivery in enumerate(pool.map(lambda p: deliveries.inspect(p, encoding), paths)):
-            progress("reading files", number, len(paths))
-            # A file given twice, under whatever name, is one delivery.
-            found.setdefault(delivery.sha256, delivery)
-    progress("reading files", len(paths), len(paths))
-    return list(found.values())
+    """Read the files through; a file given twice, under whatever name, is one delivery."""
+    total = sum(path.stat().st_size for path in paths if path.is_file())
+    lock, done = Lock(), 0
+
+    def advance(size: int) -> None:
+        nonlocal done
+        with lock:
+            done += size
+            progress("reading bytes", done, total)
+
+    by_content: dict[str, Delivery] = {}
+    pool = ThreadPoolExecutor(2)
+    try:
+        for delivery in pool.map(lambda path: deliveries.inspect(path, encoding, advance), paths):
+            by_content.setdefault(delivery.sha256, delivery)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return list(by_content.values())
 
 
 def _former_facts(run: Run) -> dict[dt.date, dict[str, Any]]:
@@ -308,10 +356,19 @@ def _load_day(
         if published is None or file not in published.files:
             run.lake.discard(file)
         with suppress(SQLAlchemyError):
-            books.record_state(catalogue, run.event_type, day, "failed", sentence(run.lake, error))
+            books.record_state(catalogue, run.event_type, day, "failed", _reason(run, error))
         raise
     books.record_commit(catalogue, run.event_type, told)
     return report
+
+
+def _reason(run: Run, error: BaseException) -> str:
+    """Why a day failed, as a sentence."""
+    if isinstance(error, UserError):
+        return str(error)
+    # A library that was interrupted raises errors of its own, with other causes.
+    sentence = None if run.signals else library_sentence(error)
+    return sentence or "The load was stopped: run it again."
 
 
 def _write_day(
@@ -327,14 +384,18 @@ def _write_day(
     names = [c.name for c in stored_columns(run.event_type) if c.name != "day"]
     columns = ", ".join(names)
     parts = [p for part in staged.parts for p in part.glob(f"day={day}/*.parquet")]
-    rows = f"SELECT {columns} FROM read_parquet({literals(parts)}, hive_partitioning = false)"
+    # A person's number never gets into the lake through the column of cells.
+    empty = "CASE WHEN location_id NOT IN (FROM people_as_cells) THEN location_id END AS location_id"
+    cleared = columns.replace("location_id", empty) if staged.emptied else columns
+    rows = f"SELECT {cleared} FROM read_parquet({literals(parts)}, hive_partitioning = false)"
     delivered = sum(staged.rows[day].values())
     if added_to is not None:
         published = run.lake.days(run.event_type)[day].files
         rows += f" UNION ALL SELECT {columns} FROM read_parquet({literals(published)}, hive_partitioning = false)"
     order = ", ".join(["msisdn", "datetime", *(n for n in names if n in ("id", "outgoing", "location_id"))])
+    distinct = "" if run.keep_duplicates else "DISTINCT"
     run.connection.execute(
-        f"COPY (SELECT DISTINCT * FROM ({rows}) ORDER BY {order}) TO {literal(file)} "
+        f"COPY (SELECT {distinct} * FROM ({rows}) ORDER BY {order}) TO {literal(file)} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
     )
     stored = f"read_parquet({literal(file)}, hive_partitioning = false)"
@@ -355,7 +416,9 @@ def _write_day(
         "descriptions": {n: c.description for n, c in quality.named(run.event_type, folders).items()},
         "key": run.fingerprint,
     }
-    report = DayReport(run.event_type, day, "ingested", **counts, warnings=_warnings(run, staged, day, unknown))
+    report = DayReport(
+        run.event_type, day, "ingested", **counts, warnings=_warnings(run, staged, day, unknown, counts["duplicates"])
+    )
     return report, facts
 
 
@@ -393,19 +456,26 @@ def _told_sources(run: Run, staged: Staged, day: dt.date) -> list[dict[str, Any]
     ]
 
 
-def _warnings(run: Run, staged: Staged, day: dt.date, unknown: int) -> tuple[str, ...]:
-    told = []
+def _warnings(run: Run, staged: Staged, day: dt.date, unknown: int, duplicates: int) -> tuple[str, ...]:
+    warnings = []
     if unknown:
-        told.append(f"{unknown} {run.event_type} of {day} are at cells that are not loaded.")
+        warnings.append(f"{unknown} {run.event_type} of {day} are at cells that are not loaded.")
+    if duplicates:
+        warnings.append(
+            f"{duplicates} {run.event_type} of {day} are identical to others in all columns and are left out; "
+            "--keep-duplicates loads them."
+        )
     for delivery in staged.rows[day]:
         if staged.main_day(delivery) != day:
             continue
         if left := staged.left_out[delivery.sha256]:
-            told.append(f"{delivery.name}: columns left out: {', '.join(left)}.")
+            warnings.append(left_out_note(delivery.name, left))
+        if emptied := staged.emptied.get(delivery):
+            warnings.append(f"{delivery.name}: in {emptied} rows the cell was a person's number, and is left empty.")
         if bad := staged.bad.get(delivery):
             lines = "bad line is" if bad == 1 else "bad lines are"
-            told.append(f"{delivery.name}: {bad} {lines} in the lake's quarantine/{run.event_type}.")
-    return tuple(told)
+            warnings.append(f"{delivery.name}: {bad} {lines} in the lake's quarantine/{run.event_type}.")
+    return tuple(warnings)
 
 
 def _zone(name: str) -> ZoneInfo:

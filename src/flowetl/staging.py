@@ -39,12 +39,16 @@ class Run:
     fingerprint: str
     today: dt.date
     progress: Progress
+    signals: Sequence[int]
+    """The signals to stop that came so far."""
+    keep_duplicates: bool = False
 
     @property
     def reading(self) -> str:
         """A digest of all that decides, besides a file's content, what rows it becomes."""
-        told = [REVISION, sorted(self.columns.items()), self.source_zone, self.lake.timezone, self.fingerprint]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        decisions = [REVISION, sorted(self.columns.items()), self.source_zone, self.lake.timezone, self.fingerprint]
+        decisions += ["duplicates kept"] if self.keep_duplicates else []
+        return hashlib.sha256(json.dumps(decisions).encode()).hexdigest()[:16]
 
 
 @dataclass
@@ -56,6 +60,8 @@ class Staged:
     rows: dict[dt.date, dict[Delivery, int]] = field(default_factory=dict)
     bad: dict[Delivery, int] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    emptied: dict[Delivery, int] = field(default_factory=dict)
+    """Rows of a file whose cell was a person, and is left empty."""
 
     def days(self, delivery: Delivery) -> list[dt.date]:
         """The days that a file gave rows to, in order."""
@@ -73,14 +79,22 @@ class Staged:
 
 def stage(run: Run, staged: Staged, files: Sequence[Delivery]) -> None:
     """Clean files into staged Parquet, one part per shape of file, partitioned by day."""
-    ordered = sorted(files, key=lambda d: repr(d.shape))
+    total = sum(delivery.lines for delivery in files)
     done = 0
-    for _, same in groupby(ordered, key=lambda d: d.shape):
+
+    def advance(lines: int) -> None:
+        nonlocal done
+        done += lines
+        run.progress("cleaning rows", min(done, total), total)
+
+    advance(0)
+    # Only a stream of text tells how far it is read: of Parquet, the file.
+    ordered = sorted(files, key=lambda d: (repr(d.shape), d.sha256))
+    for _, same in groupby(ordered, key=lambda d: (d.shape, d.sha256 if d.format == "parquet" else "")):
         group = list(same)
-        run.progress("cleaning files", done, len(files))
-        _stage_group(run, staged, group)
-        done += len(group)
-    run.progress("cleaning files", len(files), len(files))
+        _stage_group(run, staged, group, advance)
+        if group[0].format == "parquet":
+            advance(group[0].lines)
 
 
 def quarantine(run: Run, staged: Staged, delivery: Delivery) -> Path:
@@ -101,14 +115,18 @@ def quarantine(run: Run, staged: Staged, delivery: Delivery) -> Path:
     return kept
 
 
-def _stage_group(run: Run, staged: Staged, group: Sequence[Delivery]) -> None:
+def _stage_group(run: Run, staged: Staged, group: Sequence[Delivery], advance: Callable[[int], None]) -> None:
     part = run.directory / f"part{len(staged.parts)}"
     found, left = deliveries.meanings(group[0], run.event_type, run.columns)
     for delivery in group:
         staged.left_out[delivery.sha256] = left
     base = len(staged.files)
     staged.files.extend(group)
-    source, values, structure, whole = (_parquet if group[0].format == "parquet" else _text)(run, group, found)
+    if group[0].format == "parquet":
+        source, values, structure, whole = _parquet(run, group, found)
+    else:
+        run.connection.register("delivered_lines", deliveries.batches(group, advance))
+        source, values, structure, whole = _text(group, found)
     select = cleaning.cleaned(
         run.event_type,
         values,
@@ -148,10 +166,9 @@ def _count(run: Run, staged: Staged, part: Path) -> None:
             raise DeliveryError(f"{delivery.name} changed while it was read: run it again when it is there whole.")
 
 
-def _text(run: Run, group: Sequence[Delivery], found: Mapping[str, int]) -> tuple[str, dict[str, str], str, str]:
+def _text(group: Sequence[Delivery], found: Mapping[str, int]) -> tuple[str, dict[str, str], str, str]:
     """The relation of delivered lines, each column's text, what is wrong with a line as a whole, and the line."""
     delimiter, width = group[0].delimiter, len(group[0].header)
-    run.connection.register("delivered_lines", deliveries.batches(group))
     lines = f"SELECT * REPLACE ({cleaning.tidied('line', delimiter)} AS line) FROM delivered_lines"
     structure = f"""CASE
       WHEN NOT decodable THEN 'it is not UTF-8'

@@ -8,16 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-from deltalake.exceptions import DeltaError
-from sqlalchemy.exc import SQLAlchemyError
 
 from flowdb.bounded_duckdb import open_duckdb
-from flowdb.lake import Lake, LakeError
+from flowdb.lake import Lake
 from flowdb.reference.errors import DeliveryError
 from flowetl import pseudonyms
-
-BREAKS = (OSError, duckdb.Error, DeltaError, SQLAlchemyError)
-"""What a full disk, too little memory or a damaged lake raises."""
+from flowkit_base.errors import UserError, first_line, library_sentence
 
 
 @contextmanager
@@ -57,40 +53,20 @@ def connected(
             directory / "spill", memory_limit=memory_limit, threads=threads, preserve_insertion_order=False
         )
     except duckdb.Error as error:
-        raise DeliveryError(f"The memory limit {memory_limit!r} is not taken: {_first_line(error)}.") from None
+        raise DeliveryError(f"The memory limit {memory_limit!r} is not taken: {first_line(error)}.") from None
     with connection:
         pseudonyms.give_key(connection, key)
         yield connection
 
 
 @contextmanager
-def sentences(lake: Lake) -> Iterator[None]:
-    """Turn what a full disk, too little memory or a damaged lake raises into an DeliveryError."""
+def sentences() -> Iterator[None]:
+    """Turn what a full disk, too little memory or a damaged lake raises into a DeliveryError."""
     try:
         yield
-    except BREAKS as error:
-        raise DeliveryError(sentence(lake, error)) from error
-
-
-def sentence(lake: Lake, error: BaseException) -> str:
-    """What an error means for the load, and what to do."""
-    match error:
-        case DeliveryError() | LakeError():
-            return str(error)
-        case duckdb.OutOfMemoryException():
-            return f"The load needs more than its memory limit: raise it, or give fewer files ({_first_line(error)})."
-        case SQLAlchemyError():
-            reason = _first_line(getattr(error, "orig", None) or error)
-            return f"The catalogue cannot be written ({reason}): days that are in stay in; mend it and run again."
-        case OSError() | duckdb.Error() | DeltaError():
-            free = shutil.disk_usage(lake.path).free >> 20
-            return (
-                f"The lake {lake.path} cannot be written ({_first_line(error)}; {free} MB are free): "
-                "nothing of the day at hand was stored; make room and run it again."
-            )
-        case _:
-            return "The load was stopped: run it again."
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    except UserError:
+        raise
+    except Exception as error:
+        if (sentence := library_sentence(error)) is None:
+            raise
+        raise DeliveryError(f"{sentence} Nothing of the day at hand was stored; loaded days stay loaded.") from error

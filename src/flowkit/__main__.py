@@ -14,6 +14,7 @@ from rich.text import Text
 from flowkit import chosen, commands, signals
 from flowkit.terminal import err, note, out
 from flowkit_base.errors import UserError, library_sentence
+from flowkit_base.stopping import Stopped
 
 app = typer.Typer(
     name="flowkit",
@@ -63,6 +64,9 @@ def main() -> None:
     signals.listen()
     try:
         app()
+    except Stopped as stopped:
+        err.print(str(stopped))
+        sys.exit(stopped.code)
     except BaseException as problem:
         finished = isinstance(problem, SystemExit) and not problem.code
         if (number := signals.received()) and not finished:

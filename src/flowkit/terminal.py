@@ -1,10 +1,12 @@
 """What a person sees: sentences, tables, progress bars."""
 
+import datetime as dt
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -51,17 +53,42 @@ def progress(title: str) -> Iterator[Tell]:
     if not err.is_terminal:
         yield lambda *_: None
         return
+    began = time.monotonic()
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        _Count(),
+        _Elapsed(began),
     )
     with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(title, total=None)
+        task, current = bar.add_task(title, total=None), ""
 
         def tell(step: str, done: int, total: int) -> None:
-            bar.update(task, description=f"{title}: {step}", completed=done, total=total or None)
+            nonlocal task, current
+            if step != current:
+                # Rich stops a task, its spinner and its clock, once it is complete.
+                bar.remove_task(task)
+                task, current = bar.add_task(f"{title}: {step}", total=total or None), step
+            bar.update(task, completed=done, total=total or None)
 
         yield tell
+
+
+class _Count(ProgressColumn):
+    """How much of a step is done, and of how much."""
+
+    def render(self, task: Task) -> Text:
+        total = "" if task.total is None else f"/{int(task.total):,}"
+        return Text(f"{int(task.completed):,}{total}", style="progress.download")
+
+
+class _Elapsed(ProgressColumn):
+    """The time since the work began, over all its steps."""
+
+    def __init__(self, began: float) -> None:
+        super().__init__()
+        self._began = began
+
+    def render(self, task: Task) -> Text:
+        return Text(str(dt.timedelta(seconds=int(time.monotonic() - self._began))), style="progress.elapsed")

@@ -1,7 +1,5 @@
 """Errors that are sentences for the user, and sentences for the errors of libraries."""
 
-import errno
-
 
 class UserError(Exception):
     """What is wrong and the way out, in sentences for the person at the keyboard.
@@ -20,6 +18,9 @@ def library_sentence(error: BaseException) -> str | None:
 
     A class is known by its name, so that no library is imported for it. `None` means a defect: let it be raised.
     """
+    for words in _DISK_FULL:
+        if words in str(error):
+            return f"The disk is full, or a limit of it is reached ({words}): make room and run it again."
     if isinstance(error, OSError):
         return _of_the_system(error)
     if isinstance(error, UnicodeError):
@@ -32,6 +33,7 @@ def library_sentence(error: BaseException) -> str | None:
     return None
 
 
+_DISK_FULL = ("No space left on device", "Disk quota exceeded", "File too large", "database or disk is full")
 _LIBRARIES = {
     "duckdb.InterruptException": "The work was interrupted: nothing of it was stored; run it again.",
     "duckdb.OutOfMemoryException": "The work needs more memory than its limit ({reason}): raise the limit, or ask for "
@@ -50,8 +52,6 @@ _LIBRARIES = {
 
 def _of_the_system(error: OSError) -> str | None:
     where = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{where}the disk is full: make room and run it again."
     if error.strerror is None:
         return f"{first_line(error)}." if str(error) else None
     return f"{where}{error.strerror}."

@@ -27,32 +27,71 @@ def lake(tmp_path):
 
 
 def of_sites(lake):
-    return {
-        (p["location_id"], p["version"]): (p["site"], p["site_lon"], p["site_lat"])
-        for p in lake.reference("cell_positions").to_pylist()
+    """The sites at which each version of a cell stands, in turn: number, longitude and latitude."""
+    by_version = {}
+    for p in lake.reference("cell_positions").to_pylist():
+        by_version.setdefault((p["location_id"], p["version"]), []).append((p["site"], p["site_lon"], p["site_lat"]))
+    return by_version
+
+
+def test_sites_that_are_not_loaded_stand_where_their_cells_do(lake):
+    """If no site is loaded, cells of a site within 1 km are at one place; a cell without a site is one by itself."""
+    assert of_sites(lake) == {
+        ("a", 0): [(0, 80.1, 26.1)],
+        ("b", 0): [(1, 80.2, 26.2)],
+        ("c", 1): [(2, 80.4, 26.4)],
+        ("mast", 0): [(3, 80.3, 26.3)],
     }
 
 
-def test_a_site_stands_where_its_first_cell_stands(lake):
-    """Where no site is loaded, a site is where its first cell is; a cell without a site is one by itself."""
+def test_a_cell_of_another_site_and_version_is_at_that_site(tmp_path):
+    """A cell that moves to another site, or changes at its mast, makes no second site there."""
+    lake, file = Lake.create(tmp_path / "lake", "UTC"), tmp_path / "cells.csv"
+    file.write_text(
+        "id,version,site_id,longitude,latitude,date_of_first_service,date_of_last_service\n"
+        "a,0,north,80.1,26.1,,\n"
+        "b,0,south,80.2,26.2,,2016-01-05\nb,1,north,80.1001,26.1,2016-01-06,\n"
+        "c,0,south,80.2,26.2,,2016-01-05\nc,1,south,80.2,26.2,2016-01-06,\n"
+    )
+    cells.load(lake, file)
+    north, south = (0, 80.1, 26.1), (1, 80.2, 26.2)
     assert of_sites(lake) == {
-        ("a", 0): (0, 80.1, 26.1),
-        ("b", 0): (0, 80.1, 26.1),
-        ("c", 1): (1, 80.4, 26.4),
-        ("mast", 0): (2, 80.3, 26.3),
+        ("a", 0): [north],
+        ("b", 0): [south],
+        ("b", 1): [north],
+        ("c", 0): [south],
+        ("c", 1): [south],
     }
 
 
 def test_loading_sites_moves_them(lake, tmp_path):
-    """Where the site of that version is loaded, its own position counts, at once."""
+    """A loaded site stands where its own versions say, whatever the versions of its cells are."""
     file = tmp_path / "sites.csv"
-    file.write_text("id,version,longitude,latitude\nmast,0,85,27\nmast,7,86,28\n")
+    file.write_text("id,version,longitude,latitude\nmast,0,85,27\n")
 
     sites.load(lake, file)
 
-    assert of_sites(lake)["a", 0] == of_sites(lake)["b", 0] == (0, 85.0, 27.0)
-    assert of_sites(lake)["c", 1] == (1, 80.4, 26.4)
-    assert of_sites(lake)["mast", 0] == (2, 80.3, 26.3)
+    assert of_sites(lake)["a", 0] == of_sites(lake)["b", 0] == of_sites(lake)["c", 1] == [(0, 85.0, 27.0)]
+    assert of_sites(lake)["mast", 0] == [(1, 80.3, 26.3)]
+
+
+def test_a_site_that_moves_takes_its_cells_along(lake, tmp_path):
+    """Of a site with two versions, each cell is at the one in service on a day; no day has two, and none is lost."""
+    file = tmp_path / "sites.csv"
+    file.write_text(
+        "id,version,longitude,latitude,date_of_first_service,date_of_last_service\n"
+        "mast,0,85,27,2016-01-01,2016-01-05\nmast,1,86,28,2016-01-07,\n"
+    )
+
+    sites.load(lake, file)
+
+    assert of_sites(lake)["a", 0] == [(0, 85.0, 27.0), (1, 86.0, 28.0)]
+    days = [
+        (str(p["first_day"]), str(p["last_day"]))
+        for p in lake.reference("cell_positions").to_pylist()
+        if p["location_id"] == "a"
+    ]
+    assert days == [("0001-01-01", "2016-01-06"), ("2016-01-07", "9999-12-31")]
 
 
 def test_edges_hold_every_side_in_each_band_that_it_touches(lake, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from flowdb.lake import Lake, LakeError
 from flowdb.records import Catalogue
 from flowetl import IngestError, ingest
+from flowkit_base.stopping import Stopped
 
 lake, catalogue, limit, *files = sys.argv[1:]
 if int(limit):
@@ -23,6 +24,9 @@ try:
         memory_limit="500MB",
         progress=lambda what, done, of: print(what, done, of, flush=True),
     )
+except Stopped as stopped:
+    print(stopped)
+    sys.exit(stopped.code)
 except (IngestError, LakeError) as error:
     print(error)
     sys.exit(3)

@@ -127,7 +127,7 @@ def _meanwhile(deployment, other):
     pending = [other]
 
     def progress(phase, *_):
-        if phase == "loading days" and pending:
+        if phase == "loading rows" and pending:
             pending.pop()()
 
     return progress

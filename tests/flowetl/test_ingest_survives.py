@@ -1,11 +1,9 @@
 """Loads that are killed, starved of disk, or run beside each other."""
 
 import datetime as dt
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
@@ -48,23 +46,18 @@ def _whole(deployment, rows):
     for day, stored in days.items():
         assert stored.rows == rows[day]
         assert pq.read_table(stored.files[0], partitioning=None).num_rows == rows[day]
-        assert sum(pq.read_table(stored.visits, partitioning=None)["events"].to_pylist()) == rows[day]
+        assert sum(pq.read_table(stored.visits[0], partitioning=None)["events"].to_pylist()) == rows[day]
     return set(days)
 
 
 def test_a_killed_load_leaves_nothing_half_done(deployment, delivered):
-    """Killed at eight random moments, a load leaves whole days only, and the last run completes it."""
+    """Killed in each of its steps, a load leaves whole days only, and the last run completes it."""
     files, rows = delivered
-    draw = random.Random(11)
     steps: list[int] = []
-    for attempt in range(8):
+    # Of the days, the kill comes while the next one is written, however slow the machine is.
+    for step in ("reading bytes", "cleaning rows", "loading rows 0", "loading rows 4000", "loading rows 8500"):
         process = _start(deployment, files)
-        if attempt % 4:
-            # While days go in, one after the other.
-            assert any(line.startswith("loading days 0") for line in process.stdout)
-            time.sleep(draw.random() * 0.4)
-        else:
-            time.sleep(draw.random() * 0.5)
+        assert any(line.startswith(step) for line in process.stdout)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
@@ -82,8 +75,30 @@ def test_a_killed_load_leaves_nothing_half_done(deployment, delivered):
     # What the kills left is swept up, and nothing of the days that are in.
     sweep(deployment.lake, dt.timedelta(0))
     days = deployment.lake.snapshot().days["calls"].values()
-    assert set((deployment.lake.path / "visits").rglob("*.parquet*")) == {stored.visits for stored in days}
+    assert set((deployment.lake.path / "visits").rglob("*.parquet*")) == {file for stored in days for file in stored.visits}
     assert mend(deployment.catalogue, deployment.lake) == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "name"),
+    [("cleaning rows", signal.SIGINT, "Ctrl-C"), ("loading rows 0", signal.SIGTERM, "SIGTERM")],
+)
+def test_a_stopped_load_says_so(deployment, delivered, step, number, name):
+    """Stopped by Ctrl-C or SIGTERM, a load says so and what is loaded, and ends with the usual exit code."""
+    files, rows = delivered
+    process = _start(deployment, files)
+    assert any(line.startswith(step) for line in process.stdout)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in out + err
+    days = len(_whole(deployment, rows))
+    loaded = "1 day of this run is" if days == 1 else f"{days} days of this run are"
+    last = out.splitlines()[-1]
+    assert last.startswith(f"Stopped by {name}. {loaded} loaded; of the calls of the day at hand nothing was stored.")
+    reasons = {state.reason for state in latest_states(deployment.catalogue) if state.state == "failed"}
+    assert reasons <= {"The load was stopped: run it again."}
+    assert not list((deployment.lake.path / "tmp").iterdir())
 
 
 def test_the_catalogue_is_mended_from_the_lake(deployment, delivered):
@@ -110,7 +125,8 @@ def test_a_full_disk_is_a_sentence_and_nothing_half_done(deployment, delivered):
     process = _start(deployment, files, limit=40_000)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
-    assert "cannot be written" in out
+    assert "The disk is full" in out
+    assert "Nothing of the day at hand was stored" in out
     assert "Traceback" not in out + err
     assert _whole(deployment, rows) == set()
     deployment.load(*files)

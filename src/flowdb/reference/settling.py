@@ -1,11 +1,13 @@
 """Settling of what events join: the places of each level, where cells and sites stand, and in which unit."""
 
+import datetime as dt
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import shapely
+from pyproj import Geod
 
 from flowdb.lake import TOGETHER, Lake, LakeError, arrow_schema
 from flowdb.reference.checks import SINCE_EVER, STILL
@@ -91,26 +93,69 @@ def _served(cells: pa.Table) -> pa.Table:
 
 
 def sited(positions: pa.Table, sites: pa.Table) -> pa.Table:
-    """Positions with the number and the position of the site's version that each belongs to.
+    """Positions of cells with the number and the position of the site at which each stands, and since when.
 
-    The position is that of the sites table where it has that id and version, else that of the site's first cell; a
-    cell without a site stands for itself, after a site of its name.
+    A site has versions and days of its own: each holds from its first day in service until the next one begins, the
+    first since ever, so that a cell that stays while its site moves gets a row for each. Of a site that is not in the
+    sites table, cells within 1 km of each other are at one site, where the first of them stands; a cell without a site
+    stands for itself, after a site of its name.
     """
-    known = {
-        (s["id"], False, s["version"]): (s["longitude"], s["latitude"])
-        for s in sites.select(["id", "version", "longitude", "latitude"]).to_pylist()
-        if s["longitude"] is not None
+    versions = _site_versions(sites)
+    unlisted: dict[tuple[str, bool], list[tuple[float, float]]] = {}
+    rows: list[dict[str, Any]] = []
+    for cell in positions.to_pylist():
+        name, alone = cell["site_id"] or cell["location_id"], not cell["site_id"]
+        if not alone and name in versions:
+            for number, (first, last, lon, lat) in enumerate(versions[name]):
+                days = {"first_day": max(first, cell["first_day"]), "last_day": min(last, cell["last_day"])}
+                if days["first_day"] <= days["last_day"]:
+                    rows.append({**cell, **days, "key": (name, alone, number), "site_lon": lon, "site_lat": lat})
+            continue
+        stands = unlisted.setdefault((name, alone), [])
+        number = _nearby(stands, cell["lon"], cell["lat"])
+        lon, lat = stands[number]
+        rows.append({**cell, "key": (name, alone, number), "site_lon": lon, "site_lat": lat})
+    numbers = {key: n for n, key in enumerate(sorted({row["key"] for row in rows}))}
+    extra = {
+        "site": pa.array([numbers[row["key"]] for row in rows], pa.int32()),
+        "site_lon": pa.array([row["site_lon"] for row in rows], pa.float64()),
+        "site_lat": pa.array([row["site_lat"] for row in rows], pa.float64()),
     }
-    cells = positions.select(["location_id", "version", "site_id", "lon", "lat"]).to_pylist()
-    keys = [(c["site_id"] or c["location_id"], not c["site_id"], c["version"]) for c in cells]
-    number = {key: n for n, key in enumerate(sorted(set(keys)))}
-    for key, cell in zip(keys, cells, strict=True):
-        known.setdefault(key, (cell["lon"], cell["lat"]))
-    return (
-        positions.append_column("site", pa.array([number[k] for k in keys], pa.int32()))
-        .append_column("site_lon", pa.array([known[k][0] for k in keys], pa.float64()))
-        .append_column("site_lat", pa.array([known[k][1] for k in keys], pa.float64()))
-    )
+    cells = pa.Table.from_pylist([{n: row[n] for n in positions.column_names} for row in rows], positions.schema)
+    return pa.table({**{n: cells[n] for n in cells.column_names}, **extra})
+
+
+def _site_versions(sites: pa.Table) -> dict[str, list[tuple[dt.date, dt.date, float, float]]]:
+    """Where each site of the sites table stood: first day, last day, longitude and latitude of its versions in turn."""
+    begun: dict[str, dict[dt.date, tuple[float, float]]] = {}
+    for row in sorted(sites.to_pylist(), key=lambda row: (row["id"], row["version"])):
+        if row["longitude"] is not None:
+            # Of two versions that begin on one day, the later one.
+            begun.setdefault(row["id"], {})[row["date_of_first_service"] or SINCE_EVER] = (
+                row["longitude"],
+                row["latitude"],
+            )
+    versions = {}
+    for name, stands in begun.items():
+        days = sorted(stands)
+        lasts = [*(day - dt.timedelta(days=1) for day in days[1:]), STILL]
+        firsts = [SINCE_EVER, *days[1:]]
+        versions[name] = [(a, b, *stands[day]) for a, b, day in zip(firsts, lasts, days, strict=True)]
+    return versions
+
+
+def _nearby(stands: list[tuple[float, float]], lon: float, lat: float) -> int:
+    """The number of the first point within 1 km; of a new one, added to the others, if there is none."""
+    for number, (other_lon, other_lat) in enumerate(stands):
+        if (lon, lat) == (other_lon, other_lat) or _EARTH.inv(lon, lat, other_lon, other_lat)[2] <= _ONE_SITE:
+            return number
+    stands.append((lon, lat))
+    return len(stands) - 1
+
+
+_EARTH = Geod(ellps="WGS84")
+_ONE_SITE = 1000.0
+"""How far apart cells of a site that is not in the sites table may stand, in m."""
 
 
 def _network(served: pa.Table, sites: pa.Table) -> tuple[list[pa.Table], list[pa.Table]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flowkit import chosen, mirror
-from flowkit.arguments import Columns, EncodingName, EventType, column_map, encoding
+from flowkit.arguments import Columns, EncodingName, EventType, Insist, column_map, encoding
 from flowkit.terminal import note, progress, show, table
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ def ingest(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Let a day be replaced by less than half of it.")] = False,
     add: Annotated[bool, typer.Option("--add", help="Add late rows to days that are in already.")] = False,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="Load rows that are identical to others in all columns too.")
+    ] = False,
+    insist: Insist = False,
 ) -> None:
     """Load deliveries of one event type; days are found in the data, each loaded completely or not at all."""
     import flowetl
@@ -49,6 +53,8 @@ def ingest(
             max_bad_lines=max_bad_lines,
             replace=replace,
             late="add" if add else "refuse",
+            keep_duplicates=keep_duplicates,
+            insist=insist,
             progress=tell,
         )
     mirror.update(deployment, [event_type])

@@ -11,22 +11,31 @@ GEOD = Geod(ellps="WGS84")
 WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
-def site_of(cell):
-    """What names a cell's site, in the order of sites: a cell without one is a site itself, after one of its name."""
-    return (cell.site or cell.id, cell.site is None, cell.version)
+def sites_of(world):
+    """Each cell's site, in the order of sites, and where it stands: within 1 km cells of one name are at one site.
+
+    A cell without a site is a site itself, after one of its name.
+    """
+    stands, sites = defaultdict(list), {}
+    for cell in sorted(world.cells, key=lambda cell: (cell.id, cell.version)):
+        name = (cell.site or cell.id, cell.site is None)
+        near = [n for n, at in enumerate(stands[name]) if GEOD.inv(cell.lon, cell.lat, *at)[2] <= 1000]
+        if not near:
+            near = [len(stands[name])]
+            stands[name].append((cell.lon, cell.lat))
+        sites[cell.id, cell.version] = ((*name, near[0]), stands[name][near[0]])
+    return sites
 
 
 def sited(query, world, window):
     """The events of a window at cells that are known, each with its site and the site's position."""
     told = {**query.spec, "start_date": window[0], "end_date": window[1]}
     asked = SimpleNamespace(**{**told, "kind": query.kind, "subscriber_subset": query.subscriber_subset})
-    positions = {}
-    for cell in sorted(world.cells, key=lambda cell: (cell.id, cell.version)):
-        positions.setdefault(site_of(cell), (cell.lon, cell.lat))
+    sites = sites_of(world)
     for event in events(asked, world):
         for cell in world.cells:
             if cell.id == event.cell and cell.first_day <= event.local.date() <= cell.last_day:
-                yield event, site_of(cell), positions[site_of(cell)]
+                yield event, *sites[cell.id, cell.version]
 
 
 def clusters_of(query, world, window):
