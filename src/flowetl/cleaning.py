@@ -27,11 +27,11 @@ _CHECKED = ("float64", "int32", "int16", "bool")
 def tidied(line: str, delimiter: str) -> str:
     """The SQL expression of a line with its odd blanks (tabs, no-break spaces, carriage returns) made plain ones."""
     odd = [code for code in (9, 13, 160, 65279) if chr(code) != delimiter]
-    found = " OR ".join(f"contains({line}, chr({code}))" for code in odd)
+    has_odd = " OR ".join(f"contains({line}, chr({code}))" for code in odd)
     replaced = line
     for code in odd:
         replaced = f"replace({replaced}, chr({code}), ' ')"
-    return f"CASE WHEN {found} THEN {replaced} ELSE {line} END"
+    return f"CASE WHEN {has_odd} THEN {replaced} ELSE {line} END"
 
 
 def fields_of_line(delimiter: str) -> str:
@@ -119,7 +119,7 @@ def _words(words: tuple[str, ...]) -> str:
 
 
 def _said(text: str) -> str:
-    """A text, or no value where it is one of the words for none."""
+    """A text, or no value if it is one of the words for none."""
     return f"CASE WHEN {text} NOT IN {_words(NO_VALUE)} THEN {text} END"
 
 
@@ -154,7 +154,7 @@ def _parsed(column: Column) -> str:
 
 
 def _misread(column: Column) -> str:
-    """The SQL condition that a text, which is there, is not of its column's type."""
+    """The SQL condition that a non-empty text is not of its column's type."""
     name, text = column.name, f"{column.name}_text"
     # The cast takes 1_000 for a thousand.
     strange = f"{name} IS NULL OR NOT isfinite({name}) OR contains({text}, '_')"

@@ -1,9 +1,9 @@
 """Loading of deliveries: whole files in, whole days out.
 
 Every file is read through, cleaned and staged before the first day is touched; then each day found in the data is
-sorted, checked and committed, wholly or not at all. A load that is killed leaves nothing half done: run it again.
+sorted, checked and committed, completely or not at all. After a load that was killed, run it again.
 
-Rules. A delivery replaces each day that it has rows for. A day that is in already is left alone where all its rows come
+Rules. A delivery replaces each day that it has rows for. A loaded day is left alone if all its rows come
 from files that it was made of. It is not replaced by fewer than half as many rows: such files are late ones, which
 must be given together with the first, or added. Rows that are identical in all columns are one row.
 """
@@ -96,7 +96,7 @@ def ingest(
     """Load deliveries of one event type; days are found in the data.
 
     `files` are CSV, gzipped CSV or Parquet with a header of FlowKit's column names; `columns` gives a source column
-    for a target one where the names differ. Times that carry no offset are of `timezone_of_source`, by default the
+    for a target one if the names differ. Times that carry no offset are of `timezone_of_source`, by default the
     lake's. Bad lines go to the quarantine of the lake (`quarantine/<event type>/`) and the day loads without them,
     unless a file has more than `max_bad_lines`. `replace` allows a day to be replaced by less than half of it;
     `late="add"` adds such rows to the day instead. `checks` are folders of further quality checks.
@@ -151,9 +151,9 @@ def _left_behind(event_type: str, loaded: Sequence[dt.date]) -> str:
 
 
 def withdraw(lake: Lake, catalogue: Catalogue, event_type: str, day: dt.date, reason: str) -> None:
-    """Take a day out of the lake, with a reason; its history stays.
+    """Withdraw a day, with a reason; its history stays.
 
-    Raises DeliveryError for an unknown event type, LakeError where the day is not in.
+    Raises DeliveryError for an unknown event type, LakeError if the day is not loaded.
     """
     if event_type not in DAILY:
         raise DeliveryError(f"{event_type!r} is no event type; there are: {', '.join(DAILY)}.")
@@ -213,9 +213,12 @@ def _load(
         reports[day] = dataclasses.replace(report, replaced=facts["rows"] if facts else None)
         loaded.append(day)
     if other_key and to_load:
-        last, told = reports[to_load[-1]], f"{len(other_key)} other days, such as {other_key[0]}, were loaded under "
-        told += "another key: subscribers of those days and these do not match."
-        reports[to_load[-1]] = dataclasses.replace(last, warnings=(*last.warnings, told))
+        last = reports[to_load[-1]]
+        warning = (
+            f"{len(other_key)} other days, such as {other_key[0]}, were loaded under another key: subscribers of those "
+            "days and these do not match."
+        )
+        reports[to_load[-1]] = dataclasses.replace(last, warnings=(*last.warnings, warning))
     run.progress("loading rows", done, done)
     return [reports[day] for day in sorted(reports)]
 
@@ -316,7 +319,7 @@ def _refuse_losses(
     former: Mapping[dt.date, Mapping[str, Any]],
     rules: _Rules,
 ) -> dict[dt.date, Mapping[str, Any]]:
-    """The facts of days that rows are to be added to; raises DeliveryError where a day would lose half its rows."""
+    """The facts of days that rows are to be added to; raises DeliveryError if a day would lose half its rows."""
     smaller = {d for d in days if d in former and sum(staged.rows[d].values()) * 2 < former[d]["rows"]}
     if not smaller or rules.replace:
         return {}
@@ -349,7 +352,7 @@ def _load_day(
     file = run.lake.stage(run.event_type, day)
     try:
         report, facts = _write_day(run, staged, day, added_to, file=file, folders=rules.checks)
-        told = run.lake.commit_day(run.event_type, day, [file], facts, run.connection)
+        record = run.lake.commit_day(run.event_type, day, [file], facts, run.connection)
     except BaseException as error:
         # Not if the commit did go through: then the file is the day.
         published = run.lake.days(run.event_type).get(day)
@@ -358,7 +361,7 @@ def _load_day(
         with suppress(SQLAlchemyError):
             books.record_state(catalogue, run.event_type, day, "failed", _reason(run, error))
         raise
-    books.record_commit(catalogue, run.event_type, told)
+    books.record_commit(catalogue, run.event_type, record)
     return report
 
 
@@ -410,7 +413,7 @@ def _write_day(
         "unknown_cells": unknown,
     }
     facts = {
-        "sources": [*(added_to["sources"] if added_to else []), *_told_sources(run, staged, day)],
+        "sources": [*(added_to["sources"] if added_to else []), *_source_records(run, staged, day)],
         "counts": counts,
         "checks": outcomes,
         "descriptions": {n: c.description for n, c in quality.named(run.event_type, folders).items()},
@@ -432,16 +435,16 @@ def _counted(run: Run, stored: str, day: dt.date) -> tuple[int, int]:
         "SELECT DISTINCT location_id FROM positions WHERE $day BETWEEN first_day AND last_day",
         {"day": day},
     )
-    found = run.connection.execute(
+    counts = run.connection.execute(
         f"SELECT count(*), count(*) FILTER (location_id IS NOT NULL AND location_id NOT IN (SELECT id FROM cells)) "
         f"FROM {stored}"
     ).fetchall()
     for name in reference:
         run.connection.unregister(name)
-    return found[0]
+    return counts[0]
 
 
-def _told_sources(run: Run, staged: Staged, day: dt.date) -> list[dict[str, Any]]:
+def _source_records(run: Run, staged: Staged, day: dt.date) -> list[dict[str, Any]]:
     return [
         {
             "name": delivery.name,

@@ -43,7 +43,7 @@ class QualityCheck:
 
 @cache
 def read(folder: Path = SHIPPED) -> tuple[QualityCheck, ...]:
-    """The checks of a folder, in order of name; raises DeliveryError where a file does not say what it is for."""
+    """The checks of a folder, in order of name; raises DeliveryError if a file does not say what it is for."""
     return tuple(sorted((_read(p) for p in folder.rglob("*.sql")), key=lambda c: (c.stem, c.event_types)))
 
 
@@ -93,8 +93,8 @@ def run(
     checks = named(event_type, folders)
     shared = {name: c for name, c in checks.items() if not c.is_query}
     columns = ", ".join(f"({c.sql})::VARCHAR" for c in shared.values())
-    (found,) = connection.execute(f"SELECT {columns} FROM day").fetchall()  # noqa: S608 - shipped expressions
-    outcomes: dict[str, str | None] = dict(zip(shared, found, strict=True))
+    (values,) = connection.execute(f"SELECT {columns} FROM day").fetchall()  # noqa: S608 - shipped expressions
+    outcomes: dict[str, str | None] = dict(zip(shared, values, strict=True))
     for name, check in checks.items():
         if check.is_query:
             ((value, *_), *_) = connection.execute(check.sql).fetchall()

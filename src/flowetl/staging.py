@@ -117,16 +117,16 @@ def quarantine(run: Run, staged: Staged, delivery: Delivery) -> Path:
 
 def _stage_group(run: Run, staged: Staged, group: Sequence[Delivery], advance: Callable[[int], None]) -> None:
     part = run.directory / f"part{len(staged.parts)}"
-    found, left = deliveries.meanings(group[0], run.event_type, run.columns)
+    positions, left = deliveries.meanings(group[0], run.event_type, run.columns)
     for delivery in group:
         staged.left_out[delivery.sha256] = left
     base = len(staged.files)
     staged.files.extend(group)
     if group[0].format == "parquet":
-        source, values, structure, whole = _parquet(run, group, found)
+        source, values, structure, whole = _parquet(run, group, positions)
     else:
         run.connection.register("delivered_lines", deliveries.batches(group, advance))
-        source, values, structure, whole = _text(group, found)
+        source, values, structure, whole = _text(group, positions)
     select = cleaning.cleaned(
         run.event_type,
         values,
@@ -166,7 +166,7 @@ def _count(run: Run, staged: Staged, part: Path) -> None:
             raise DeliveryError(f"{delivery.name} changed while it was read: run it again when it is there whole.")
 
 
-def _text(group: Sequence[Delivery], found: Mapping[str, int]) -> tuple[str, dict[str, str], str, str]:
+def _text(group: Sequence[Delivery], positions: Mapping[str, int]) -> tuple[str, dict[str, str], str, str]:
     """The relation of delivered lines, each column's text, what is wrong with a line as a whole, and the line."""
     delimiter, width = group[0].delimiter, len(group[0].header)
     lines = f"SELECT * REPLACE ({cleaning.tidied('line', delimiter)} AS line) FROM delivered_lines"
@@ -177,16 +177,16 @@ def _text(group: Sequence[Delivery], found: Mapping[str, int]) -> tuple[str, dic
       WHEN fields IS NULL THEN 'its quotes are not balanced'
       WHEN len(fields) <> {width} THEN 'it has ' || len(fields) || ' fields, the header has {width}'
     END"""
-    values = {name: f"fields[{at + 1}]" for name, at in found.items()}
+    values = {name: f"fields[{at + 1}]" for name, at in positions.items()}
     return f"SELECT *, {cleaning.fields_of_line(delimiter)} AS fields FROM ({lines})", values, structure, "line"
 
 
-def _parquet(run: Run, group: Sequence[Delivery], found: Mapping[str, int]) -> tuple[str, dict[str, str], str, str]:
+def _parquet(run: Run, group: Sequence[Delivery], positions: Mapping[str, int]) -> tuple[str, dict[str, str], str, str]:
     """What `_text` gives, for Parquet."""
     read = f"read_parquet({literals(_link(run, d) for d in group)}, file_row_number = true)"
     types = {row[0]: row[1] for row in run.connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()}
     values = {}
-    for name, at in found.items():
+    for name, at in positions.items():
         source = group[0].header[at]
         quoted = '"' + source.replace('"', '""') + '"'
         values[name] = f"{quoted}::VARCHAR"

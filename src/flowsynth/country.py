@@ -144,11 +144,11 @@ def _inside(random: np.random.Generator, area: BaseGeometry, count: int) -> Floa
     """Points drawn evenly in an area (count, 2)."""
     low_x, low_y, high_x, high_y = area.bounds
     shapely.prepare(area)
-    found = np.empty((0, 2))
-    while len(found) < count:
+    inside = np.empty((0, 2))
+    while len(inside) < count:
         points = random.uniform((low_x, low_y), (high_x, high_y), (4 * count, 2))
-        found = np.concatenate([found, points[shapely.contains_xy(area, points[:, 0], points[:, 1])]])
-    return found[:count]
+        inside = np.concatenate([inside, points[shapely.contains_xy(area, points[:, 0], points[:, 1])]])
+    return inside[:count]
 
 
 def _town_places(random: np.random.Generator, outline: Polygon) -> Floats:

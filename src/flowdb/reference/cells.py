@@ -26,7 +26,7 @@ def load(
 ) -> Loaded:
     """Load the cells from a CSV, replacing all former ones, and settle their positions and units.
 
-    `columns` gives a source column for a target one where the names differ. Service dates of versions of one cell
+    `columns` gives a source column for a target one if the names differ. Service dates of versions of one cell
     that overlap are refused, or, with `overlaps="cut"`, the earlier version ends the day before the later begins.
     Raises LakeError naming file, line and field.
     """

@@ -22,7 +22,7 @@ def make(lake: Lake, km: float, *, unit: str | None = None) -> Loaded:
     The country is the union of the coarsest level that is loaded. Squares are cut in Lambert's azimuthal equal-area
     projection around the country's middle, rounded to whole degrees, so that each has its true area wherever it lies,
     and codes stay the same while boundaries change a little: N and E tell how many squares lie to the south and to the
-    west, from 5,000 km south and west of the middle. Raises LakeError where there are no boundaries, or too many
+    west, from 5,000 km south and west of the middle. Raises LakeError if there are no boundaries, or too many
     squares.
     """
     if not (0.05 <= km <= 1000):
@@ -52,10 +52,10 @@ def _squares(unit: str, size: int, country: shapely.Geometry) -> pa.Table:
     """The squares, `size` metres wide, that a country lies in."""
     lon, lat = (round(v) for v in _middle(country))
     plane = f"+proj=laea +lat_0={lat} +lon_0={lon} +x_0={_ORIGIN} +y_0={_ORIGIN} +datum=WGS84 +units=m"
-    there = Transformer.from_crs(WGS84, plane, always_xy=True)
+    to_plane = Transformer.from_crs(WGS84, plane, always_xy=True)
     # Long edges bend in the plane.
     bent = shapely.segmentize(country, 0.1)
-    land = shapely.make_valid(shapely.transform(bent, lambda p: np.column_stack(there.transform(p[:, 0], p[:, 1]))))
+    land = shapely.make_valid(shapely.transform(bent, lambda p: np.column_stack(to_plane.transform(p[:, 0], p[:, 1]))))
     if land.area / size**2 > MOST_PLACES:
         raise LakeError(
             f"{unit} would have more than {land.area / size**2:,.0f} squares; a level can have {MOST_PLACES:,}. "
@@ -68,15 +68,15 @@ def _squares(unit: str, size: int, country: shapely.Geometry) -> pa.Table:
     for row in range(south, north + 1):
         at = np.full_like(columns, row)
         boxes = shapely.box(columns * size, at * size, (columns + 1) * size, (at + 1) * size)
-        found = columns[shapely.intersects(land, boxes)]
-        kept.append((np.full(len(found), row), found))
+        covered = columns[shapely.intersects(land, boxes)]
+        kept.append((np.full(len(covered), row), covered))
     rows, cols = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)])
     # The corner that squares share is computed from the same numbers, so that nothing lies between them.
     x, y = (cols[:, None] + corners[:, 0]) * size, (rows[:, None] + corners[:, 1]) * size
-    lons, lats = there.transform(x, y, direction="INVERSE")
+    lons, lats = to_plane.transform(x, y, direction="INVERSE")
     squares = [_on_earth(ring) for ring in np.stack([lons, lats], axis=-1)]
-    labels_x, labels_y = there.transform((cols + 0.5) * size, (rows + 0.5) * size, direction="INVERSE")
+    labels_x, labels_y = to_plane.transform((cols + 0.5) * size, (rows + 0.5) * size, direction="INVERSE")
     width = len(str(2 * _ORIGIN // size))
     return pa.table(
         {
@@ -101,7 +101,7 @@ def _middle(country: shapely.Geometry) -> tuple[float, float]:
 
 
 def _on_earth(ring: np.ndarray) -> MultiPolygon:
-    """A square of longitudes and latitudes; one across the 180th meridian is cut there."""
+    """A square of longitudes and latitudes; one across the 180th meridian is cut at it."""
     if np.ptp(ring[:, 0]) < 180:
         return MultiPolygon([Polygon(ring)])
     whole = Polygon(np.column_stack([ring[:, 0] % 360, ring[:, 1]]))

@@ -1,4 +1,4 @@
-"""Loading of the deployment's own tables of places: which unit a cell belongs to, and where points are."""
+"""Loading of custom tables of places: which unit a cell belongs to, and where points are."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,19 +30,19 @@ def load_mapping(
 
     The CSV has a column `id`, the cell, and a column `<unit>pcod`, the unit's code, such as admin3pcod; it may have
     those of several units, and others by which a table of points is joined. `columns` gives a source column for a
-    target one where the names differ. Raises LakeError naming file, line and field.
+    target one if the names differ. Raises LakeError naming file, line and field.
     """
     _check_name(table)
     content = read_csv(file, encoding)
     rows, _ = typed_rows(content, _text_columns(table, content, columns or {}), columns, required=("id",))
     check_once(rows, ("id",))
-    told = [name for name in rows[0] if name not in ("where", "line")]
+    names = [name for name in rows[0] if name not in ("where", "line")]
     with changing(lake):
         _check_free(lake, table, "geom_points", "geom_table")
         levels = _codes(lake)
-        of_units = {name: name.removesuffix("pcod") for name in told if name.endswith("pcod")}
+        of_units = {name: name.removesuffix("pcod") for name in names if name.endswith("pcod")}
         known = {name: unit for name, unit in of_units.items() if unit in levels}
-        points = {*lake.reference("geom_points")["column"].to_pylist()} & {*told} - {"id"}
+        points = {*lake.reference("geom_points")["column"].to_pylist()} & {*names} - {"id"}
         if of_units and not known:
             name, unit = next(iter(of_units.items()))
             raise LakeError(
@@ -51,20 +51,20 @@ def load_mapping(
             )
         if not known and not points:
             raise LakeError(
-                f"{file.name} has no column that names a unit, such as admin3pcod; it has: {', '.join(told)}. "
+                f"{file.name} has no column that names a unit, such as admin3pcod; it has: {', '.join(names)}. "
                 "Name it with --map admin3pcod=COLUMN."
             )
         for name, unit in known.items():
             for row in rows:
                 if row[name] is not None and row[name] not in levels[unit]:
                     raise LakeError(f"{row['where']}: {name} {row[name]!r} is no unit of {unit}.")
-        made = [
+        new_rows = [
             {"mapping_table": table, "location_id": row["id"], "column": name, "value": row[name]}
             for row in rows
-            for name in told
+            for name in names
             if row[name] is not None
         ]
-        return Loaded(len(rows), _replace(lake, CELL_MAPPINGS, table, made, file))
+        return Loaded(len(rows), _replace(lake, CELL_MAPPINGS, table, new_rows, file))
 
 
 def load_points(
@@ -80,14 +80,14 @@ def load_points(
     rows, warnings = _points_of(file, table, columns or {}, encoding)
     names = [n for n in rows[0] if n not in ("where", "line", "longitude", "latitude")]
     values = {n: [row[n] for row in rows if row[n] is not None] for n in names if is_column_name(n)}
-    unique = [n for n, found in values.items() if found and len(set(found)) == len(found)]
+    unique = [n for n, texts in values.items() if texts and len(set(texts)) == len(texts)]
     if "id" in values:
         check_once([row for row in rows if row["id"] is not None], ("id",))
     if not unique:
         raise LakeError(f"{file.name} has no column whose values name one point each; it has: {', '.join(names)}.")
     if left := [n for n in names if n not in unique]:
         warnings.append(f"{file.name}: not to be joined on, for values stand more than once: {', '.join(left)}.")
-    made = [
+    new_rows = [
         {"geom_table": table, "column": n, "value": row[n], "lon": row["longitude"], "lat": row["latitude"]}
         for row in rows
         for n in unique
@@ -95,7 +95,7 @@ def load_points(
     ]
     with changing(lake):
         _check_free(lake, table, "cell_mappings", "mapping_table")
-        return Loaded(len(rows), (*warnings, *_replace(lake, GEOM_POINTS, table, made, file)))
+        return Loaded(len(rows), (*warnings, *_replace(lake, GEOM_POINTS, table, new_rows, file)))
 
 
 def _replace(lake: Lake, declared: Table, table: str, rows: list[dict[str, Any]], file: Path) -> tuple[str, ...]:

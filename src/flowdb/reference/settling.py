@@ -69,11 +69,11 @@ def _versions(lake: Lake) -> dict[str, list[str]]:
 
 
 def _settled(lake: Lake) -> bool:
-    wanted = _versions(lake)
-    if not any(wanted.values()):
+    versions = _versions(lake)
+    if not any(versions.values()):
         return True
-    made = [lake.reference_facts(name) for name in TOGETHER]
-    return all(m is not None and m.get("made_from") == wanted for m in made)
+    facts = [lake.reference_facts(name) for name in TOGETHER]
+    return all(m is not None and m.get("made_from") == versions for m in facts)
 
 
 def _served(cells: pa.Table) -> pa.Table:
@@ -163,7 +163,7 @@ def _network(served: pa.Table, sites: pa.Table) -> tuple[list[pa.Table], list[pa
 
     A site that the sites table does not place stands where its cells do.
     """
-    places, found = [], []
+    places, memberships = [], []
     last_known = sites.rename_columns({"id": "site_id", "longitude": "lon", "latitude": "lat"}).sort_by("version")
     for unit, column, others in (("cell", "location_id", []), ("site", "site_id", [last_known])):
         named = served.filter(served[column].is_valid())
@@ -185,19 +185,19 @@ def _network(served: pa.Table, sites: pa.Table) -> tuple[list[pa.Table], list[pa
                 }
             )
         )
-        found.append(_placed(named, place.reshape(-1), unit))
-    return places, found
+        memberships.append(_placed(named, place.reshape(-1), unit))
+    return places, memberships
 
 
 def _by_tables(
     served: pa.Table, mappings: pa.Table, points: pa.Table, levels: list[pa.Table]
 ) -> tuple[list[pa.Table], list[tuple[str | None, pa.Table]], list[str]]:
-    """Where the deployment's own tables place cells: in units of levels, and at points; and warnings."""
+    """Where the custom tables place cells: in units of levels, and at points; and warnings."""
     ids = served["location_id"].to_pylist()
     every = len(set(ids))
-    told: dict[str, dict[str, dict[str, str]]] = {}
+    by_table: dict[str, dict[str, dict[str, str]]] = {}
     for row in mappings.to_pylist():
-        told.setdefault(row["mapping_table"], {}).setdefault(row["column"], {})[row["location_id"]] = row["value"]
+        by_table.setdefault(row["mapping_table"], {}).setdefault(row["column"], {})[row["location_id"]] = row["value"]
     where: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
     for row in points.to_pylist():
         where.setdefault((row["geom_table"], row["column"]), {})[row["value"]] = (row["lon"], row["lat"])
@@ -205,29 +205,29 @@ def _by_tables(
     at_points: list[tuple[str | None, pa.Table]] = []
     warnings: list[str] = []
 
-    def missing(table: str, what: str, found: list[Any]) -> list[str]:
+    def missing(table: str, what: str, placements: list[Any]) -> list[str]:
         """How many cells a table does not place."""
-        lost = every - len({cell for cell, place in zip(ids, found, strict=True) if place is not None})
+        lost = every - len({cell for cell, place in zip(ids, placements, strict=True) if place is not None})
         return [f"{table} has no {what} for {lost} of {every} cells: what they carry is left out."] if lost else []
 
-    for table, columns in sorted(told.items()):
+    for table, columns in sorted(by_table.items()):
         for level in filter(len, levels):
             unit = level["unit"][0].as_py()
             if (codes := columns.get(f"{unit}pcod")) is None:
                 continue
             numbers = dict(zip(level["pcod"].to_pylist(), level["place"].to_pylist(), strict=True))
-            found = [numbers.get(codes.get(cell, "")) for cell in ids]
-            in_units.append(_placed(*_where_known(served, found), unit, mapping_key(table)))
-            warnings += missing(table, f"unit of {unit}", found)
+            placements = [numbers.get(codes.get(cell, "")) for cell in ids]
+            in_units.append(_placed(*_where_known(served, placements), unit, mapping_key(table)))
+            warnings += missing(table, f"unit of {unit}", placements)
         inside = pa.array([cell in columns["id"] for cell in ids], pa.bool_())
         at_points.append((mapping_key(table), served.filter(pc.and_(inside, served["lon"].is_valid()))))
     for (geom, column), values in sorted(where.items()):
-        for table, columns in ((None, None), *sorted(told.items())):
+        for table, columns in ((None, None), *sorted(by_table.items())):
             named = {cell: cell for cell in ids} if columns is None else columns.get(column)
             if named is None:
                 continue
-            found = [values.get(named.get(cell, "")) for cell in ids]
-            placed, stands = _where_known(served, found)
+            placements = [values.get(named.get(cell, "")) for cell in ids]
+            placed, stands = _where_known(served, placements)
             if not stands:
                 continue
             for n, name in enumerate(("lon", "lat")):
@@ -236,13 +236,13 @@ def _by_tables(
             at_points.append((mapping_key(table, geom, column), placed))
             if table is None or column != "id":
                 through = f" through {table}" if table else ""
-                warnings += missing(f"{geom}, joined on {column}{through},", "point", found)
+                warnings += missing(f"{geom}, joined on {column}{through},", "point", placements)
     return in_units, at_points, warnings
 
 
-def _where_known(served: pa.Table, found: list[Any]) -> tuple[pa.Table, list[Any]]:
-    known = [n for n, place in enumerate(found) if place is not None]
-    return served.take(pa.array(known, pa.int64())), [found[n] for n in known]
+def _where_known(served: pa.Table, placements: list[Any]) -> tuple[pa.Table, list[Any]]:
+    known = [n for n, place in enumerate(placements) if place is not None]
+    return served.take(pa.array(known, pa.int64())), [placements[n] for n in known]
 
 
 def _points(placements: list[tuple[str | None, pa.Table]]) -> tuple[pa.Table, list[pa.Table]]:
@@ -269,7 +269,7 @@ def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], li
     Where units overlap, the smallest code wins.
     """
     places: list[pa.Table] = []
-    found: list[pa.Table] = []
+    memberships: list[pa.Table] = []
     warnings: list[str] = []
     outside: dict[int, list[str]] = {}
     swapped = 0
@@ -303,7 +303,7 @@ def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], li
             )
         )
         inside = positions.take(pa.array(point[first], pa.int64()))
-        found.append(_placed(inside, polygon[first], unit))
+        memberships.append(_placed(inside, polygon[first], unit))
     warnings += [
         f"{lost} of {positions.num_rows} cell versions lie in no unit of {', '.join(units)}."
         for lost, units in outside.items()
@@ -313,7 +313,7 @@ def _units(positions: pa.Table, geography: pa.Table) -> tuple[list[pa.Table], li
             f"With longitude and latitude exchanged, {swapped} would: if the file names them the wrong way round, load "
             "it with --map longitude=latitude --map latitude=longitude."
         )
-    return places, found, warnings
+    return places, memberships, warnings
 
 
 def _tree(positions: pa.Table, x: str, y: str) -> shapely.STRtree:
@@ -350,5 +350,6 @@ def _overlapping(unit: str, positions: pa.Table, level: pa.Table, polygon: Any, 
     cell = positions["location_id"][int(point[at])].as_py()
     smaller, larger = (level["pcod"][int(polygon[i])].as_py() for i in (at - 1, at))
     shared = len(set(point[again].tolist()))
-    told = f"Units of {unit} overlap: {shared} cell versions lie in more than one, such as {cell} in {smaller} and "
-    return [told + f"{larger}; the smallest code is taken."]
+    example = f"{cell} in {smaller} and {larger}"
+    where = f"{shared} cell versions lie in more than one, such as {example}"
+    return [f"Units of {unit} overlap: {where}; the smallest code is taken."]
