@@ -79,6 +79,8 @@ def _library_errors(path: Path, encoding: str | None, notes: list[str]) -> Itera
             pyogrio.errors.FeatureError,
             ValueError,
             OSError,
+            # What pyogrio raises for layers without any feature or field that it can read.
+            IndexError,
         ) as error:
             raise DeliveryError(f"{path.name} cannot be read as boundaries: {first_line(error)}.") from None
     for message in dict.fromkeys(first_line(w.message) for w in caught if isinstance(w.message, Warning)):
