@@ -34,7 +34,9 @@ def stoppable(consequence: Callable[[], str]) -> Iterator[Sequence[int]]:
         received.append(signal_number)
         raise KeyboardInterrupt
 
-    former = {each: signal.signal(each, interrupt) for each in _NAMES}
+    # A shell ignores Ctrl-C for what it runs in the background, and so it stays.
+    heeded = [each for each in _NAMES if signal.getsignal(each) is not signal.SIG_IGN]
+    former = {each: signal.signal(each, interrupt) for each in heeded}
     try:
         yield received
     except BaseException:

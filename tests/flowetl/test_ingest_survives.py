@@ -76,7 +76,9 @@ def test_a_killed_load_leaves_nothing_half_done(deployment, delivered):
     # What the kills left is swept up, and nothing of the days that are in.
     sweep(deployment.lake, dt.timedelta(0))
     days = deployment.lake.snapshot().days["calls"].values()
-    assert set((deployment.lake.path / "visits").rglob("*.parquet*")) == {file for stored in days for file in stored.visits}
+    assert set((deployment.lake.path / "visits").rglob("*.parquet*")) == {
+        file for stored in days for file in stored.visits
+    }
     assert mend(deployment.catalogue, deployment.lake) == 0
 
 
