@@ -1,5 +1,7 @@
 """Errors that are sentences for the user, and sentences for the errors of libraries."""
 
+import errno
+
 
 class UserError(Exception):
     """What is wrong and the way out, in sentences for the person at the keyboard.
@@ -18,11 +20,11 @@ def library_sentence(error: BaseException) -> str | None:
 
     A class is known by its name, so that no library is imported for it. `None` means a defect: let it be raised.
     """
-    for words in _DISK_FULL:
-        if words in str(error):
-            return f"The disk is full, or a limit of it is reached ({words}): make room and run it again."
     if isinstance(error, OSError):
         return _of_the_system(error)
+    for words in _DISK_FULL:
+        if words in str(error):
+            return f"The disk is full ({words}): make room and run it again."
     if isinstance(error, UnicodeError):
         return "A text is in another encoding than was expected: name the right one with --encoding."
     # The compiled half of a package is a module with a leading underscore.
@@ -52,6 +54,8 @@ _LIBRARIES = {
 
 def _of_the_system(error: OSError) -> str | None:
     where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}{'the' if where else 'The'} disk is full: make room and run it again."
     if error.strerror is None:
         return f"{first_line(error)}." if str(error) else None
     return f"{where}{error.strerror}."

@@ -128,7 +128,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_half_done(deployment, delivered):
     process = _start(deployment, files, limit=40_000)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
-    assert "The disk is full" in out
+    assert "he disk is full" in out
     assert "Nothing of the day at hand was stored" in out
     assert "Traceback" not in out + err
     assert _whole(deployment, rows) == set()
