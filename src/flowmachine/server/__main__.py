@@ -40,7 +40,7 @@ def main() -> None:
     if sys.argv[1:]:
         print(f"usage: flowmachine\n\nRuns the FlowMachine server.\n\n{settings_help(Settings)}")
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
-    # Results and what spills beside them are of people until they are released.
+    # Cached results and spill files hold personal data: keep them private.
     os.umask(0o077)
     try:
         asyncio.run(_run(Settings()))  # type: ignore[call-arg]
@@ -54,29 +54,29 @@ def main() -> None:
 
 async def _run(settings: Settings) -> None:
     runs, faults = run_log(), debug_log(settings.flowmachine_log_level)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         kinds()
-    for warning in told:
+    for warning in caught:
         faults.error("a plugin is left out", reason=str(warning.message))
-    with ExitStack() as held:
+    with ExitStack() as resources:
         if not settings.in_lake and settings.flowmachine_cache_dir is None:
             raise FlowMachineError("Over a database, name a directory for stored results: FLOWMACHINE_CACHE_DIR.")
         session = _session(settings)
-        held.callback(session.close)
+        resources.callback(session.close)
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         limits = Limits(
             settings.cache_size, settings.cache_half_life, timedelta(seconds=settings.cache_protected_period)
         )
         store = open_store(settings.cache_dir, settings.catalogue_url, limits, session.rule)
-        held.callback(store.close)
+        resources.callback(store.close)
         catalogue = Catalogue.open(settings.catalogue_url)
-        held.callback(catalogue.close)
+        resources.callback(catalogue.close)
         context = zmq.asyncio.Context()
-        held.callback(context.destroy, linger=1000)
+        resources.callback(context.destroy, linger=1000)
         secret = settings.flowmachine_curve_secret_key
         if secret:
-            held.callback(admit(context, settings.client_keys).stop)
+            resources.callback(admit(context, settings.client_keys).stop)
         wire = bound(
             context, settings.flowmachine_host, settings.flowmachine_port, secret.get_secret_value() if secret else None
         )
@@ -91,7 +91,7 @@ async def _run(settings: Settings) -> None:
         atlas = Atlas(session.engine, session.timezone)
         workers = Workers(session, store, number=settings.db_connection_pool_size, run_log=runs, debug_log=faults)
         workers.start()
-        held.callback(workers.close)
+        resources.callback(workers.close)
         runs.info("ready", host=settings.flowmachine_host, port=settings.flowmachine_port, **mended)
         history = settings.flowmachine_history
         machine = Machine(session, atlas, store, workers, catalogue, Drawings(), history)
@@ -143,8 +143,8 @@ def _bring_up_to_date(settings: Settings, catalogue: Catalogue, faults: Any) -> 
 
     lake = Lake.open(Path(settings.store))
     try:
-        for told in settle(lake):
-            faults.warning(told)
+        for change in settle(lake):
+            faults.warning(change)
         mend(catalogue, lake)
     except LakeError as problem:
         # A load that runs at this moment holds them, and leaves them right.

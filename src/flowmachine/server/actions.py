@@ -48,8 +48,8 @@ class Reply:
     @property
     def frames(self) -> list[Any]:
         """The answer as it goes over the wire."""
-        told = {"status": "success" if self.ok else "error", "msg": self.msg, "payload": dict(self.payload)}
-        envelope = json.dumps(told).encode()
+        answer = {"status": "success" if self.ok else "error", "msg": self.msg, "payload": dict(self.payload)}
+        envelope = json.dumps(answer).encode()
         return [envelope] if self.arrow is None else [envelope, self.arrow]
 
 
@@ -118,13 +118,13 @@ def get_catalogue(_: Machine) -> Reply:
 def get_server_status(machine: Machine) -> Reply:
     """Version, time zone and how much there is to do."""
     counts = machine.store.counts()
-    told = {state: counts.get(state, 0) for state in (QUEUED, EXECUTING, COMPLETED, ERRORED)}
+    numbers = {state: counts.get(state, 0) for state in (QUEUED, EXECUTING, COMPLETED, ERRORED)}
     return Reply(
         ok=True,
         payload={
             "version": _version(),
             "timezone": machine.session.timezone,
-            **told,
+            **numbers,
             "workers": machine.workers.number,
         },
     )
@@ -240,8 +240,8 @@ def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "r
     with machine.store.using(query_id) as path:
         if path is None:
             row = machine.store.find(query_id) or row
-            told = row.error or f"The query is {row.state}: run it, or wait until it is completed."
-            return Reply(ok=False, msg=told, payload={"query_id": query_id, "query_state": row.state})
+            reason = row.error or f"The query is {row.state}: run it, or wait until it is completed."
+            return Reply(ok=False, msg=reason, payload={"query_id": query_id, "query_state": row.state})
         if batch == 0:
             machine.store.touch(query_id)
         query = parse(row.params)
@@ -268,8 +268,8 @@ def get_geography(machine: Machine, aggregation_unit: str, batch: int = 0) -> Re
     snapshot = machine.session.engine.snapshot()
     levels = machine.session.offered(snapshot).units
     if aggregation_unit not in levels:
-        told = f"Must be one of: {', '.join(levels)}." if levels else "No cells or boundaries are loaded here."
-        return Reply(ok=False, msg=f"aggregation_unit: {told}", payload={"aggregation_unit": [told]})
+        choices = f"Must be one of: {', '.join(levels)}." if levels else "No cells or boundaries are loaded here."
+        return Reply(ok=False, msg=f"aggregation_unit: {choices}", payload={"aggregation_unit": [choices]})
     places = machine.atlas.places(aggregation_unit, snapshot, own=True)
     cuts = geojson.boundary_batches(places)
     if not 0 <= batch < len(cuts):
@@ -301,8 +301,8 @@ def get_day_versions(machine: Machine) -> Reply:
 def list_qa_checks(machine: Machine) -> Reply:
     """The quality checks that have results."""
     checks = flowdb.records.list_checks(machine.catalogue)
-    told = [{"cdr_type": event_type, "type_of_query_or_check": name} for event_type, name in checks]
-    return Reply(ok=True, payload={"available_qa_checks": told})
+    available = [{"cdr_type": event_type, "type_of_query_or_check": name} for event_type, name in checks]
+    return Reply(ok=True, payload={"available_qa_checks": available})
 
 
 def get_qa_checks(machine: Machine, cdr_type: str, start_date: str, end_date: str, check_type: str) -> Reply:
@@ -315,8 +315,8 @@ def get_qa_checks(machine: Machine, cdr_type: str, start_date: str, end_date: st
             return Reply(ok=False, msg=f"{name} is {text!r}, which is no date: write it as 2016-01-31.")
     stop = days["end_date"] + dt.timedelta(days=1) if days["end_date"] < dt.date.max else dt.date.max
     checks = flowdb.records.get_checks(machine.catalogue, cdr_type, check_type, days["start_date"], stop)
-    told = [{"outcome": c.outcome, "cdr_date": str(c.day), "type_of_query_or_check": c.name} for c in checks]
-    return Reply(ok=True, payload={"qa_checks": told})
+    outcomes = [{"outcome": c.outcome, "cdr_date": str(c.day), "type_of_query_or_check": c.name} for c in checks]
+    return Reply(ok=True, payload={"qa_checks": outcomes})
 
 
 def cancel_query(machine: Machine, query_id: str) -> Reply:
@@ -328,7 +328,7 @@ def cancel_query(machine: Machine, query_id: str) -> Reply:
 
 def list_queries(machine: Machine) -> Reply:
     """Every query and stored part that is known, the latest first."""
-    told = [
+    entries = [
         {
             "query_id": row.query_id,
             "query_kind": row.query_kind,
@@ -337,7 +337,7 @@ def list_queries(machine: Machine) -> Reply:
         }
         for row in machine.store.every()
     ]
-    return Reply(ok=True, payload={"queries": told})
+    return Reply(ok=True, payload={"queries": entries})
 
 
 @dataclass(frozen=True)
@@ -393,7 +393,7 @@ ACTIONS: dict[str, Action] = {
 
 
 def _asked(machine: Machine, query_id: str) -> Row | None:
-    """The record of a query that may be told of; parts may not."""
+    """The record of a query whose state may be given; that of a part may not."""
     row = machine.store.find(query_id)
     return row if row is not None and may_leave(row.query_kind) else None
 

@@ -103,7 +103,7 @@ class Server:
         return reply
 
     def _log(self, reply: Reply, action: str | None, request_id: str | None, seconds: float) -> None:
-        told = {
+        fields = {
             name: reply.payload[name]
             for name in ("query_id", "query_kind", "query_state", "rows")
             if name in reply.payload
@@ -114,7 +114,7 @@ class Server:
             request_id=request_id,
             status="success" if reply.ok else "error",
             seconds=round(seconds, 4),
-            **told,
+            **fields,
         )
 
 
@@ -168,10 +168,10 @@ def bound(context: zmq.asyncio.Context, host: str, port: int, secret_key: str | 
         wire.bind(f"tcp://{address}:{port}")
     except zmq.ZMQError as problem:
         if problem.errno == zmq.EADDRINUSE:
-            told = f"Port {port} of {host} is in use: stop what listens there, or set another FLOWMACHINE_PORT."
+            reason = f"Port {port} of {host} is in use: stop what listens there, or set another FLOWMACHINE_PORT."
         else:
-            told = f"{host}:{port} cannot be listened on: {problem.strerror}. Check FLOWMACHINE_HOST."
-        raise FlowMachineError(told) from None
+            reason = f"{host}:{port} cannot be listened on: {problem.strerror}. Check FLOWMACHINE_HOST."
+        raise FlowMachineError(reason) from None
     except OSError:
         raise FlowMachineError(f"{host} is no address of this machine: check FLOWMACHINE_HOST.") from None
     return wire

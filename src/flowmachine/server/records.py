@@ -75,5 +75,5 @@ def _add_missing_columns(connection: sa.Connection) -> None:
     present = {column["name"] for column in sa.inspect(connection).get_columns(queries.name)}
     for column in queries.columns:
         if column.name not in present:
-            told = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
-            connection.execute(sa.DDL(f"ALTER TABLE {queries.name} ADD COLUMN {told}"))
+            definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(sa.DDL(f"ALTER TABLE {queries.name} ADD COLUMN {definition}"))

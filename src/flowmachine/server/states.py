@@ -16,9 +16,9 @@ KNOWN, QUEUED, EXECUTING, COMPLETED, ERRORED, CANCELLED, RESETTING = (
     "resetting",
 )
 AWOL = "awol"
-"""What is told of an id that nobody asked for; no state of a question."""
+"""The state in an answer about an unknown id; no state of a query."""
 WITHDRAWN = "withdrawn"
-"""What is told of a result that was made of days that were withdrawn or replaced since; no state of a question."""
+"""The state in an answer about a result of days that were withdrawn or replaced since; no state of a query."""
 
 TRANSITIONS: frozenset[tuple[str, str, str]] = frozenset(
     {

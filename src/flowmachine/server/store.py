@@ -66,7 +66,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class OutdatedDay:
-    """A day that a result was made of, and that is not as it was then."""
+    """A day that a result was computed from, and that is different now."""
 
     event_type: str
     day: dt.date
