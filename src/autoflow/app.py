@@ -74,13 +74,15 @@ def pass_in_this_process(
     return make_pass(settings, progress, stop, since)
 
 
-def pass_in_a_process(_: Settings, __: "Progress | None", stop: Stop, since: Since) -> dt.datetime | None:
+def pass_in_a_process(
+    _settings: Settings, _progress: "Progress | None", stop: Stop, since: Since
+) -> dt.datetime | None:
     """Make a pass in a process of its own, which reads settings and secrets again and gives all its memory back."""
     # -m puts the working directory first among the places of modules, which only some ways of starting do.
     way = ["-m"] if "" in sys.path else ["-P", "-m"]
     child = subprocess.Popen([sys.executable, *way, "autoflow", "pass", since], stdout=subprocess.PIPE, text=True)
     with stop.stopping(child.terminate):
-        printed, _ = child.communicate()
+        printed = child.communicate()[0]
     if child.returncode and not stop.requested.is_set():
         log.error("a pass ended before its time", exit_code=child.returncode)
         return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=_UNUSABLE)

@@ -54,6 +54,12 @@ class Known:
     """Those without a mistake of their own, by name."""
 
 
+def _known(info: ValidationInfo) -> Known:
+    if not isinstance(info.context, Known):
+        raise TypeError("The grammar of workflows.yml needs the context `Known`.")
+    return info.context
+
+
 # Rules for one value. A message is a sentence without its full stop.
 
 
@@ -109,7 +115,7 @@ def _file(kind: str, *more: str) -> tuple[BeforeValidator, WithJsonSchema]:
             raise ValueError(f"'{value}' lies outside the directory of workflows.yml; copy the file into it")
         if kind == "a notebook" and not re.search(_NOTEBOOK_NAME, value):
             raise ValueError(f"'{value}' is not a notebook; its name must end in .ipynb")
-        folder = info.context.inputs_dir
+        folder = _known(info).inputs_dir
         if not (folder / value).is_file():
             raise ValueError(f"there is no file '{value}' in {folder}; copy it there or correct the name")
         return value
@@ -300,7 +306,7 @@ class WorkflowSection(Section):
     @field_validator("name")
     @classmethod
     def _new(cls, name: str, info: ValidationInfo) -> str:
-        known: Known = info.context
+        known = _known(info)
         if name in known.names:
             raise ValueError(f"a workflow above is called '{name}' already; give each its own name")
         known.names.append(name)
@@ -318,8 +324,8 @@ class WorkflowSection(Section):
             raise ValueError(f"these notebooks wait for each other: {circle}; break the circle") from None
 
     @model_validator(mode="after")
-    def _known(self, info: ValidationInfo) -> Self:
-        known: Known = info.context
+    def _remembered(self, info: ValidationInfo) -> Self:
+        known = _known(info)
         known.workflows[self.name] = self
         return self
 
@@ -381,7 +387,7 @@ class EntrySection(Section):
     @field_validator("workflow_name")
     @classmethod
     def _defined(cls, name: str, info: ValidationInfo) -> str:
-        known: Known = info.context
+        known = _known(info)
         if name not in known.names:
             raise ValueError(f"no workflow is called '{name}'; those above are {listed(known.names) or 'none'}")
         return name
@@ -389,7 +395,7 @@ class EntrySection(Section):
     @field_validator("parameters")
     @classmethod
     def _exactly_those_needed(cls, given: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any]:
-        known: Known = info.context
+        known = _known(info)
         workflow = known.workflows.get(info.data.get("workflow_name", ""))
         if workflow is None:
             return given or {}

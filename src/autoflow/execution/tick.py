@@ -44,7 +44,8 @@ def tick(
         return not runner.table.held_back(run, now, made_of, candidate.on_change)
 
     due = [candidate for candidate in ready if waits(candidate)]
-    given_up = [run for each in ready if (run := latest.get(each.key)) and runner.table.given_up(run)]
+    ended = [latest[each.key] for each in ready if each.key in latest]
+    given_up = [each for each in ended if runner.table.given_up(each)]
     log.info(
         "looked for new dates",
         available=len(set().union(*reported.values())),

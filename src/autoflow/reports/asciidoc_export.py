@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 import nbformat
 from nbconvert import ASCIIDocExporter
-from nbconvert.writers import FilesWriter
+from nbconvert.writers.files import FilesWriter
 
 # What templates of old extend. Results stand bare in it, for nbconvert's present template would put tables and
 # pictures into a listing, where they are read as their source.
