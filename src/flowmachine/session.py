@@ -49,30 +49,30 @@ class Session:
         where there is no data on the days that the query reads, InvalidQuery where the store has no such unit or table
         of places.
         """
-        with self._ready(query, release) as (made, snapshot, found):
-            return self.engine.run(made, snapshot, found)
+        with self._ready(query, release) as (prepared, snapshot, stored_rows):
+            return self.engine.run(prepared, snapshot, stored_rows)
 
     def head(self, query: Query | Mapping[str, Any], rows: int = 5) -> pa.Table:
         """The first rows of a query, in the result's order; the others do not leave the engine."""
-        with self._ready(query) as (made, snapshot, found):
-            return self.engine.run(replace(made, expression=made.expression.limit(rows)), snapshot, found)
+        with self._ready(query) as (prepared, snapshot, stored_rows):
+            return self.engine.run(replace(prepared, expression=prepared.expression.limit(rows)), snapshot, stored_rows)
 
     def count(self, query: Query | Mapping[str, Any]) -> int:
         """How many rows a query has."""
-        with self._ready(query) as (made, snapshot, found):
-            counted = made.expression.aggregate(rows=made.expression.count().cast("int64"))
-            only = replace(made, expression=counted, schema=pa.schema([("rows", pa.int64())]))
-            return self.engine.run(only, snapshot, found)["rows"][0].as_py()
+        with self._ready(query) as (prepared, snapshot, stored_rows):
+            counted = prepared.expression.aggregate(rows=prepared.expression.count().cast("int64"))
+            only = replace(prepared, expression=counted, schema=pa.schema([("rows", pa.int64())]))
+            return self.engine.run(only, snapshot, stored_rows)["rows"][0].as_py()
 
     def explain(self, query: Query | Mapping[str, Any], *, release: bool = False) -> str:
         """The SQL of a query; comments before it tell which stored rows it reads."""
         query = _query(query)
-        found = self._stored_of(query, self.engine.snapshot(), release)
+        stored_rows = self._stored_of(query, self.engine.snapshot(), release)
         rule = self.rule if release else None
-        made = plan(query, self.engine.dialect, self.timezone, rule=rule, stored_parts=found)
-        used = {f"part_{i}" for i in found} & set(made.sources)
-        told = [f"-- {name} is stored: {_told(found[name.removeprefix('part_')])}\n" for name in sorted(used)]
-        return "".join(told) + self.engine.sql(made)
+        prepared = plan(query, self.engine.dialect, self.timezone, rule=rule, stored_parts=stored_rows)
+        used = {f"part_{i}" for i in stored_rows} & set(prepared.sources)
+        notes = [f"-- {name} is stored: {_told(stored_rows[name.removeprefix('part_')])}\n" for name in sorted(used)]
+        return "".join(notes) + self.engine.sql(prepared)
 
     def tree(self, query: Query | Mapping[str, Any]) -> str:
         """A query and all that it is made of, indented, and which of them are stored."""
@@ -114,8 +114,8 @@ class Session:
     def result_id(self, query: Query, snapshot: Snapshot | None = None) -> str:
         """The identity of a query's result: of the question, and of the versions of the days and places it reads."""
         snapshot = snapshot or self.engine.snapshot()
-        made = plan(query, self.engine.dialect, self.timezone)
-        return result_id(made, snapshot)
+        prepared = plan(query, self.engine.dialect, self.timezone)
+        return result_id(prepared, snapshot)
 
     def offered(self, snapshot: Snapshot) -> Offered:
         """The units, and the tables of places, that the store has; those of the latest version are kept."""
@@ -131,9 +131,9 @@ class Session:
     def __repr__(self) -> str:
         snapshot = self.engine.snapshot()
         days = [
-            f"  {event_type}: {len(there)} {'day' if len(there) == 1 else 'days'}, {there[0]} to {there[-1]}"
+            f"  {event_type}: {len(loaded)} {'day' if len(loaded) == 1 else 'days'}, {loaded[0]} to {loaded[-1]}"
             for event_type in EVENT_TYPES
-            if (there := snapshot.dates(event_type))
+            if (loaded := snapshot.dates(event_type))
         ]
         head = (
             f"FlowMachine session on {self.name or 'a store'} with {self.engine.dialect.name}, days of {self.timezone}"
@@ -150,12 +150,12 @@ class Session:
         rule = self.rule if release else None
         require_able(query, self.engine)
         require_offered(query, lambda: self.offered(snapshot))
-        made = plan(query, self.engine.dialect, self.timezone, rule=rule)
-        require_dates(made, snapshot)
-        with self.engine.storage.reading(self._stored_of(query, snapshot, release).values()) as found:
-            if found:
-                made = plan(query, self.engine.dialect, self.timezone, rule=rule, stored_parts=found)
-            yield made, snapshot, found
+        prepared = plan(query, self.engine.dialect, self.timezone, rule=rule)
+        require_dates(prepared, snapshot)
+        with self.engine.storage.reading(self._stored_of(query, snapshot, release).values()) as stored_rows:
+            if stored_rows:
+                prepared = plan(query, self.engine.dialect, self.timezone, rule=rule, stored_parts=stored_rows)
+            yield prepared, snapshot, stored_rows
 
     def _store(self, query: Query, snapshot: Snapshot) -> StoredQuery:
         require_able(query, self.engine)
@@ -166,14 +166,14 @@ class Session:
         storage = self.engine.storage
         stored = self._stored_of(query, snapshot)
         if query.id in stored:
-            with storage.reading([stored[query.id]]) as found:
-                if found:
+            with storage.reading([stored[query.id]]) as stored_rows:
+                if stored_rows:
                     return stored[query.id]
             # What was cut short is written anew.
             storage.forget(stored.pop(query.id))
-        with storage.reading(stored.values()) as found:
-            made = plan_part(query, self.engine.dialect, self.timezone, stored_parts=found)
-            return storage.write(entry, made, snapshot, found)
+        with storage.reading(stored.values()) as stored_rows:
+            prepared = plan_part(query, self.engine.dialect, self.timezone, stored_parts=stored_rows)
+            return storage.write(entry, prepared, snapshot, stored_rows)
 
     def _stored_of(self, query: Query, snapshot: Snapshot, release: bool = False) -> dict[str, StoredQuery]:
         """What is stored of a query and of all that it is made of, and not stale, by the query's id."""
@@ -185,19 +185,19 @@ class Session:
         return {entry.query_id: entry for entry in seen if not entry.stale}
 
 
-def require_dates(made: Plan, snapshot: Snapshot) -> None:
+def require_dates(prepared: Plan, snapshot: Snapshot) -> None:
     """Raise MissingDates where a part of a query would read days of which nothing is there; warn of gaps."""
-    for query, types, spans in made.reads:
+    for query, types, spans in prepared.reads:
         for start, stop in spans:
             days = {event_type: [d for d in snapshot.dates(event_type) if start <= d < stop] for event_type in types}
             if not any(days.values()):
-                there = sorted({d for t in types for d in snapshot.dates(t)})
-                have = f"there is data from {there[0]} to {there[-1]}" if there else "there is none at all"
+                loaded = sorted({d for t in types for d in snapshot.dates(t)})
+                have = f"there is data from {loaded[0]} to {loaded[-1]}" if loaded else "there is none at all"
                 raise MissingDates(
                     f"{query.kind} asks for {' and '.join(types)} of {_days(start, stop)}, of which there is no data: "
                     f"{have}."
                 )
-            if gaps := sorted(t for t, found in days.items() if 0 < len(found) < (stop - start).days):
+            if gaps := sorted(t for t, stored_rows in days.items() if 0 < len(stored_rows) < (stop - start).days):
                 log.warning(
                     "%s of %s: not every day of %s is there", " and ".join(gaps), query.kind, _days(start, stop)
                 )

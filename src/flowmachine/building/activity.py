@@ -30,15 +30,15 @@ def active(cdr: Cdr, query: OverPeriods) -> ir.Table:
         bit = ibis.literal(1).cast("int64") << events.period
         return events.group_by("subscriber").agg(periods=together(bit))
     events = events.distinct()
-    found = events.group_by("subscriber").agg(periods=events.period.collect())
-    return found.mutate(periods=found.periods.sort())
+    by_subscriber = events.group_by("subscriber").agg(periods=events.period.collect())
+    return by_subscriber.mutate(periods=by_subscriber.periods.sort())
 
 
 def number_of_periods(cdr: Cdr, query: OverPeriods) -> ir.Table:
     """In how many periods each subscriber had an event: subscriber, value; those without one are absent."""
     if query.total_periods <= BITS:
-        found = active(cdr, query)
-        return found.select("subscriber", value=cdr.dialect.set_bits(found.periods))
+        by_subscriber = active(cdr, query)
+        return by_subscriber.select("subscriber", value=cdr.dialect.set_bits(by_subscriber.periods))
     events = _periods(cdr, query).distinct()
     return events.group_by("subscriber").agg(value=events.count())
 

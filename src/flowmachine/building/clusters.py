@@ -62,25 +62,25 @@ def clusters(cdr: Cdr, query: Clustered, windows: Sequence[Window]) -> ir.Table:
     # Centres are means of longitudes, which are counted eastward if the sites lie on both sides of 180 degrees.
     crossed = is_across(sites.lon.min().over(group_by=by), sites.lon.max().over(group_by=by))
     sites = sites.mutate(lon=ibis.ifelse(crossed, eastward(sites.lon), sites.lon))
-    found = cdr.dialect.clusters(sites, by, query.tower_cluster_radius * 1000)
+    clustered = cdr.dialect.clusters(sites, by, query.tower_cluster_radius * 1000)
     if query.tower_cluster_call_threshold:
-        found = found.filter(found.days >= query.tower_cluster_call_threshold)
-    hour, weekday = _decided(found.hour / found.sites), _decided(found.weekday / found.sites)
-    return found.select(*by, lon=wrapped(found.lon), lat=found.lat, hour=hour, weekday=weekday)
+        clustered = clustered.filter(clustered.days >= query.tower_cluster_call_threshold)
+    hour, weekday = _decided(clustered.hour / clustered.sites), _decided(clustered.weekday / clustered.sites)
+    return clustered.select(*by, lon=wrapped(clustered.lon), lat=clustered.lat, hour=hour, weekday=weekday)
 
 
-def placed(cdr: Cdr, query: Clustered, found: ir.Table) -> ir.Table:
+def placed(cdr: Cdr, query: Clustered, clustered: ir.Table) -> ir.Table:
     """The places where clusters lie, counted: subscriber, place, share, and `side` where clusters have one.
 
     `share` is the part of the subscriber's clusters, of that side, that lie in the place. Outside every unit, the
     place is missing.
     """
-    found = cdr.once(found)
+    clustered = cdr.once(clustered)
     # Clusters of one site share its position, so that few different ones are to be placed.
-    points = found.select("lon", "lat").distinct()
-    by = [name for name in ("subscriber", "side") if name in found.columns]
-    there = found.left_join(_places(cdr, points, query.aggregation_unit), ["lon", "lat"]).select(*by, "place")
-    each = there.group_by(*by, "place").agg(clusters=there.count())
+    points = clustered.select("lon", "lat").distinct()
+    by = [name for name in ("subscriber", "side") if name in clustered.columns]
+    located = clustered.left_join(_places(cdr, points, query.aggregation_unit), ["lon", "lat"]).select(*by, "place")
+    each = located.group_by(*by, "place").agg(clusters=located.count())
     return each.select(*by, "place", share=each.clusters / each.clusters.sum().over(group_by=by))
 
 

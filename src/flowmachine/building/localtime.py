@@ -98,10 +98,10 @@ def _offsets(zone: str, windows: Sequence[Window]) -> list[tuple[int, int]]:
     stop = max(_second(stop, zone) for _, stop in windows)
 
     def offset(second: int) -> int:
-        told = dt.datetime.fromtimestamp(second, ZoneInfo(zone)).utcoffset()
-        return int(told.total_seconds()) if told is not None else 0
+        offset_then = dt.datetime.fromtimestamp(second, ZoneInfo(zone)).utcoffset()
+        return int(offset_then.total_seconds()) if offset_then is not None else 0
 
-    found = [(first, offset(first))]
+    steps = [(first, offset(first))]
     for begin, end in pairwise([*range(first, stop, 86_400), stop]):
         before, (low, high) = offset(begin), (begin, end)
         if offset(end) == before:
@@ -109,8 +109,8 @@ def _offsets(zone: str, windows: Sequence[Window]) -> list[tuple[int, int]]:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if offset(middle) == before else (low, middle)
-        found.append((high, offset(high)))
-    return found
+        steps.append((high, offset(high)))
+    return steps
 
 
 def _second(local: dt.datetime, zone: str) -> int:

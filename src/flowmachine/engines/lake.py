@@ -82,9 +82,9 @@ class LakeDialect:
 
     def clusters(self, sites: ir.Table, by: Sequence[str], radius: float) -> ir.Table:
         """By a fold over a list a subscriber, which is a function of the engine's: see `engines.clustering`."""
-        told = ibis.struct({"lighter": -sites.days, **{name: sites[name] for name in SITE if name != "lighter"}})
+        described = ibis.struct({"lighter": -sites.days, **{name: sites[name] for name in SITE if name != "lighter"}})
         # With the aggregate, for Spark allows no function of SQL beside the step that makes lists rows.
-        lists = sites.group_by(list(by)).agg(clusters=_hartigan(told.collect().sort(), radius))
+        lists = sites.group_by(list(by)).agg(clusters=_hartigan(described.collect().sort(), radius))
         each = lists.select(*by, cluster=lists.clusters.unnest())
         return each.select(*by, **{name: each.cluster[name] for name in CLUSTER})
 
@@ -96,6 +96,6 @@ def held_days(snapshot: Snapshot, event_type: str, spans: Sequence[Span]) -> lis
 
 
 def _days(spans: Sequence[Span]) -> str:
-    told = "_".join(f"{start:%Y%m%d}_{stop:%Y%m%d}" for start, stop in spans)
+    described = "_".join(f"{start:%Y%m%d}_{stop:%Y%m%d}" for start, stop in spans)
     # Days here and there of a long time: a name may not grow with their number.
-    return told if len(spans) <= _MOST_TOLD else hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
+    return described if len(spans) <= _MOST_TOLD else hashlib.md5(described.encode(), usedforsecurity=False).hexdigest()

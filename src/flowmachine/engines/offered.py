@@ -39,22 +39,22 @@ def offered(engine: Engine, timezone: str, snapshot: Snapshot) -> Offered:
     mapped = tables.reference("cell_units").select("unit", "mapping").distinct()
     rows = levels.mutate(mapping=ibis.null("string")).union(mapped)
     schema = pa.schema([("unit", pa.string()), ("mapping", pa.string())])
-    found = engine.run(Statement(expression=rows, schema=schema, sources=tables.sources), snapshot).to_pylist()
-    units = tuple(sorted({row["unit"] for row in found}))
-    by = {unit: {row["mapping"] for row in found if row["unit"] == unit} - {None} for unit in units}
+    named = engine.run(Statement(expression=rows, schema=schema, sources=tables.sources), snapshot).to_pylist()
+    units = tuple(sorted({row["unit"] for row in named}))
+    by = {unit: {row["mapping"] for row in named if row["unit"] == unit} - {None} for unit in units}
     return Offered(units, {unit: tuple(sorted(mappings)) for unit, mappings in by.items()})
 
 
 def require_offered(query: Query, offers: Callable[[], Offered]) -> None:
     """Raise InvalidQuery where a query, at any depth, names a unit or a table of places that is not offered."""
-    found = list(_in_units("", query))
-    if not found:
+    named = list(_in_units("", query))
+    if not named:
         return
-    there = offers()
+    offer = offers()
     problems: dict[str, list[str]] = {}
-    for path, part in found:
-        for name, told in _wrong(part, there):
-            problems.setdefault(f"{path}{name}", []).append(told)
+    for path, part in named:
+        for name, sentence in _wrong(part, offer):
+            problems.setdefault(f"{path}{name}", []).append(sentence)
     if problems:
         raise InvalidQuery(problems)
 
@@ -71,14 +71,14 @@ def _in_units(path: str, query: Query) -> Iterator[tuple[str, ByUnit]]:
                 yield from _in_units(f"{path}{step}.", item)
 
 
-def _wrong(query: ByUnit, there: Offered) -> Iterator[tuple[str, str]]:
+def _wrong(query: ByUnit, offer: Offered) -> Iterator[tuple[str, str]]:
     unit, mapping = query.aggregation_unit, query.mapping
-    if not there.units:
+    if not offer.units:
         yield "aggregation_unit", f"It is {unit!r}, and no cells or boundaries are loaded here."
-    elif unit not in there.units:
-        yield "aggregation_unit", not_one_of(unit, there.units)
-    elif mapping is not None and mapping not in there.mappings[unit]:
-        yield _not_offered(unit, mapping, there.mappings[unit])
+    elif unit not in offer.units:
+        yield "aggregation_unit", not_one_of(unit, offer.units)
+    elif mapping is not None and mapping not in offer.mappings[unit]:
+        yield _not_offered(unit, mapping, offer.mappings[unit])
 
 
 def _not_offered(unit: str, mapping: str, offers: Sequence[str]) -> tuple[str, str]:

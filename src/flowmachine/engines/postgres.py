@@ -300,7 +300,7 @@ class StoredTables:
                     found[entry.query_id] = _table(entry)
             yield found
 
-    def write(self, entry: StoredQuery, made: Plan, snapshot: Snapshot, parts: Mapping[str, Any]) -> StoredQuery:
+    def write(self, entry: StoredQuery, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Any]) -> StoredQuery:
         """Store the rows of a plan; whoever stores the same at the same time finds them stored."""
         table = _table(entry)
         with psycopg.connect(self.url) as connection:
@@ -309,7 +309,7 @@ class StoredTables:
             there = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
             if there and there[0]:
                 return entry
-            stored = connection.execute(_run(f"CREATE TABLE {table} AS {_sql(made, parts)}"))
+            stored = connection.execute(_run(f"CREATE TABLE {table} AS {_sql(plan, parts)}"))
             entry = replace(entry, rows=stored.rowcount)
             # They are of single subscribers, and the API's role may read what is made in this schema.
             for (role,) in connection.execute("SELECT quote_ident(rolname) FROM pg_roles WHERE rolname = 'flowapi'"):

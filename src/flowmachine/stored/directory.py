@@ -33,27 +33,27 @@ class StoredFiles:
 
     def entries(self) -> list[StoredQuery]:
         """What is stored, the oldest first."""
-        found = []
+        entries = []
         for about in self.directory.glob(f"*/{_ABOUT}"):
             if not about.parent.name.startswith("."):
                 # What was forgotten at this moment, or written by another release, is not there.
                 with suppress(OSError, ValueError):
-                    found.append(StoredQuery.from_json(about.read_text()))
-        return sorted(found, key=lambda entry: (entry.when, entry.id))
+                    entries.append(StoredQuery.from_json(about.read_text()))
+        return sorted(entries, key=lambda entry: (entry.when, entry.id))
 
     @contextmanager
     def reading(self, entries: Iterable[StoredQuery]) -> Iterator[dict[str, Path]]:
         """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
         with ExitStack() as held:
-            found = {}
+            paths = {}
             for entry in entries:
-                there = held.enter_context(_locked(self.directory / entry.id, fcntl.LOCK_SH))
+                is_present = held.enter_context(_locked(self.directory / entry.id, fcntl.LOCK_SH))
                 # A file that was cut short is not trusted.
-                if there and size(self.directory / entry.id / _ROWS) == entry.bytes:
-                    found[entry.query_id] = self.directory / entry.id / _ROWS
-            yield found
+                if is_present and size(self.directory / entry.id / _ROWS) == entry.bytes:
+                    paths[entry.query_id] = self.directory / entry.id / _ROWS
+            yield paths
 
-    def write(self, entry: StoredQuery, made: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
+    def write(self, entry: StoredQuery, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
         """Store the rows of a plan; whoever stores the same at the same time finds them stored."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o700)
@@ -62,7 +62,7 @@ class StoredFiles:
         staged.mkdir(mode=0o700)
         try:
             with _locked(staged, fcntl.LOCK_EX):
-                self._store(made, snapshot, staged / _ROWS, {i: Path(where) for i, where in parts.items()})
+                self._store(plan, snapshot, staged / _ROWS, {i: Path(where) for i, where in parts.items()})
                 rows, taken = measured(staged / _ROWS)
                 entry = replace(entry, rows=rows, bytes=taken)
                 (staged / _ABOUT).write_text(entry.to_json())
@@ -80,8 +80,8 @@ class StoredFiles:
         """Delete stored rows; raises FlowMachineError while they are read."""
         path, gone = self.directory / entry.id, self.directory / f".{uuid.uuid4().hex}"
         try:
-            with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as there:
-                if there:
+            with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as is_present:
+                if is_present:
                     path.rename(gone)
                     sync(self.directory)
                     remove(gone)
@@ -94,9 +94,9 @@ class StoredFiles:
         """Delete what killed processes left half written or half deleted."""
         for path in self.directory.glob(".*"):
             # Who fills or deletes it at this moment has locked it.
-            with suppress(BlockingIOError), _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as there:
+            with suppress(BlockingIOError), _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as is_present:
                 # One that was made a moment ago may not be locked yet.
-                if there and dt.datetime.now().timestamp() - path.stat().st_mtime > _MOMENT:  # noqa: DTZ005
+                if is_present and dt.datetime.now().timestamp() - path.stat().st_mtime > _MOMENT:  # noqa: DTZ005
                     remove(path)
 
 

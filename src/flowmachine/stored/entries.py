@@ -39,27 +39,27 @@ class StoredQuery:
 
     def to_json(self) -> str:
         """As text that `from_json` reads."""
-        told = asdict(self)
-        del told["stale"]
-        return json.dumps(told | {"when": self.when.isoformat()})
+        values = asdict(self)
+        del values["stale"]
+        return json.dumps(values | {"when": self.when.isoformat()})
 
     @staticmethod
     def from_json(text: str) -> "StoredQuery":
         """What `to_json` wrote; raises ValueError where it did not."""
         try:
-            told = json.loads(text)
-            told = {f.name: told[f.name] for f in fields(StoredQuery) if f.name != "stale"}
-            read = tuple((str(t), str(start), str(stop)) for t, start, stop in told["reads"])
-            return StoredQuery(**told | {"when": dt.datetime.fromisoformat(told["when"]), "reads": read})
+            values = json.loads(text)
+            values = {f.name: values[f.name] for f in fields(StoredQuery) if f.name != "stale"}
+            read = tuple((str(t), str(start), str(stop)) for t, start, stop in values["reads"])
+            return StoredQuery(**values | {"when": dt.datetime.fromisoformat(values["when"]), "reads": read})
         except (KeyError, TypeError) as problem:
             raise ValueError(f"not a record of stored rows: {problem!r}") from None
 
 
-def record(made: Plan, snapshot: Snapshot) -> StoredQuery:
+def record(plan: Plan, snapshot: Snapshot) -> StoredQuery:
     """The record of a query's rows before they are written; `made` computes all of it, without stored parts."""
-    query = made.query
+    query = plan.query
     now = dt.datetime.now(dt.UTC)
-    return StoredQuery(query.kind, result_id(made, snapshot), query.id, query.spec, now, reads(made))
+    return StoredQuery(query.kind, result_id(plan, snapshot), query.id, query.spec, now, reads(plan))
 
 
 class Storage(Protocol):
@@ -73,7 +73,7 @@ class Storage(Protocol):
         """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
         ...
 
-    def write(self, entry: StoredQuery, made: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
+    def write(self, entry: StoredQuery, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
         """Store the rows of a plan; whoever stores the same at the same time finds them stored."""
         ...
 
@@ -97,7 +97,7 @@ class NoStorage:
         """A context in which nothing is read."""
         return nullcontext({})
 
-    def write(self, entry: StoredQuery, made: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
+    def write(self, entry: StoredQuery, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
         """Raise Unsupported."""
         raise Unsupported(f"The engine {self.engine} stores no rows: run {entry.kind} without storing it.")
 

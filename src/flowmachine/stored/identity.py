@@ -10,15 +10,15 @@ Reads = tuple[tuple[str, str, str], ...]
 """What a query reads: event type, first day and the day after the last."""
 
 
-def result_id(made: Plan, snapshot: Snapshot) -> str:
+def result_id(plan: Plan, snapshot: Snapshot) -> str:
     """The identity of a plan's result over a snapshot, in 32 hexadecimal digits."""
-    return versioned_id(made.query.id, reads(made), snapshot)
+    return versioned_id(plan.query.id, reads(plan), snapshot)
 
 
-def reads(made: Plan) -> Reads:
+def reads(plan: Plan) -> Reads:
     """What a plan reads, stored parts left aside."""
     return tuple(
-        sorted({(t, str(start), str(stop)) for _, types, spans in made.reads for t in types for start, stop in spans})
+        sorted({(t, str(start), str(stop)) for _, types, spans in plan.reads for t in types for start, stop in spans})
     )
 
 
@@ -36,9 +36,9 @@ def days_read(read: Reads, snapshot: Snapshot) -> list[StoredDay]:
 
 def versioned_id(query_id: str, read: Reads, snapshot: Snapshot) -> str:
     """The identity of a query's result: of the question, and of the versions of the days and places it reads."""
-    told = [
+    versions = [
         (t, start, stop, snapshot.versions([t], dt.date.fromisoformat(start), dt.date.fromisoformat(stop)))
         for t, start, stop in read
     ]
-    text = f"{query_id} {told} {snapshot.reference_versions()}"
+    text = f"{query_id} {versions} {snapshot.reference_versions()}"
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

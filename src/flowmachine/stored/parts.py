@@ -38,9 +38,9 @@ def asked(query: Query, dialect: Dialect, timezone: str, snapshot: Snapshot) -> 
     for part in nested(query):
         if part.id not in parts:
             below = [p.id for p in nested(part)]
-            made = plan_part(part, dialect, timezone, stored_parts=below)
+            prepared = plan_part(part, dialect, timezone, stored_parts=below)
             # The id needs all that is read, stored or not.
-            told = plan_part(part, dialect, timezone)
+            whole = plan_part(part, dialect, timezone)
             needs = tuple(parts[i] for i in dict.fromkeys(below))
-            parts[part.id] = Question(part, result_id(told, snapshot), made, reads(told), snapshot, needs)
+            parts[part.id] = Question(part, result_id(whole, snapshot), prepared, reads(whole), snapshot, needs)
     return parts
