@@ -86,7 +86,11 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "text": _TEXT,
     "run": _object(query_id=_QUERY_ID, progress=_PROGRESS),
     "poll": _object(status={"enum": ["queued", "executing"]}, msg=_TEXT, progress=_PROGRESS),
-    "ready": _object(status={"const": "completed"}),
+    "ready": {
+        "type": "object",
+        "required": ["status"],
+        "properties": {"status": {"const": "completed"}, "msg": _TEXT},
+    },
     "result": _object(query_id=_QUERY_ID, query_result={"type": "array", "items": {"type": "object"}}),
     "map": _object(type={"const": "FeatureCollection"}, features={"type": "array", "items": {"type": "object"}}),
     "cancel": _object(query_id=_QUERY_ID, status=_TEXT),

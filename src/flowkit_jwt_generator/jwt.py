@@ -176,7 +176,7 @@ def verify_token(token: str, public_keys: Sequence[rsa.RSAPublicKey | str | byte
     try:
         expires = datetime.datetime.fromtimestamp(int(payload["exp"]), datetime.UTC)
     except (ValueError, OverflowError, OSError):
-        raise TokenError("token_claim_invalid", "The exp of the token lies beyond the calendar (year 9999)") from None
+        raise TokenError("token_claim_invalid", "The exp of the token lies beyond the calendar (year 9999).") from None
     # PyJWT's leeway is for all times alike; an expired token gets none.
     if expires <= datetime.datetime.now(datetime.UTC):
         raise TokenError("token_expired", "Token has expired")
@@ -195,10 +195,10 @@ def verify_token(token: str, public_keys: Sequence[rsa.RSAPublicKey | str | byte
 def unverified_key_id(token: str) -> str | None:
     """Read which key (`kid`) a token says it was signed with, before anything of it is believed."""
     try:
-        told = jwt.get_unverified_header(token).get("kid")
+        named = jwt.get_unverified_header(token).get("kid")
     except (jwt.InvalidTokenError, ValueError, RecursionError, TypeError):
         return None
-    return told if isinstance(told, str) else None
+    return named if isinstance(named, str) else None
 
 
 def verified_payload(
@@ -218,8 +218,8 @@ def verified_payload(
     """
     try:
         header = jwt.get_unverified_header(text)
-        wanted, kind = header.get("kid"), header.get("typ")
-        candidates = [key for key in keys if key_id(key) == wanted] or list(keys)
+        named, kind = header.get("kid"), header.get("typ")
+        candidates = [key for key in keys if key_id(key) == named] or list(keys)
         for position, key in enumerate(candidates, start=1):
             try:
                 payload = jwt.decode(
@@ -241,27 +241,32 @@ def verified_payload(
     except jwt.MissingRequiredClaimError as error:
         raise TokenError("token_claim_missing", f"Missing claim: {error.claim}") from None
     except jwt.InvalidTokenError as error:
-        code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "token_malformed")
-        raise TokenError(code, str(error)) from None
+        if text.count(".") < 2:
+            raise TokenError("token_malformed", "Not enough segments") from None
+        refusals = (refusal for kind, refusal in _REFUSALS.items() if isinstance(error, kind))
+        raise TokenError(*next(refusals, ("token_malformed", _DAMAGED))) from None
     # A header nested a thousand deep, an infinite exp: not errors that PyJWT foresees.
     except (ValueError, OverflowError, RecursionError, TypeError):
-        raise TokenError("token_malformed", "The token is malformed") from None
+        raise TokenError("token_malformed", _DAMAGED) from None
     # A list, for a typ may be anything that JSON holds.
     accepted = [name.lower() if name else name for name in types]
     if (kind.lower() if isinstance(kind, str) else kind) not in accepted:
         expected = " or ".join(name for name in types if name)
-        raise TokenError("token_type", f"The typ of this document is not {expected}")
+        raise TokenError("token_type", f"The typ of this document is not {expected}.")
     return payload
 
 
-_CODES: dict[type[Exception], str] = {
-    jwt.InvalidSignatureError: "token_signature",
-    jwt.InvalidAlgorithmError: "token_algorithm",
-    jwt.InvalidAudienceError: "token_audience",
-    jwt.ImmatureSignatureError: "token_not_yet_valid",
-    jwt.exceptions.InvalidSubjectError: "token_claim_invalid",
-    jwt.exceptions.InvalidJTIError: "token_claim_invalid",
+_DAMAGED = "The token is damaged: copy it again, whole."
+# Programs know FlowKit's words, where it has some: these stay as they are, without a full stop.
+_REFUSALS: dict[type[Exception], tuple[str, str]] = {
+    jwt.InvalidSignatureError: ("token_signature", "Signature verification failed"),
+    jwt.InvalidAlgorithmError: ("token_algorithm", "The token is not signed with RS256, the only algorithm allowed."),
+    jwt.InvalidAudienceError: ("token_audience", "Audience doesn't match"),
+    jwt.ImmatureSignatureError: ("token_not_yet_valid", "The token is not yet valid: its nbf or iat is in the future."),
+    jwt.exceptions.InvalidSubjectError: ("token_claim_invalid", "The sub of the token must be a text."),
+    jwt.exceptions.InvalidJTIError: ("token_claim_invalid", "The jti of the token must be a text."),
 }
+"""The code and the words of each refusal, by PyJWT's error."""
 
 
 def _roles(payload: dict[str, Any]) -> dict[str, frozenset[str]]:

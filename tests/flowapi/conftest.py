@@ -60,6 +60,7 @@ class Query:
     spec: dict
     state: str = "completed"
     error: str = ""
+    note: str = ""
     batches: list = field(default_factory=list)
     # Batch numbers that are answered with an error, and seconds that each batch takes.
     failing: frozenset = frozenset()
@@ -193,7 +194,7 @@ class FakeFlowMachine(threading.Thread):
         self.polls[query_id] = self.polls.get(query_id, 0) + 1
         if query.state == "executing" and self.polls[query_id] >= 2 and query.error != "stay":
             query.state = "completed"
-        return [ok(payload)]
+        return [ok(payload, query.note)]
 
     def do_get_query_params(self, query_id):
         query = self.queries.get(query_id)
@@ -229,7 +230,8 @@ class FakeFlowMachine(threading.Thread):
                     "batch": batch,
                     "batches": len(query.batches),
                     "rows": sum(each.num_rows for each in query.batches),
-                }
+                },
+                query.note if batch == 0 else "",
             ),
             ipc(rows),
         ]

@@ -39,6 +39,22 @@ def test_a_query_is_run_polled_and_fetched(call, spec):
     assert result.headers["Content-Disposition"] == f"attachment;filename={query_id}.json"
 
 
+@pytest.mark.parametrize("filetype", ["json", "csv", "geojson", "arrow", "parquet"])
+def test_a_result_of_former_days_is_marked(call, fake, spec, filetype):
+    """Where old results are given, polling and every format say which days were withdrawn or replaced since."""
+    note = "This result is of former data: calls of 2016-01-01 was withdrawn since it was computed."
+    query_id = fake.add(spec, note=note)
+    ready = call("GET", f"/api/0/poll/{query_id}")
+    assert (ready.status_code, ready.json()) == (303, {"status": "completed", "msg": note})
+    assert ready.headers["FlowKit-Former-Data"] == note
+    result = call("GET", f"/api/0/get/{query_id}.{filetype}")
+    assert result.status_code == 200
+    assert result.headers["FlowKit-Former-Data"] == note
+    fake.queries[query_id].note = ""
+    for path in (f"poll/{query_id}", f"get/{query_id}.{filetype}"):
+        assert "FlowKit-Former-Data" not in call("GET", f"/api/0/{path}").headers
+
+
 def test_the_same_query_has_the_same_id(call, spec):
     """Posting a query again is no new query."""
     assert (

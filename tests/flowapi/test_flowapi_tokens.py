@@ -51,8 +51,8 @@ def test_a_token_as_flowkit_makes_it_is_accepted(call, signing_key):
         ({"aud": "OTHER_SERVER"}, 422, "Audience doesn't match"),
         ({"aud": ABSENT}, 422, "Missing claim: aud"),
         ({"sub": ABSENT}, 422, "Missing claim: sub"),
-        ({"sub": 7}, 422, "Subject must be a string"),
-        ({"nbf": NOW + 3600}, 422, "The token is not yet valid (nbf)"),
+        ({"sub": 7}, 422, "sub of the token must be a text"),
+        ({"nbf": NOW + 3600}, 422, "not yet valid"),
         ({"iat": NOW + 3600}, 422, ""),
         ({"type": "refresh"}, 422, "Only access tokens are allowed"),
         ({"type": "access"}, 200, None),
@@ -136,7 +136,7 @@ def test_another_algorithm_is_refused(call, signing_key):
     mac = base64.urlsafe_b64encode(hmac.digest(public, signed.encode(), "sha256")).rstrip(b"=").decode()
     answer = call("GET", PATH, token=f"{signed}.{mac}")
     assert answer.status_code == 422
-    assert "alg" in answer.json()["msg"]
+    assert "RS256" in answer.json()["msg"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,17 @@ WITHDRAWN = "withdrawn"
 """The state of a result some of whose days were withdrawn or replaced since."""
 
 
+FORMER_DATA = "FlowKit-Former-Data"
+"""The header of a result that is given though days of it were withdrawn or replaced since: which, in a sentence."""
+
+
+def former_data(reply: Reply) -> dict[str, str]:
+    """The header that marks a result of former data; none where its days are as they were."""
+    # A header is one line of ASCII.
+    note = " ".join(reply.msg.split()).encode("ascii", "replace").decode()
+    return {FORMER_DATA: note} if note and reply.ok and reply.payload.get("query_state") == "completed" else {}
+
+
 def payload(reply: Reply, name: str) -> Any:
     """A part of an answer; ApiError 500 if it is absent."""
     # A part that permissions are computed from must never count as empty because it is absent.

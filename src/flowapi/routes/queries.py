@@ -10,7 +10,7 @@ from flowapi.backend import Reply
 from flowapi.errors import ApiError, JsonResponse
 from flowapi.openapi import described
 from flowapi.routes.bodies import read_spec
-from flowapi.routes.machine import ask, failure, payload, progress, record, valid
+from flowapi.routes.machine import ask, failure, former_data, payload, progress, record, valid
 from flowapi.routes.permission import (
     SECURED,
     TOKEN_ERRORS,
@@ -87,7 +87,11 @@ def _as_seen_by(roles: authorisation.Roles, checked: Reply) -> Reply:
     responses=described(
         {
             202: ("The query runs or waits; `progress` counts its parts.", "application/json", "poll"),
-            303: ("The result is ready at `Location`.", "application/json", "ready"),
+            303: (
+                "The result is ready at `Location`; `msg` says if it is of days that were withdrawn or replaced since.",
+                "application/json",
+                "ready",
+            ),
         },
         404,
         410,
@@ -106,7 +110,9 @@ async def poll_query(request: Request, caller: Caller, query_id: str) -> Respons
         case "queued" | "executing":
             return JsonResponse({"status": state, "msg": "", "progress": progress(reply)}, status_code=202)
         case "completed":
-            return JsonResponse({"status": state}, status_code=303, headers={"Location": f"/api/0/get/{query_id}"})
+            note = {"msg": reply.msg} if reply.msg else {}
+            headers = {"Location": f"/api/0/get/{query_id}", **former_data(reply)}
+            return JsonResponse({"status": state, **note}, status_code=303, headers=headers)
         case "errored" | "cancelled":
             reason = reply.payload.get("error") or reply.msg or f"The query is {state}."
             raise ApiError(500, f"query_{state}", reason, status=state)

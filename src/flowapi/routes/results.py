@@ -13,7 +13,7 @@ from flowapi.backend import Reply
 from flowapi.errors import ApiError, JsonResponse
 from flowapi.formats import FORMATS, Format, batches_of
 from flowapi.openapi import described
-from flowapi.routes.machine import WITHDRAWN, ask, failure, record
+from flowapi.routes.machine import FORMER_DATA, WITHDRAWN, ask, failure, former_data, record
 from flowapi.routes.permission import SECURED, TOKEN_ERRORS, Caller, known_query, permit, unknown_query
 from flowkit_jwt_generator import scopes
 from flowkit_jwt_generator.jwt import Claims
@@ -23,6 +23,12 @@ _FileType = Annotated[str, Path(json_schema_extra={"enum": list(FORMATS)})]
 
 router = APIRouter(default_response_class=Response, tags=["Queries"])
 
+_RESULT_HEADERS = {
+    FORMER_DATA: {
+        "description": "Which days of the result were withdrawn or replaced since, if any (FLOWMACHINE_HISTORY).",
+        "schema": {"type": "string"},
+    }
+}
 _RESULT_ANSWERS = described(
     {
         200: ("The result, streamed.", "application/json", "result"),
@@ -42,6 +48,7 @@ _RESULT_ANSWERS = described(
         **_RESULT_ANSWERS,
         200: {
             "description": "The result, streamed.",
+            "headers": _RESULT_HEADERS,
             "content": {form.media_type.partition(";")[0]: {} for form in FORMATS.values()},
         },
     },
@@ -136,7 +143,7 @@ async def stream(
     return StreamingResponse(
         chunks(),
         media_type=form.media_type,
-        headers={"Content-Disposition": f"attachment;filename={filename}"},
+        headers={"Content-Disposition": f"attachment;filename={filename}", **former_data(first)},
     )
 
 

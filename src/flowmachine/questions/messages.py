@@ -76,7 +76,49 @@ def _sentence(detail: Any, given: Any) -> str:
             return str(context["error"])
         case _:
             shown = json.dumps(given, default=str)
-            return f"It is {shown if len(shown) < 80 else shown[:77] + '...'}. {detail['msg']}."
+            words = _WORDS.get(detail["type"], "Something else is expected here").format(**context)
+            return f"It is {shown if len(shown) < 80 else shown[:77] + '...'}. {words}."
+
+
+_WORDS = {
+    "int_type": "It must be a whole number",
+    "int_parsing": "It must be a whole number",
+    "int_parsing_size": "It must be a smaller number",
+    "int_from_float": "It must be a whole number",
+    "float_type": "It must be a number",
+    "float_parsing": "It must be a number",
+    "finite_number": "It must be a finite number",
+    "greater_than": "It must be greater than {gt}",
+    "greater_than_equal": "It must be greater than or equal to {ge}",
+    "less_than": "It must be less than {lt}",
+    "less_than_equal": "It must be less than or equal to {le}",
+    "multiple_of": "It must be a multiple of {multiple_of}",
+    "bool_type": "It must be true or false",
+    "bool_parsing": "It must be true or false",
+    "string_type": "It must be a text",
+    "string_unicode": "It must be a text",
+    "string_too_short": "It must have at least {min_length} characters",
+    "string_too_long": "It must have at most {max_length} characters",
+    "string_pattern_mismatch": "It must have the form {pattern}",
+    "list_type": "It must be a list",
+    "tuple_type": "It must be a list",
+    "set_type": "It must be a list",
+    "frozen_set_type": "It must be a list",
+    "too_long": "It must have at most {max_length} items",
+    "dict_type": "It must be an object",
+    "mapping_type": "It must be an object",
+    "model_type": "It must be an object",
+    "model_attributes_type": "It must be an object",
+    "date_type": "It must be a day: YYYY-MM-DD",
+    "date_parsing": "It must be a day: YYYY-MM-DD",
+    "date_from_datetime_parsing": "It must be a day: YYYY-MM-DD",
+    "date_from_datetime_inexact": "It must be a day: YYYY-MM-DD, without a time",
+    "datetime_type": "It must be a time: YYYY-MM-DD hh:mm:ss",
+    "datetime_parsing": "It must be a time: YYYY-MM-DD hh:mm:ss",
+    "datetime_from_date_parsing": "It must be a time: YYYY-MM-DD hh:mm:ss",
+    "none_required": "It must be null",
+}
+"""What a value must be, by the kind of error of pydantic."""
 
 
 def _choices(written: str) -> list[str]:
