@@ -99,16 +99,16 @@ def make_notebooks_workflow(
         try:
             versions = reported_versions(settings)
             candidate = _as_the_sensor_has_it(candidate, settings, versions)
-            made_of = Fingerprints(versions).of(candidate)
+            fingerprint = Fingerprints(versions).of(candidate)
             with open_runner(settings, _as_tasks) as runner:
-                run = runner.run(candidate, fingerprint=made_of)
+                run = runner.run(candidate, fingerprint=fingerprint)
                 if run is None:
                     latest, now = runner.table.latest().get(candidate.key), dt.datetime.now(dt.UTC)
-                    why = latest and runner.table.held_back(latest, now, made_of, candidate.on_change)
+                    why = latest and runner.table.reason_not_started(latest, now, fingerprint, candidate.on_change)
                     sentence = f"{workflow.name} {candidate.reference_date}: {why or 'left to another runner'}."
                     return Completed(name="Skipped", message=sentence)
         except Exception as error:
-            return Failed(message=_told(error, settings))
+            return Failed(message=_sentence_for(error, settings))
         return _state_of(run)
 
     return _flow(workflow, run_if_due)
@@ -135,7 +135,7 @@ def available_dates_sensor(
             again = next_wake(runner.table, definition, settings, keys)
     # Prefect would keep the traceback of what is raised here, with whatever stands in it.
     except Exception as error:
-        return Failed(message=_told(error, settings))
+        return Failed(message=_sentence_for(error, settings))
     _come_again(definition, again, settings.autoflow_timezone)
     failed = [f"{run.workflow_name} {run.reference_date}: {run.error}" for run in runs if run.state is RunState.failed]
     sentences = [f"{len(failed)} of {_counted(len(runs))} failed: {'; '.join(failed)}"] if failed else []
@@ -400,7 +400,7 @@ def _hand_down(settings: Settings) -> None:
             os.environ[name.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _told(error: Exception, settings: Settings | None) -> str:
+def _sentence_for(error: Exception, settings: Settings | None) -> str:
     """Give the sentence for what keeps AutoFlow from running anything."""
     match error:
         case ValidationError():

@@ -139,7 +139,7 @@ def spanned(days: Sequence[dt.date]) -> str:
 def as_json(overview: Overview) -> dict[str, Any]:
     """Give everything as values for JSON."""
     return {
-        "made": overview.made.isoformat(timespec="seconds"),
+        "made": overview.created.isoformat(timespec="seconds"),
         "note": overview.note,
         "runs_not_in_workflows_yml": overview.strangers,
         "standings": [_as_json(overview, each) for each in overview.standings],
@@ -183,7 +183,7 @@ def page(overview: Overview, target: Path, *, at_most: int | None = DAYS_SHOWN) 
         notes.append(f"{_runs(overview.strangers)} of workflows or parameters that workflows.yml no longer has.")
     style = resources.files("autoflow").joinpath("status.html").read_text(encoding="utf-8")
     return Template(style).substitute(
-        made=f"{overview.made:%Y-%m-%d %H:%M} UTC",
+        created=f"{overview.created:%Y-%m-%d %H:%M} UTC",
         schedule=html.escape(overview.definition.schedule or "once"),
         notes="".join(f'<p class="note">{html.escape(note)}</p>' for note in notes if note),
         tiles=tiles,
@@ -278,7 +278,7 @@ def _runs_of(overview: Overview, n: int, line: Line, days: Sequence[dt.date], fo
             _state(standing.state),
             why,
             attempt,
-            _told(took),
+            _duration_text(took),
             _links(standing, folder),
         )
         tagged = "".join(f'<td data-label="{name}">{cell}</td>' for name, cell in zip(names, cells, strict=True))
@@ -288,7 +288,7 @@ def _runs_of(overview: Overview, n: int, line: Line, days: Sequence[dt.date], fo
     return f"<section><h3>{title}</h3>{table}</section>"
 
 
-def _told(took: dt.timedelta | None) -> str:
+def _duration_text(took: dt.timedelta | None) -> str:
     if took is None:
         return ""
     seconds = took.total_seconds()

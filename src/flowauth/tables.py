@@ -72,7 +72,7 @@ class TwoFactor(Base):
     """The secret of the codes, encrypted."""
     last_step: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     """The 30 seconds whose code was used last; no code of these or earlier ones counts again."""
-    backups_made: Mapped[dt.datetime]
+    backups_created: Mapped[dt.datetime] = mapped_column("backups_made")
     """When the backup codes in force were."""
     user: Mapped[User] = relationship(back_populates="two_factor")
     backups: Mapped[list["BackupCode"]] = relationship(cascade="all, delete-orphan")
@@ -100,7 +100,7 @@ class Server(Base):
     longest_token_life_minutes: Mapped[int]
     document_url: Mapped[str | None] = mapped_column(sa.Text)
     """Where the API's document is read again; None if it is uploaded."""
-    document_asked: Mapped[dt.datetime | None]
+    document_requested: Mapped[dt.datetime | None] = mapped_column("document_asked")
     """When a FlowAuth began to read it at its address, of however many there are."""
     document_read: Mapped[dt.datetime | None]
     """When it was read last, and taken over."""

@@ -291,7 +291,7 @@ def register(deployment: Deployment) -> None:
                 servers.change(session, _ACTOR, server, limits, deployment.api_url)
             if server.document_url == deployment.api_url:
                 # The API does not run yet: `read_document` asks it as soon as it does.
-                server.document_asked = dt.datetime.now(dt.UTC)
+                server.document_requested = dt.datetime.now(dt.UTC)
     except Refused as refused:
         raise DeploymentError(f"FlowAuth does not take the API {deployment.name}: {refused.message}") from None
 

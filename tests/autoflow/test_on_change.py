@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from autoflow.__main__ import cli
 from autoflow.app import rerun, run_once
 from autoflow.runs.run import Limits, RunState
-from autoflow.runs.table import ASKED, RunTable, open_run_table
+from autoflow.runs.table import RUN_REQUESTED, RunTable, open_run_table
 from autoflow.settings import Settings
 
 WORKFLOWS = """\
@@ -138,7 +138,7 @@ def test_a_date_runs_again_when_somebody_asks(settings: Settings, prepared: Call
     prepared("[]")
     assert len(ran(settings)) == 2
     asked = rerun(settings, "w", [DAY])
-    assert [(run.state, run.attempt, run.error) for run in asked] == [(RunState.failed, 0, ASKED)]
+    assert [(run.state, run.attempt, run.error) for run in asked] == [(RunState.failed, 0, RUN_REQUESTED)]
     again = run_once(settings)
     assert [(run.reference_date, run.state, run.attempt) for run in again] == [(DAY, RunState.success, 1)]
     assert ran(settings) == []

@@ -128,7 +128,7 @@ def test_a_failed_run_is_tried_again_up_to_the_limit(table: RunTable) -> None:
 
     assert claim(table) is None
     newest = table.latest()["w", run.parameters_hash]
-    assert table.held_back(newest, dt.datetime.now(dt.UTC)) == "failed 3 times, which is the limit"
+    assert table.reason_not_started(newest, dt.datetime.now(dt.UTC)) == "failed 3 times, which is the limit"
     assert table.next_change(newest) is None
     forced = claim(table, force=True)
     assert forced is not None
@@ -146,7 +146,7 @@ def test_a_failed_run_waits_twice_as_long_each_time(uri: str) -> None:
         assert failed.retry_at is not None
         assert (failed.retry_at - failed.timestamp).total_seconds() == pytest.approx(wait, abs=5)
         assert claim(table) is None
-        assert "next try after" in (table.held_back(failed, dt.datetime.now(dt.UTC)) or "")
+        assert "next try after" in (table.reason_not_started(failed, dt.datetime.now(dt.UTC)) or "")
     table.close()
 
 

@@ -268,7 +268,7 @@ def test_following_can_be_switched_off(database, flowapi, followed):
         time.sleep(0.3)
     assert flowapi.asked == []
     with database.read() as session:
-        assert session.scalars(sa.select(Server.document_asked)).one() is None
+        assert session.scalars(sa.select(Server.document_requested)).one() is None
 
 
 def test_a_server_is_asked_again_after_its_time(database, flowapi, followed, clock):
@@ -280,5 +280,5 @@ def test_a_server_is_asked_again_after_its_time(database, flowapi, followed, clo
     assert due is not None
     assert due.name == "TEST_SERVER"
     with database.read() as session:
-        asked = servers.find(session, followed).document_asked
+        asked = servers.find(session, followed).document_requested
     assert dt.datetime.now(dt.UTC) - asked < dt.timedelta(seconds=30)

@@ -476,7 +476,7 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     """The section that a type holds, as an element or value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _section_of(part))), None)
+    return next((section for part in get_args(annotation) if (section := _section_of(part))), None)
 
 
 class _Schema(GenerateJsonSchema):

@@ -40,8 +40,8 @@ def tick(
         run = latest.get(candidate.key)
         if run is None or (retry_failed and run.state is RunState.failed) or run.state is RunState.running:
             return True
-        made_of = prints.of(candidate) if candidate.on_change else None
-        return not runner.table.held_back(run, now, made_of, candidate.on_change)
+        fingerprint = prints.of(candidate) if candidate.on_change else None
+        return not runner.table.reason_not_started(run, now, fingerprint, candidate.on_change)
 
     due = [candidate for candidate in ready if waits(candidate)]
     ended = [latest[each.key] for each in ready if each.key in latest]

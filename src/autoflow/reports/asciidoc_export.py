@@ -103,9 +103,9 @@ def _asciidoc(content: Any, template: Path) -> tuple[str, dict[str, Any]]:
 def _with_own_pictures(body: str, pictures: Mapping[str, Any]) -> str:
     """Replace pictures that are not in the notebook by a line: asciidoctor-pdf would show any file of this machine."""
 
-    def embedded(found: re.Match[str]) -> str:
-        alt = re.split(r'[,"]', found[2].strip('"'))[0] or found[1]
-        return found[0] if found[1] in pictures else f"_picture not in the notebook: {alt}_"
+    def embedded(macro: re.Match[str]) -> str:
+        alt = re.split(r'[,"]', macro[2].strip('"'))[0] or macro[1]
+        return macro[0] if macro[1] in pictures else f"_picture not in the notebook: {alt}_"
 
     return re.sub(r"image::?([^\[\n]+)\[([^\]\n]*)\]", embedded, body)
 

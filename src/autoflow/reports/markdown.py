@@ -73,16 +73,16 @@ def from_markdown(source: str, contents: Contents, attachments: Mapping[str, Any
 def _formulas(markdown: Any) -> None:
     """Teach mistune the formulas that Jupyter knows."""
 
-    def inline(_: Any, found: re.Match[str], state: Any) -> int:
-        tex = {name: value for name, value in found.groupdict().items() if name.endswith("_tex") and value is not None}
+    def inline(_: Any, match: re.Match[str], state: Any) -> int:
+        tex = {name: value for name, value in match.groupdict().items() if name.endswith("_tex") and value is not None}
         name, text = next(iter(tex.items()))
         state.append_token({"type": "formula", "raw": text, "attrs": {"display": name in ("shown_tex", "square_tex")}})
-        return found.end()
+        return match.end()
 
-    def block(_: Any, found: re.Match[str], state: Any) -> int:
-        tex = {name: value for name, value in found.groupdict().items() if name.endswith("_tex") and value is not None}
+    def block(_: Any, match: re.Match[str], state: Any) -> int:
+        tex = {name: value for name, value in match.groupdict().items() if name.endswith("_tex") and value is not None}
         state.append_token({"type": "formula", "raw": next(iter(tex.values())), "attrs": {"display": True}})
-        return found.end() + 1
+        return match.end() + 1
 
     markdown.inline.register("formula", INLINE_FORMULA, inline, before="escape")
     markdown.block.register("block_formula", BLOCK_FORMULA, block, before="fenced_code")
@@ -96,6 +96,6 @@ def _known_or_text(markup: str) -> str:
         return markup
     return re.sub(
         r"</?([A-Za-z][\w:-]*)?|[<&]",
-        lambda found: found[0] if found[1] and found[1].lower() in known else html.escape(found[0]),
+        lambda match: match[0] if match[1] and match[1].lower() in known else html.escape(match[0]),
         markup,
     )

@@ -123,5 +123,5 @@ def _drawing(content: bytes, width: float | None) -> Picture | str:
 
 def length(value: str) -> float | None:
     """A length of CSS in points; None for anything else."""
-    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)", value.strip())
-    return (float(found[1]) * POINTS[found[2]] or None) if found and found[2] in POINTS else None
+    number = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([a-z]*)", value.strip())
+    return (float(number[1]) * POINTS[number[2]] or None) if number and number[2] in POINTS else None

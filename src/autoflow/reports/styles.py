@@ -11,14 +11,14 @@ Styles = tuple[dict[str, dict[str, str]], list[tuple[str, str, dict[str, str]]]]
 def style_of(tag: Tag, own: str, styles: Styles) -> dict[str, str]:
     """The declarations that hold for an element of the table with the id `own`."""
     by_id, rules = styles
-    found: dict[str, str] = {}
+    style: dict[str, str] = {}
     for table, condition, declarations in rules:
         kind = condition.removeprefix(".")
         if table == own and (condition == tag.name or kind in tag.get_attribute_list("class")):
-            found.update(declarations)
-    found.update(by_id.get(str(tag.get("id", "")), {}))
-    found.update(_declarations(str(tag.get("style", ""))))
-    return found
+            style.update(declarations)
+    style.update(by_id.get(str(tag.get("id", "")), {}))
+    style.update(_declarations(str(tag.get("style", ""))))
+    return style
 
 
 def hidden(tag: Tag, own: str, styles: Styles) -> bool:
@@ -38,8 +38,8 @@ def style_rules(css: str) -> Styles:
     for selectors, declarations in re.findall(r"([^{}]+)\{([^{}]*)\}", css):
         said = _declarations(declarations)
         for selector in selectors.split(","):
-            if found := re.fullmatch(r"#([\w-]+)", selector.strip()):
-                by_id.setdefault(found[1], {}).update(said)
-            elif found := re.fullmatch(r"#([\w-]+)\s+(td|th|\.[\w-]+)", selector.strip()):
-                rules.append((found[1], found[2], said))
+            if id_selector := re.fullmatch(r"#([\w-]+)", selector.strip()):
+                by_id.setdefault(id_selector[1], {}).update(said)
+            elif nested_selector := re.fullmatch(r"#([\w-]+)\s+(td|th|\.[\w-]+)", selector.strip()):
+                rules.append((nested_selector[1], nested_selector[2], said))
     return by_id, rules

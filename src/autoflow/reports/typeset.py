@@ -20,13 +20,13 @@ from autoflow.reports.typeset_lines import Block, Report, picture_call
 from autoflow.reports.typst_text import quoted
 
 
-def write_pdf(contents: Contents, pdf: Path, name: str, date: str | None, made: dt.datetime) -> None:
+def write_pdf(contents: Contents, pdf: Path, name: str, date: str | None, created: dt.datetime) -> None:
     """Set contents as a PDF; `name` is the notebook's, for the foot of the page. Raises ReportError."""
-    import typst  # noqa: PLC0415  (80 MB of compiler, needed only when a report is made)
+    import typst  # noqa: PLC0415  (80 MB of compiler, needed only when a report is created)
 
-    found = convert(contents.formulas, "typst")
+    converted = convert(contents.formulas, "typst")
     sources = [f"#raw({quoted(formula.tex)})" for formula in contents.formulas]
-    report = Report(contents, [code or source for code, source in zip(found, sources, strict=True)], inner_of)
+    report = Report(contents, [code or source for code, source in zip(converted, sources, strict=True)], inner_of)
     with tempfile.TemporaryDirectory(prefix="autoflow-") as folder:
         style = resources.files("autoflow.reports").joinpath("report.typ").read_text(encoding="utf-8")
         (Path(folder) / "report.typ").write_text(style, encoding="utf-8")
@@ -39,13 +39,13 @@ def write_pdf(contents: Contents, pdf: Path, name: str, date: str | None, made: 
             typst.compile(str(source), output=str(output) if output else None, root=folder, font_paths=fonts())
 
         try:
-            set_type(_whole(report, name, date, made), pdf)
+            set_type(_whole(report, name, date, created), pdf)
         except typst.TypstError:
             # A picture or formula that the compiler cannot take must not cost the rest of the report.
             _find_broken(report, set_type, typst.TypstError)
             report.noted.clear()
             try:
-                set_type(_whole(report, name, date, made), pdf)
+                set_type(_whole(report, name, date, created), pdf)
             except typst.TypstError as error:
                 raise ReportError(f"The report could not be typeset: {str(error).splitlines()[0]}.") from error
         except OSError as error:
@@ -88,14 +88,14 @@ def lightened(picture: Picture) -> Picture:
     return replace(picture, content=pixels, kind="png") if isinstance(pixels, bytes) else picture
 
 
-def _whole(report: Report, name: str, date: str | None, made: dt.datetime) -> str:
+def _whole(report: Report, name: str, date: str | None, created: dt.datetime) -> str:
     contents = report.contents
     voice = report.voice(contents.title)
     base = voice_of_language(contents.language)
     show = (
         f"#show: report.with(title: {quoted(contents.title)}, title-lang: {quoted(voice.language)}, "
         f"title-dir: {voice.direction}, date: {quoted(date)}, lang: {quoted(base.language)}, dir: {base.direction}, "
-        f"source: {quoted(name)}, made: {quoted(f'{made:%Y-%m-%d %H:%M} UTC')})\n\n"
+        f"source: {quoted(name)}, created: {quoted(f'{created:%Y-%m-%d %H:%M} UTC')})\n\n"
     )
     blocks = [block for part in contents.parts for block in blocks_of(part, report) if block.code.strip()]
     return show + "\n\n".join(_paged(blocks)) + "\n"

@@ -163,9 +163,9 @@ def _cell_content(content: Tag, report: Report) -> str:
 def _fill(style: Any) -> str | None:
     """Give the ground of a cell: a colour, or the bar that pandas' Styler draws by a gradient with sharp edges."""
     value = style.get("background") or style.get("background-image") or ""
-    if found := re.fullmatch(r"linear-gradient\(90deg,(.*)\)", value):
+    if gradient := re.fullmatch(r"linear-gradient\(90deg,(.*)\)", value):
         stops = []
-        for colour, place in re.findall(r"(transparent|#\w+|rgba?\([^)]*\)|[a-z]+)(?:\s+(\d+\.?\d*)%)?", found[1]):
+        for colour, place in re.findall(r"(transparent|#\w+|rgba?\([^)]*\)|[a-z]+)(?:\s+(\d+\.?\d*)%)?", gradient[1]):
             ink = "rgb(255, 255, 255, 0)" if colour == "transparent" else _colour(colour)
             if ink:
                 stops.append((ink, min(100.0, float(place)) if place else (0.0 if not stops else 100.0)))

@@ -22,7 +22,7 @@ HARMLESS_LOOK = re.compile(r"[\w#%., ()-]+")
 SPOKEN = ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "blockquote", "figcaption", "summary")
 
 
-def write_page(contents: Contents, page: Path, name: str, date: str | None, made: dt.datetime) -> None:
+def write_page(contents: Contents, page: Path, name: str, date: str | None, created: dt.datetime) -> None:
     """Write contents as a web page; `name` is the notebook's, for the foot of the page. Raises ReportError."""
     formulas = convert(contents.formulas, "html")
     noted: dict[int, int] = {}
@@ -48,7 +48,7 @@ def write_page(contents: Contents, page: Path, name: str, date: str | None, made
         body=body,
         notes=f'<section class="notes"><ol>{notes}</ol></section>' if notes else "",
         source=html.escape(name),
-        made=f"{made:%Y-%m-%d %H:%M} UTC",
+        created=f"{created:%Y-%m-%d %H:%M} UTC",
     )
     page.write_text(text, encoding="utf-8")
 

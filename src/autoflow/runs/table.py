@@ -26,7 +26,7 @@ DIED = "The process that ran this ended before the run did."
 UNRECORDED = "How this ended could not be written into the run table."
 
 
-ASKED = "It is to run again, as was asked."
+RUN_REQUESTED = "It was requested to run again."
 
 
 class RunTable:
@@ -98,7 +98,7 @@ class RunTable:
             if newest and newest.died(now):
                 before = self._insert(connection, self._dead(newest, now), now)
             forced = before and force and before.state is RunState.failed
-            if before and not forced and self.held_back(before, now, fingerprint, on_change):
+            if before and not forced and self.reason_not_started(before, now, fingerprint, on_change):
                 return None
             again = before is None or before.changed(fingerprint, on_change)
             taken = self._insert(
@@ -141,7 +141,7 @@ class RunTable:
             return f"failed {attempt} times, which is the limit"
         return None
 
-    def held_back(
+    def reason_not_started(
         self,
         run: Run,
         now: dt.datetime,
@@ -213,7 +213,9 @@ class RunTable:
             now = self._now(connection)
             if newest is None or (newest.state is RunState.running and not newest.died(now)):
                 return None
-            due = replace(newest, state=RunState.failed, attempt=0, deaths=0, error=ASKED, outputs=(), retry_at=now)
+            due = replace(
+                newest, state=RunState.failed, attempt=0, deaths=0, error=RUN_REQUESTED, outputs=(), retry_at=now
+            )
             return self._insert(connection, due, now)
 
     def _end(self, run: Run, ended: Run, wait: float | None = None) -> Run | None:

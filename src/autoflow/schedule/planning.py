@@ -71,7 +71,7 @@ class Overview:
 
     definition: Definition
     standings: list[Standing]
-    made: dt.datetime
+    created: dt.datetime
     note: str = ""
     strangers: int = 0
     begun: Mapping[str, dt.datetime] | None = None
@@ -189,7 +189,7 @@ def _standing(
             return Standing(candidate, "waiting", candidate.waits_for)
         return Standing(candidate, "due", "runs at the next tick", starts=True)
     fingerprint_now = fingerprint(candidate) if candidate.on_change else None
-    reason = table.held_back(run, now, fingerprint_now, candidate.on_change)
+    reason = table.reason_not_started(run, now, fingerprint_now, candidate.on_change)
     if run.state is RunState.running:
         if reason:
             return Standing(candidate, "running", reason, run)
@@ -228,7 +228,7 @@ def _kept(
         if candidate.key != (run.workflow_name, run.parameters_hash):
             continue
         if run.state is RunState.running:
-            reason = table.held_back(run, now)
+            reason = table.reason_not_started(run, now)
             return Standing(candidate, "running", reason or "its process ended before it did", run)
         if present is not None and day not in available:
             return Standing(candidate, "withdrawn", f"{day} is no longer available; {_what_is_left(run)}", run)

@@ -70,14 +70,14 @@ def abilities(granted: Iterable[str], offered: Iterable[str]) -> Abilities:
     """
     granted, offered = frozenset(granted), frozenset(offered)
     units, subsets, stray = _units(granted)
-    can_be_made_of = _units(offered)[0]
+    offered_units = _units(offered)[0]
     warnings = [
         f"{scope} grants nothing by itself: a query of this kind needs {scope._replace(kind=scope.top)} as well."
         for scope in stray
     ]
     for unit in units.values():
         for kind, parts in unit.kinds.items():
-            possible = can_be_made_of[unit.name].kinds.get(kind) if unit.name in can_be_made_of else None
+            possible = offered_units[unit.name].kinds.get(kind) if unit.name in offered_units else None
             if possible and not parts:
                 warnings.append(
                     f"{kind} at {unit.name} is made of another query, and the role holds none that it can be made of: "
@@ -134,9 +134,9 @@ def _units(scopes: frozenset[str]) -> tuple[dict[str, Unit], set[str], list[Quer
             if parts.top == GEOGRAPHY:
                 unit.boundaries = True
             else:
-                made_of = unit.kinds.setdefault(parts.top, [])
+                component_kinds = unit.kinds.setdefault(parts.top, [])
                 if not parts.is_own:
-                    made_of.append(parts.kind)
+                    component_kinds.append(parts.kind)
     return units, subsets, stray
 
 

@@ -17,7 +17,7 @@ ONWARD = "flowauth_onward"
 
 
 @router.get(provider.PATH)
-def there_and_back(request: Request) -> Response:
+def visit_provider(request: Request) -> Response:
     """Send a browser to the provider to sign in, or take what the provider says of who came back from it."""
     if not provider.offered(request.app.state.settings):
         raise NotThere("This FlowAuth has no provider to sign in with.")
@@ -32,7 +32,7 @@ def link(request: Request, person: SignedIn, form: Posted) -> Response:
 
 
 @router.post("/account/provider/confirm")
-def confirm_there(request: Request, person: SignedIn, form: Posted) -> Response:
+def confirm_at_provider(request: Request, person: SignedIn, form: Posted) -> Response:
     """Lead somebody who has no password to the provider, to confirm that it is them."""
     return _lead(request, "confirm", person)
 

@@ -126,7 +126,7 @@ def confirmation(request: Request, unconfirmed: Unconfirmed) -> HTMLResponse:
     return page(
         request,
         "confirm.html",
-        asked=unconfirmed,
+        question=unconfirmed,
         carried=carried,
         confirmed=forms.fingerprint([unconfirmed.title, *unconfirmed.losses]),
     )

@@ -27,10 +27,10 @@ MOST_ROLES = 150
 def users(request: Request, person: Administrator) -> Response:
     """List people, searched by name."""
     find = query_text(request)
-    roles_held = sa.select(sa.func.count()).where(users_with_roles.c.user_id == User.id).scalar_subquery()
+    role_count = sa.select(sa.func.count()).where(users_with_roles.c.user_id == User.id).scalar_subquery()
     enabled = sa.select(TwoFactor.enabled).where(TwoFactor.user_id == User.id).scalar_subquery()
     select = sa.select(
-        User.id, User.username, User.is_admin, User.require_two_factor, User.created, roles_held, enabled
+        User.id, User.username, User.is_admin, User.require_two_factor, User.created, role_count, enabled
     )
     if find:
         select = select.where(User.username.icontains(find, autoescape=True))

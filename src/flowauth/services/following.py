@@ -63,9 +63,11 @@ def claim(database: Database, seconds: int) -> Due | None:
         sa.select(Server.id, Server.name, Server.document_url)
         .where(
             Server.document_url.is_not(None),
-            sa.or_(Server.document_asked.is_(None), Server.document_asked <= now - dt.timedelta(seconds=seconds)),
+            sa.or_(
+                Server.document_requested.is_(None), Server.document_requested <= now - dt.timedelta(seconds=seconds)
+            ),
         )
-        .order_by(Server.document_asked.nulls_first(), Server.id)
+        .order_by(Server.document_requested.nulls_first(), Server.id)
         .limit(1)
     )
     with database.read() as session:
@@ -75,7 +77,7 @@ def claim(database: Database, seconds: int) -> Due | None:
         first = session.execute(due).first()
         if first is None:
             return None
-        session.execute(sa.update(Server).where(Server.id == first.id).values(document_asked=now))
+        session.execute(sa.update(Server).where(Server.id == first.id).values(document_requested=now))
         return Due(first.id, first.name, first.document_url)
 
 

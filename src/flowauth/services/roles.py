@@ -153,8 +153,8 @@ def _apply(session: Session, role: Role, definition: Definition) -> None:
     role.scopes, role.users = scopes, users
 
 
-def _all(session: Session, select: Any, number: Any, wanted_numbers: Iterable[int], field: str) -> list[Any]:
-    numbers = set(wanted_numbers)
+def _all(session: Session, select: Any, number: Any, requested_numbers: Iterable[int], field: str) -> list[Any]:
+    numbers = set(requested_numbers)
     rows = list(session.scalars(select.where(number.in_(numbers))))
     if len(rows) < len(numbers):
         raise Refused(f"Some of the {field} that are named do not exist for this server; load the page again.", field)

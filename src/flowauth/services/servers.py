@@ -229,7 +229,7 @@ def change(session: Session, actor: str, server: Server, limits: Limits, documen
     server.longest_token_life_minutes = limits.longest_token_life_minutes
     if server.document_url != (document_url or None):
         server.document_url = valid_address(document_url) if document_url else None
-        server.document_asked, server.document_problem = None, None
+        server.document_requested, server.document_problem = None, None
     audit.record(session, actor, "server.change", server.name, before=before, after=facts(server))
     tokens.end_beyond(session, actor, Token.server_id == server.id, limits, f"limits of {server.name}")
 

@@ -48,7 +48,7 @@ class Person:
         return self.sign_in.first_password
 
     @property
-    def held_up(self) -> bool:
+    def must_act_first(self) -> bool:
         """Whether there is something that they must do before anything else."""
         return self.choice_needed or self.set_up_needed
 

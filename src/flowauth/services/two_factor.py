@@ -137,7 +137,7 @@ def enable(  # noqa: PLR0917
         user.two_factor = None
         session.flush()
     user.two_factor = TwoFactor(
-        enabled=True, secret=vault.sealed(proposal.secret), last_step=step, backups=hashes, backups_made=now
+        enabled=True, secret=vault.sealed(proposal.secret), last_step=step, backups=hashes, backups_created=now
     )
     session.flush()
     audit.record(session, user.username, "two_factor.enable", user.username, after={"replaced": replaced})
@@ -170,7 +170,7 @@ def new_backup_codes(session: Session, actor: str, user: User) -> list[str]:
     if user.two_factor is None or not user.two_factor.enabled:
         raise Refused("There are backup codes only for two-factor; set it up first.")
     codes = [_backup_code() for _ in range(BACKUP_CODES)]
-    user.two_factor.backups, user.two_factor.backups_made = _stored(codes), dt.datetime.now(dt.UTC)
+    user.two_factor.backups, user.two_factor.backups_created = _stored(codes), dt.datetime.now(dt.UTC)
     session.flush()
     audit.record(session, actor, "two_factor.backup_codes", user.username, after={"codes": len(codes)})
     return codes
@@ -201,9 +201,9 @@ def take_backup_codes(
     if user.two_factor is None or not user.two_factor.enabled:
         raise Refused("There are backup codes only for two-factor; set it up first.")
     # What was proposed before the codes in force would bring codes back that were used.
-    if proposed_at <= user.two_factor.backups_made:
+    if proposed_at <= user.two_factor.backups_created:
         raise Refused("These backup codes were taken already, or later ones were; ask for new ones.", "signed")
-    user.two_factor.backups, user.two_factor.backups_made = _stored(content["codes"]), now
+    user.two_factor.backups, user.two_factor.backups_created = _stored(content["codes"]), now
     session.flush()
     audit.record(
         session, user.username, "two_factor.backup_codes", user.username, after={"codes": len(content["codes"])}
