@@ -45,12 +45,12 @@ def main() -> None:
             subprocess.run([sys.executable, "-m", "flowkit", "demo", str(demo), "--once"], check=True)
         TARGET.mkdir(parents=True, exist_ok=True)
         for name, pattern in REPORTS.items():
-            found = sorted(
+            reports = sorted(
                 (demo / "autoflow" / "outputs" / "reports").glob(pattern), key=lambda file: file.stat().st_mtime
             )
-            if not found:
+            if not reports:
                 sys.exit(f"{demo} has no report {pattern}; was `flowkit demo` stopped before its end?")
-            shutil.copyfile(found[-1], TARGET / f"{name}.pdf")
+            shutil.copyfile(reports[-1], TARGET / f"{name}.pdf")
             _pictures(TARGET / f"{name}.pdf")
         _status(demo, Path(folder))
 
@@ -70,6 +70,8 @@ def _status(demo: Path, folder: Path) -> None:
     """Draw the beginning of the status page of the demo's AutoFlow."""
     deployment, page, shot = Deployment.open(demo), folder / "status.html", folder / "status.png"
     with services(deployment, autoflow=False):
+        # That of a demo of some days ago has expired.
+        autoflow.Token(deployment).issue()
         command = [sys.executable, "-m", "autoflow", "status", "--html", str(page)]
         subprocess.run(command, env=autoflow.environment(deployment), check=True)
     browser = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]

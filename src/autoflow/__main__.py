@@ -52,13 +52,13 @@ def main() -> None:
     except UserError as error:
         _say(str(error))
     except OSError as error:
-        # Sentences of our own name no file apart; those of the system do, and not what to do about it.
+        # Our errors have no filename; those of the system do, and do not say what to do.
         where = f"{error.filename}: {error.strerror}; see AUTOFLOW_INPUTS_DIR and AUTOFLOW_OUTPUTS_DIR."
         _say(where if error.filename else str(error))
     except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
         _say(complaint(error))
     except ModuleNotFoundError as error:
-        # That of Prefect is a sentence of our own: it comes with another extra.
+        # The error about Prefect is our own sentence: it comes with another extra.
         missing = f"The Python package '{error.name}' is not installed; install flowkit[autoflow]."
         _say(str(error) if error.name == "prefect" else missing)
     else:
@@ -98,7 +98,7 @@ def _end_with_parent() -> None:
 @cli.command()
 def once(
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try failed runs again now, whatever their number of attempts.")
+        bool, typer.Option("--retry-failed", help="Try failed runs again now, even after the last attempt.")
     ] = False,
 ) -> None:
     """Run what is due now, and end; exit code 1 if a run failed or a workflow could not run."""
@@ -219,7 +219,7 @@ def plan(
 ) -> None:
     """Show what would run now, in which order, and what would not and why; nothing is run, made or changed."""
     overview = _only(planning.plan(_settings()), date, workflow)
-    # As they are run: the oldest date first, whatever its entry.
+    # In the order of running: the oldest date first, across entries.
     starting = sorted(
         (each for each in overview.standings if each.starts), key=lambda each: each.candidate.reference_date
     )
@@ -253,7 +253,7 @@ def status(
         Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained HTML page.")
     ] = None,
 ) -> None:
-    """Show how each workflow stands for each date, and why it has not run where it has not."""
+    """Show the state of each workflow for each date, and the reason if it has not run."""
     settings = _settings()
     overview = planning.overview(settings)
     at_most = None if all_days else status_page.DAYS_SHOWN

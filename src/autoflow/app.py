@@ -1,6 +1,6 @@
 """The service: one pass over the available dates, or one at each tick of the schedule until it is stopped.
 
-Between two passes the service is small: `autoflow serve` makes each pass in a process of its own, for what runs
+Between two passes the service is small: `autoflow serve` makes each pass in a separate process, for what runs
 notebooks and makes reports takes a few hundred megabytes and keeps them. So nothing of it is imported here.
 """
 
@@ -30,7 +30,7 @@ _UNUSABLE = 60
 def main(run_on_schedule: bool = True, *, small: bool = False) -> "list[Run]":
     """Run AutoFlow with the settings of the environment: on its schedule, or once if `run_on_schedule` is false.
 
-    With `small`, each pass is made by a process of its own.
+    With `small`, each pass is made by a separate process.
     """
     settings = Settings().renewed()  # pyright: ignore[reportCallIssue]
     write_log_to_stderr(settings.autoflow_log_level)
@@ -57,7 +57,7 @@ def run_once(settings: Settings, progress: "Progress | None" = None, *, retry_fa
 def rerun(settings: Settings, workflow: str, dates: Iterable[dt.date]) -> "list[Run]":
     """Make a workflow due again for some dates, as every entry of the sensor has it; older outputs stay.
 
-    Gives the runs as they stand now: the next tick takes them up. Raises ValueError with a sentence for a workflow
+    Gives the runs in their new state: the next tick takes them up. Raises ValueError with a sentence for a workflow
     or a date that has no run, and for one that is under way; then nothing is changed.
     """
     from autoflow.execution import again  # noqa: PLC0415
@@ -77,16 +77,16 @@ def pass_in_this_process(
 def pass_in_a_process(
     _settings: Settings, _progress: "Progress | None", stop: Stop, since: Since
 ) -> dt.datetime | None:
-    """Make a pass in a process of its own, which reads settings and secrets again and gives all its memory back."""
+    """Make a pass in a separate process, which reads settings and secrets again and gives all its memory back."""
     # -m puts the working directory first among the places of modules, which only some ways of starting do.
     way = ["-m"] if "" in sys.path else ["-P", "-m"]
     child = subprocess.Popen([sys.executable, *way, "autoflow", "pass", since], stdout=subprocess.PIPE, text=True)
     with stop.stopping(child.terminate):
         printed = child.communicate()[0]
     if child.returncode and not stop.requested.is_set():
-        log.error("a pass ended before its time", exit_code=child.returncode)
+        log.error("a pass ended unexpectedly", exit_code=child.returncode)
         return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=_UNUSABLE)
-    # A child that is stopped while it starts says nothing.
+    # A child that is stopped while it starts prints nothing.
     return dt.datetime.fromisoformat(printed.strip()) if printed.strip() else None
 
 

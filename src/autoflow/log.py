@@ -43,11 +43,11 @@ log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
 
 
 NOISY = ("papermill", "traitlets", "nbconvert", "asyncio", "httpx", "flowclient")
-"""Libraries that say more than anybody who runs AutoFlow wants to read."""
+"""Libraries whose messages below errors are not logged."""
 
 
 class _Foreign(logging.Handler):
-    """What libraries say, as a line of our own that names who says it."""
+    """Log records of libraries, as lines of AutoFlow's log with the library's name."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = f" {record.exc_info[1]!r}" if record.exc_info and record.exc_info[1] else ""

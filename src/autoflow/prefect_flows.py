@@ -43,7 +43,7 @@ from autoflow.settings import Settings
 from flowkit_base.errors import UserError
 from flowkit_base.settings import SECRETS, complaints
 
-# Prefect reads these when it is imported and hands them to a server that it starts: its use is reported to nobody.
+# Prefect reads these when it is imported and hands them to a server that it starts: its usage statistics are off.
 os.environ.update({"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"})
 
 try:
@@ -72,7 +72,7 @@ TAKEN = ("parameters", "return_state", "wait_for", "self")
 
 
 class PrefectError(UserError, RuntimeError):
-    """Prefect cannot do what it is asked to; the message says why and what to do."""
+    """Prefect cannot do what is requested; the message says why and what to do."""
 
 
 def make_notebooks_workflow(
@@ -133,7 +133,7 @@ def available_dates_sensor(
         with open_runner(settings, _as_subflow(contextvars.copy_context())) as runner:
             runs, keys = tick(runner, definition, _telling())
             again = next_wake(runner.table, definition, settings, keys)
-    # Prefect would keep the traceback of what is raised here, with whatever stands in it.
+    # Prefect would keep the traceback of what is raised here, with any values in it.
     except Exception as error:
         return Failed(message=_sentence_for(error, settings))
     _come_again(definition, again, settings.autoflow_timezone)
@@ -181,7 +181,7 @@ def serve_with_prefect(settings: Settings) -> None:
 
 
 class _Deployments(PrefectRunner):
-    """Prefect's runner of deployments, which ends the flow runs under way when it is told to stop."""
+    """Prefect's runner of deployments, which ends the flow runs under way when it is asked to stop."""
 
     def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
         """End the processes of flow runs, which give back what they have claimed; Prefect would wait for them."""
@@ -194,7 +194,7 @@ def _as_tasks(_: Run, workflow: Workflow, execute: Execute) -> list[str]:
     """Run the notebooks as tasks of the flow that is under way; give the sentences of those that failed."""
     futures: dict[str, PrefectFuture[Any]] = {}
     needed = workflow.dependencies()
-    # A workflow's notebooks stand in an order in which each comes after those that it reads.
+    # A workflow's notebooks are ordered: each comes after those that it reads.
     for notebook in workflow.notebooks:
         future = _task(notebook, execute).submit(wait_for=[futures[key] for key in sorted(needed[notebook.key])])
         futures[notebook.key] = future
@@ -203,7 +203,7 @@ def _as_tasks(_: Run, workflow: Workflow, execute: Execute) -> list[str]:
 
 
 def _as_subflow(context: contextvars.Context) -> Order:
-    """Run the notebooks as a flow of their own under the flow whose context is given."""
+    """Run the notebooks as a subflow of the flow whose context is given."""
 
     def in_order(run: Run, workflow: Workflow, execute: Execute) -> None:
         def run_notebooks(_: Mapping[str, Any]) -> State[Any]:
@@ -297,7 +297,7 @@ def _candidate(workflow: Workflow, given: Mapping[str, Any]) -> Candidate:
 def _as_the_sensor_has_it(candidate: Candidate, settings: Settings, versions: Versions) -> Candidate:
     """Give a candidate the types of CDR, and what makes it run again, of the sensor's entry that comes to the same.
 
-    Where workflows.yml has none, every type that FlowAPI tells of counts.
+    Where workflows.yml has none, every type that FlowAPI reports counts.
     """
     try:
         definition = read_workflows(settings.autoflow_inputs_dir)
@@ -323,7 +323,7 @@ def _date(value: Any, name: str) -> dt.date:
 
 
 def _flow_name(name: str) -> str:
-    """Give a workflow's name without the signs that Prefect does not take."""
+    """Give a workflow's name without the characters that Prefect refuses."""
     return re.sub(r"[/%&<>]", "-", name)
 
 
@@ -353,10 +353,10 @@ def _telling() -> Progress:
     """Give what notes in the flow's log how its runs begin and end."""
     logger = get_run_logger()
 
-    def tell(run: Run) -> None:
+    def log_state(run: Run) -> None:
         logger.info("%s %s, attempt %s: %s", run.workflow_name, run.reference_date, run.attempt, run.state.value)
 
-    return tell
+    return log_state
 
 
 def _come_again(definition: Definition, moment: dt.datetime, zone: str) -> None:
@@ -373,7 +373,7 @@ def _come_again(definition: Definition, moment: dt.datetime, zone: str) -> None:
                 state=Scheduled(scheduled_time=moment),
                 idempotency_key=f"retry {moment:%Y-%m-%dT%H:%M:%S}",
             )
-    # What has run has run: the next tick tries again what this one could not announce.
+    # Runs are not lost: the next tick retries what this one could not schedule.
     except Exception as error:
         get_run_logger().warning("The retry at %s could not be scheduled: %s", moment, error)
 

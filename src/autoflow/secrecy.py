@@ -1,4 +1,4 @@
-"""Secrecy: taking a secret out of what is written, also where it stands there encoded."""
+"""Secrecy: removes a secret from text, in plain and in encoded form."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ SHORTEST = 8
 
 
 class Secret:
-    """A secret that is to stand nowhere: as it is, in JSON, in a URL, in hexadecimal digits or in base64."""
+    """A secret to remove in every form: plain, in JSON, in a URL, in hexadecimal digits or in base64."""
 
     def __init__(self, value: str) -> None:
         self._value = value if len(value) >= SHORTEST else ""
@@ -25,7 +25,7 @@ class Secret:
         content = self._value.encode()
         forms = {self._value, json.dumps(self._value)[1:-1], quote(self._value, safe=""), content.hex()}
         for before in range(3):
-            # What stands before and after the secret decides on the first and last characters of its base64.
+            # The text before and after the secret decides on the first and last characters of its base64.
             first, last = -(-before * 8 // 6), (before + len(content)) * 8 // 6
             for encode in (base64.b64encode, base64.urlsafe_b64encode):
                 forms.add(encode(bytes(before) + content).decode()[first:last])
@@ -39,7 +39,7 @@ class Secret:
         return text
 
     def out_of_all(self, value: Any) -> Any:
-        """Give a value as JSON knows them with the secret in none of its texts."""
+        """Give a JSON value without the secret in any of its strings."""
         if isinstance(value, str):
             return self.out_of(value)
         if isinstance(value, dict):

@@ -42,7 +42,7 @@ class Settings(ServiceSettings):
     )
     autoflow_db_uri: str = Field(
         "",
-        description="SQLAlchemy URI of the run table; {} stands for the password. "
+        description="SQLAlchemy URI of the run table; {} is replaced by the password. "
         "Empty means the SQLite file autoflow.db in the outputs directory.",
     )
     autoflow_db_password: SecretStr = Field(SecretStr(""), description="Password of the run table's database.")
@@ -59,7 +59,7 @@ class Settings(ServiceSettings):
         description="Time zone of the schedule in workflows.yml, such as Africa/Accra; days of data have their own.",
     )
     autoflow_dates_timeout: float = Field(
-        60, gt=0, description="Seconds within which FlowAPI must tell the available dates."
+        60, gt=0, description="Seconds within which FlowAPI must return the available dates."
     )
     prefect__asciidoc_template_path: Path | None = Field(
         None,
@@ -104,7 +104,7 @@ class Settings(ServiceSettings):
     )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        # A kernel works in a folder of its own, where a relative path would mean another file.
+        # A kernel works in its own folder, where a relative path would name another file.
         return path.expanduser().absolute() if path else None
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Status: how everything stands, as a grid for the terminal, as JSON, and as one self-contained HTML page."""
+"""Status: the state of every run, as a grid for the terminal, as JSON, and as one self-contained HTML page."""
 
 import datetime as dt
 import html
@@ -28,7 +28,7 @@ SIGNS = {
 }
 """For each state its sign, the sign where a terminal knows no other than ASCII's, and its colour."""
 DAYS_SHOWN = 60
-"""How many dates a page or a terminal shows unless more are asked for."""
+"""How many dates a page or a terminal shows by default."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _axis(days: Sequence[dt.date]) -> tuple[str, str]:
 
 
 def done_of(standings: Iterable[Standing]) -> tuple[int, int]:
-    """Give how many have run, of how many that are asked for."""
+    """Give how many have run, of how many that are defined."""
     states = [each.state for each in standings]
     return states.count("success"), len(states) - states.count("left out")
 
@@ -236,7 +236,7 @@ def _table(lines: Sequence[Line], days: Sequence[dt.date], folder: Path) -> str:
 
 def _cell(n: int, day: dt.date, standing: Standing | None, folder: Path) -> str:
     if standing is None:
-        return '<td class="none"><span class="unseen">not asked for</span></td>'
+        return '<td class="none"><span class="unseen">not defined</span></td>'
     text = f"{day}: {STATES[standing.state]}" + (f". {standing.reason}" if standing.reason else "")
     mark = f'{_mark(standing.state)}<span class="unseen">{html.escape(text)}</span>'
     files = "".join(

@@ -1,4 +1,4 @@
-"""Stopping: a request to stop, made by a signal, that reaches whatever is at work."""
+"""Stopping: a request to stop, made by a signal, that reaches the work in progress."""
 
 import signal
 import threading

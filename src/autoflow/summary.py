@@ -1,4 +1,4 @@
-"""How the runs of a deployment stand, in one sentence: for commands that tell of more than AutoFlow."""
+"""The states of a deployment's runs in one sentence, for commands that report more than AutoFlow."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from autoflow.settings import Settings
 
 @dataclass(frozen=True)
 class Summary:
-    """The runs that workflows.yml asks for and the run table knows; `given_up` are the failed ones not tried again."""
+    """The runs that workflows.yml defines and the run table knows; `given_up` are the failed ones not tried again."""
 
     succeeded: int
     running: int
@@ -41,9 +41,9 @@ class Summary:
 
 
 def summary(settings: Settings) -> Summary:
-    """Count the runs of a deployment by how they stand, from the run table alone.
+    """Count the runs of a deployment by state, from the run table alone.
 
-    Nothing is made, changed or asked of FlowAPI. Raises WorkflowsError or FileNotFoundError with a sentence.
+    Nothing is made or changed, and FlowAPI is not queried. Raises WorkflowsError or FileNotFoundError with a sentence.
     """
     definition = read_workflows(settings.autoflow_inputs_dir)
     lost = tuple(given_up(settings))

@@ -92,7 +92,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "no name": (book(metadata={"language_info": {"name": "python"}}), "names no kernel"),
     "other kernel": (
         book(metadata={"kernelspec": {"name": "cobol74", "language": "cobol"}}),
-        "asks for the kernel 'cobol74', which is not installed here",
+        "needs the kernel 'cobol74', which is not installed here",
     ),
 }
 

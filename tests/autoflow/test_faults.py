@@ -201,7 +201,7 @@ def test_an_api_that_is_down_or_slow(settings: Settings, prepared: Callable[...,
     """A FlowAPI that does not answer, or not in time, ends the pass with a sentence; afterwards everything runs."""
     prepared()
     flowapi.down = True
-    with pytest.raises(FlowApiError, match="did not tell the available dates: out of order"):
+    with pytest.raises(FlowApiError, match="did not return the available dates: out of order"):
         run_once(settings)
     flowapi.down, flowapi.slow = False, 5
     began = time.monotonic()

@@ -129,7 +129,7 @@ def test_whatever_a_notebook_does_the_others_run(
 
     reasons = {standing.candidate.workflow.name: standing.reason for standing in standings(settings)}
     assert reasons["fine"] == ""
-    assert "asks for the kernel 'cobol', which is not installed" in reasons["stranger"]
+    assert "needs the kernel 'cobol', which is not installed" in reasons["stranger"]
     assert "broken.ipynb is JSON, but not a notebook" in reasons["broken"]
     assert reasons["dies"].startswith("failed 1 times, which is the limit: dies.ipynb: its kernel died")
     assert run_once(settings) == []
@@ -185,7 +185,7 @@ def test_a_run_that_is_not_carried_through_is_no_success(
             run = runner.table.latest()[candidate.key]
         return run.state, run.attempt, run.error
 
-    early = "The run ended before every notebook had begun; the log of what carried it tells why."
+    early = "The run ended before every notebook had begun; the log of the process that ran it says why."
     broken = "The run was not carried through: ConnectionError: no answer for [token removed]."
     assert told(lambda *_: None, "2016-01-01") == (RunState.failed, 1, early)
     assert told(unreachable, "2016-01-02") == (RunState.failed, 1, broken)

@@ -296,7 +296,7 @@ def test_versions_that_flowapi_does_not_tell_are_warned_of(
     told = invoke("check")
 
     assert told.exit_code == 0
-    assert "does not tell the versions of days, so 'data' has no effect" in told.stderr
+    assert "does not report the versions of days, so 'data' has no effect" in told.stderr
 
 
 def test_two_years_of_ten_workflows_are_planned_quickly(

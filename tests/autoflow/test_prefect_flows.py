@@ -388,7 +388,7 @@ def test_what_keeps_the_sensor_from_its_work_is_the_reason_of_its_failure(
     assert {state.type.value for state in (missing, unknown, down, failing, bad)} == {"FAILED"}
     assert missing.message.startswith("There is no workflows.yml in ")
     assert "workflow_name: no workflow is called 'v'" in unknown.message
-    assert down.message.startswith(f"FlowAPI at {site.flowapi.url} did not tell the available dates: ")
+    assert down.message.startswith(f"FlowAPI at {site.flowapi.url} did not return the available dates: ")
     assert failing.message == ("1 of 1 run failed: w 2016-01-01: n.ipynb, cell 3: ZeroDivisionError: division by zero")
     assert bad.message.startswith("AUTOFLOW_PARALLEL: ")
     assert prefect.flow_runs("w")[-1].state.message == "n.ipynb, cell 3: ZeroDivisionError: division by zero"

@@ -211,6 +211,6 @@ def test_a_failed_run_is_tried_again_between_ticks(
     _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 0, errors
-    assert 'event="this tick came to nothing"' in errors
+    assert 'event="this tick failed"' in errors
     assert "Traceback" not in errors
     assert flowapi.requests[asked:].count("/api/0/available_dates") >= 2

@@ -285,7 +285,7 @@ ODD: dict[str, tuple[bytes | None, float, str]] = {
     "a letter at a time": (answer('{"available_dates": {}}'), 0.05, r"within 1 seconds \(AUTOFLOW_DATES_TIMEOUT\)"),
     "no date": (answer('{"available_dates": {"calls": ["2016-13-01"]}}'), 0, "month must be in"),
     "a number": (answer('{"available_dates": {"calls": [3]}}'), 0, "argument must be str"),
-    "no JSON": (answer("<html>"), 0, "did not tell the available dates"),
+    "no JSON": (answer("<html>"), 0, "did not return the available dates"),
     "refused": (answer('{"msg": "Token has expired"}', "401 Unauthorized"), 0, "Token has expired"),
     "forbidden": (answer('{"msg": "no claim for available_dates"}', "403 Forbidden"), 0, "no claim"),
 }
@@ -305,7 +305,7 @@ def test_an_odd_flowapi_is_a_sentence(settings: Settings, oddity: str) -> None:
         server.close()
 
     assert time.monotonic() - begin < 3
-    assert str(raised.value).startswith(f"FlowAPI at {server.url} did not tell the available dates")
+    assert str(raised.value).startswith(f"FlowAPI at {server.url} did not return the available dates")
 
 
 def test_a_stop_does_not_wait_for_flowapi(settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """The grammar of workflows.yml as pydantic models: they read the file, and their JSON Schema is for editors.
 
-Each rule stands once, at the key that it is about, so that a complaint carries the place of its mistake. Rules about
-files and names need the context `Known`.
+Each rule is written once, at the key that it is about, so that a complaint carries the place of its mistake. Rules
+about files and names need the context `Known`.
 """
 
 import datetime as dt
@@ -40,7 +40,7 @@ Place = tuple[str | int, ...]
 
 
 def listed(words: Iterable[str]) -> str:
-    """Words as they stand in a sentence."""
+    """Words as a list within a sentence."""
     return ", ".join(f"'{word}'" for word in words)
 
 
@@ -51,7 +51,7 @@ class Known:
     inputs_dir: Path
     names: list[str] = field(default_factory=list)
     workflows: dict[str, "WorkflowSection"] = field(default_factory=dict)
-    """Those without a mistake of their own, by name."""
+    """Those without a mistake, by name."""
 
 
 def _known(info: ValidationInfo) -> Known:
@@ -140,7 +140,7 @@ def _date(value: Any) -> dt.date:
 
 def _stencil(value: Any) -> DateStencil:
     def dates(element: Any) -> Any:
-        """Turn dates that stand in quotes into dates."""
+        """Turn quoted dates into dates."""
         if isinstance(element, list):
             return [dates(part) for part in element]
         return _date(element) if isinstance(element, str) else element
@@ -217,7 +217,7 @@ class Section(BaseModel):
 
 
 class OutputSection(Section):
-    """The report that is made of an executed notebook."""
+    """The report that is made from an executed notebook."""
 
     format: Annotated[Format, _one_of("the format must be one of {1}, not {0!r}", get_args(Format))] = Field(
         description="The kind of report."
@@ -266,7 +266,7 @@ class NotebookSection(Section):
         "executed file), reference_date, date_ranges, flowapi_url, or any other name, which becomes a workflow "
         "parameter.",
     )
-    output: OutputSection | None = Field(None, description="The report that is made of the executed notebook.")
+    output: OutputSection | None = Field(None, description="The report that is made from the executed notebook.")
 
 
 class WorkflowSection(Section):
@@ -490,7 +490,7 @@ def json_schema() -> dict[str, Any]:
     """The grammar as JSON Schema (draft 2020-12), for editors.
 
     It says what can be said of a file alone. Whether files and names exist, a schedule is one, and notebooks
-    wait for each other, only the reader can tell.
+    wait for each other, only reading the file shows.
     """
     schema = Document.model_json_schema(schema_generator=_Schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -15,7 +15,7 @@ class Notebook:
     """One notebook of a workflow: `parameters` maps a name inside the notebook to the name of its value.
 
     `format` is that of its report ("pdf", "html", or None for no report), which shows the code cells if `code`.
-    `places` says where in the file its filename, its output and each parameter stand.
+    `places` gives the places of its filename, its output and each parameter in the file.
     """
 
     key: str
@@ -49,8 +49,9 @@ class Workflow:
 class Entry:
     """A workflow that the sensor starts for each date, with the parameters that it gets.
 
-    `cdr_types` None means those of the sensor; a day counts as there if `require` ("any" or "all") of them have it.
-    `every` ("day", "week", "month") picks reference dates; `on_change` ("notebooks", "data") asks for another run.
+    `cdr_types` None means those of the sensor; a day counts as available if `require` ("any" or "all") of them have it.
+    `every` ("day", "week", "month") picks reference dates; `on_change` ("notebooks", "data") names the changes that
+    cause another run.
     """
 
     workflow: Workflow

@@ -28,7 +28,7 @@ OWN_SCOPE = (
 
 @dataclass(frozen=True)
 class Declared:
-    """What a notebook says of itself; `parameters` None if that cannot be known, `cell` None without such a cell.
+    """The facts that a notebook declares; `parameters` None if that cannot be known, `cell` None without such a cell.
 
     `cell` is the number, from 1, of the cell tagged `parameters`.
     """
@@ -97,7 +97,7 @@ def declared(path: Path) -> Declared:
 
 def assigned(source: str) -> frozenset[str] | None:
     """Give the names that a cell gives values to; None if it is not Python that can be read."""
-    # IPython's own commands are no Python; a blank keeps the indentation of the lines around them.
+    # IPython's commands are not Python; a blank keeps the indentation of the lines around them.
     lines = ["" if line.lstrip().startswith(("%", "!", "?")) else line for line in source.splitlines()]
     try:
         tree = ast.parse("\n".join(lines))
@@ -107,7 +107,7 @@ def assigned(source: str) -> frozenset[str] | None:
     nodes: list[ast.AST] = [tree]
     while nodes:
         node = nodes.pop()
-        # What a function or a comprehension sets is its own.
+        # Names that a function or a comprehension sets are local to it.
         if isinstance(node, OWN_SCOPE):
             continue
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -117,7 +117,7 @@ def assigned(source: str) -> frozenset[str] | None:
 
 
 class _Kernels:
-    """The kernels of this machine, looked for only if another than python3 is asked for."""
+    """The kernels of this machine, listed only if a notebook needs another than python3."""
 
     def __init__(self) -> None:
         self._names: set[str] | None = None
@@ -147,10 +147,10 @@ def _problems(workflow: Workflow, kernels: _Kernels) -> Iterator[tuple[Notebook,
         if not facts.kernel or not facts.language:
             yield notebook, f"{name} names no kernel; open it in Jupyter, choose one and save it."
         elif facts.kernel not in kernels:
-            sentence = f"{name} asks for the kernel '{facts.kernel}', which is not installed here"
+            sentence = f"{name} needs the kernel '{facts.kernel}', which is not installed here"
             yield notebook, f"{sentence}; install it, or choose python3 in Jupyter and save it."
         if notebook.template and not notebook.template.is_file():
-            yield notebook, f"its template {notebook.template.name} is no longer there."
+            yield notebook, f"its template {notebook.template.name} no longer exists."
 
 
 def notebook_warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
@@ -186,7 +186,7 @@ def notebook_warnings(notebook: Notebook) -> Iterator[tuple[str, str]]:
 
 
 def _source(path: Path) -> str:
-    """The text of a notebook's cells, as it stands before it runs."""
+    """The text of a notebook's cells before it runs."""
     cells = [_mapping(cell).get("source") for cell in _list(json.loads(path.read_bytes()).get("cells"))]
     return "\n".join("".join(map(str, source)) if isinstance(source, list) else str(source) for source in cells)
 

@@ -17,7 +17,7 @@ FILENAME = "workflows.yml"
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: where it stands (key path, line from 1) and what to do."""
+    """One mistake: its place (key path, line from 1) and what to do."""
 
     where: str
     line: int | None
@@ -52,7 +52,7 @@ class _Lines:
         return Problem(_dotted(place), line, message)
 
     def named(self, place: Place) -> str:
-        """Say where something stands in the file."""
+        """Give the place of a key in the file."""
         return str(self.problem(place, "")).rstrip(": ")
 
 
@@ -172,10 +172,10 @@ def _note_lines(lines: _Lines, loader: yaml.SafeLoader, node: yaml.Node, place: 
         for key, child in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 twice = Problem(
-                    _dotted((*place, key.value)), key.start_mark.line + 1, "this key stands here twice; keep one."
+                    _dotted((*place, key.value)), key.start_mark.line + 1, "this key is used twice here; keep one."
                 )
                 lines.problems.append(twice)
-            # "<<" merges another mapping in and has no value of its own.
+            # "<<" merges another mapping and has no value itself.
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 seen.add(key.value)
                 here = (*place, loader.construct_object(key))

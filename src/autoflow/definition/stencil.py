@@ -18,7 +18,7 @@ def days_of(ranges: Iterable[Interval]) -> list[dt.date]:
 
 
 class Days(Sequence[dt.date]):
-    """Days that are there, in order, each once; made once where many dates are asked for."""
+    """Available days, in order, each once; built once for many dates."""
 
     def __init__(self, days: Iterable[dt.date] = ()) -> None:
         self._days = sorted(set(days))
@@ -40,7 +40,7 @@ class Days(Sequence[dt.date]):
         return isinstance(day, dt.date) and self.have(day, day + dt.timedelta(days=1))
 
     def have(self, start: dt.date, end: dt.date) -> bool:
-        """Whether every day from `start` to the one before `end` is there."""
+        """Whether every day from `start` to the one before `end` is available."""
         return bisect_left(self._days, end) - bisect_left(self._days, start) == (end - start).days
 
 

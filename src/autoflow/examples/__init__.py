@@ -27,7 +27,7 @@ def example_files(name: str) -> dict[str, bytes]:
 def copy_example(name: str, folder: Path) -> list[Path]:
     """Copy an example into a folder, which is made where it is missing, and give the files that were written.
 
-    A file that stands there already is never replaced: FileExistsError says so before anything is written.
+    An existing file is never replaced: FileExistsError says so before anything is written.
     Raises ValueError where there is no such example; both errors are sentences.
     """
     content = example_files(name)

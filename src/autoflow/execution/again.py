@@ -13,7 +13,7 @@ from autoflow.settings import Settings
 def rerun(settings: Settings, workflow: str, dates: Iterable[dt.date]) -> list[Run]:
     """Make a workflow due again for some dates, as every entry of the sensor has it; older outputs stay.
 
-    Gives the runs as they stand now: the next tick takes them up. Raises ValueError with a sentence for a workflow
+    Gives the runs in their new state: the next tick takes them up. Raises ValueError with a sentence for a workflow
     or a date that has no run, and for one that is under way; then nothing is changed.
     """
     definition = read_workflows(settings.autoflow_inputs_dir)

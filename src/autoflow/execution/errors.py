@@ -44,7 +44,7 @@ def complaint_of(notebook: Notebook, error: Exception, settings: Settings) -> st
             return f"{name}: its kernel died, as it does when the machine has too little memory for it."
         case NoSuchKernel():
             return (
-                f"{name}: it asks for the kernel '{error.name}', which is not installed here; "
+                f"{name}: it needs the kernel '{error.name}', which is not installed here; "
                 "install it or choose python3."
             )
         case NotJSONError():

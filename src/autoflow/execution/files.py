@@ -1,4 +1,4 @@
-"""The files of a run: their names, and how they come to stand whole under them."""
+"""The files of a run: their names, and how complete files are moved to them."""
 
 import datetime as dt
 import json

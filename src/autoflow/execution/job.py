@@ -11,7 +11,7 @@ from autoflow.settings import Settings
 
 @dataclass(frozen=True)
 class Job:
-    """What the notebooks of one run share; `outputs` fills as their files come to stand."""
+    """What the notebooks of one run share; `outputs` fills as their files are completed."""
 
     run: Run
     workflow: Workflow

@@ -29,7 +29,7 @@ class Kernels:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def started(self, pid: int, run_id: str) -> None:
-        """Take note of a kernel; it is ended at once if its run is no longer wanted."""
+        """Take note of a kernel; it is ended at once if its run has been stopped."""
         with self._lock:
             self._pids[pid] = run_id
             if self.unwanted(run_id):
@@ -48,7 +48,7 @@ class Kernels:
                 kill(pid)
 
     def lose(self, run_id: str) -> None:
-        """End the kernels of a run that this process may no longer call its own."""
+        """End the kernels of a run that this process no longer owns."""
         self.lost.add(run_id)
         with self._lock:
             for pid, owner in self._pids.items():
@@ -61,10 +61,10 @@ class Kernels:
 
 
 def kill(pid: int) -> None:
-    """End a kernel and everything that it has started; 0 stands for a kernel that is not a process here."""
+    """End a kernel and everything that it has started; 0 means a kernel that is not a process here."""
     if pid <= 0:
         return
-    # A kernel leads a session of its own, so this ends what it has started as well.
+    # A kernel leads its own session, so this ends what it has started as well.
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 

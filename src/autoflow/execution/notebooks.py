@@ -38,7 +38,7 @@ def execute(
     def one(notebook: Notebook) -> Mapping[str, str]:
         try:
             _one(notebook, job)
-        # Whatever goes wrong, in a library or here, fails this run and no other.
+        # Any error, in a library or here, fails this run and no other.
         except Exception as error:
             text = STOPPED if job.unwanted else secret.out_of(sentence(_failure(notebook, error)))
             failures.append(text)
@@ -59,7 +59,7 @@ def execute(
         raise Stopped
     outputs = tuple(job.outputs[notebook.key] for notebook in workflow.notebooks if notebook.key in job.outputs)
     if not failures and len(outputs) < len(workflow.notebooks):
-        failures.append("The run ended before every notebook had begun; the log of what carried it tells why.")
+        failures.append("The run ended before every notebook had begun; the log of the process that ran it says why.")
     if failures:
         raise NotebookError(" ".join(failures), outputs)
     return outputs

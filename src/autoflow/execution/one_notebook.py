@@ -1,4 +1,4 @@
-"""One notebook in a kernel and an event loop of its own, and what stops it as a sentence."""
+"""One notebook in its own kernel and event loop, with its error as a sentence."""
 
 import contextvars
 import threading
@@ -25,7 +25,7 @@ def _in_own_loop(execute: Callable[..., Any], *arguments: Any, **options: Any) -
 
 
 def run_notebook(notebook: Notebook, output: Path, parameters: Mapping[str, Any], job: Job) -> None:
-    """Run papermill; whatever stops the notebook becomes a NotebookError of one sentence."""
+    """Run papermill; any error of the notebook becomes a NotebookError of one sentence."""
     import papermill  # noqa: PLC0415  (slow to import, and needed only here)
 
     from autoflow.execution.papermill_engine import ENGINE  # noqa: PLC0415
@@ -36,7 +36,7 @@ def run_notebook(notebook: Notebook, output: Path, parameters: Mapping[str, Any]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Jupyter keeps an event loop in a context variable. Threads that begin with a copy of one context, as those
-            # of Prefect's tasks do, would run their kernels in the same loop; a new context makes a loop of its own.
+            # of Prefect's tasks do, would run their kernels in the same loop; a new context makes its own loop.
             contextvars.Context().run(
                 _in_own_loop,
                 papermill.execute_notebook,

@@ -39,7 +39,7 @@ class DiscreetClient(PapermillNotebookClient):
 
 
 class SupervisedEngine(NBClientEngine):
-    """Papermill's own engine, with an environment for the kernel and a hand on it."""
+    """Papermill's own engine, with an environment for the kernel and supervision of it."""
 
     @classmethod
     def execute_managed_notebook(  # noqa: PLR0917  (papermill's signature)
@@ -53,7 +53,7 @@ class SupervisedEngine(NBClientEngine):
         execution_timeout: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Execute the notebook in a kernel of its own."""
+        """Execute the notebook in its own kernel."""
         job: Job = kwargs["autoflow_job"]
         expired: threading.Event = kwargs["autoflow_expired"]
         client = DiscreetClient(
@@ -61,12 +61,12 @@ class SupervisedEngine(NBClientEngine):
             kernel_name=kernel_name,
             timeout=execution_timeout,
             startup_timeout=start_timeout,
-            # A report is rendered after its kernel has gone; nothing is left for it to say goodbye to.
+            # A report is rendered after its kernel has ended; a closing message would have no receiver.
             shutdown_kernel="immediate",
         )
         client.secret = Secret(job.settings.flowapi_token.get_secret_value())
         client.km = client.create_kernel_manager()
-        # Never reachable from another machine, whatever the configuration of Jupyter on this one.
+        # Never reachable from another machine, for any configuration of Jupyter on this one.
         client.km.ip = "127.0.0.1"
         if client.km.ipykernel:
             # It would say at each start that its traffic, which never leaves this machine, is not encrypted.

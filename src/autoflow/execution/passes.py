@@ -32,7 +32,7 @@ def make_pass(settings: Settings, progress: Progress | None, stop: Stop, since: 
                 _, keys = tick(runner, definition, progress)
             return next_wake(runner.table, definition, settings, keys)
     except (FlowApiError, OSError, sqlalchemy.exc.SQLAlchemyError) as error:
-        log.error("this tick came to nothing", error=str(error.__cause__ or error))
+        log.error("this tick failed", error=str(error.__cause__ or error))
         return min(_after(max(settings.autoflow_retry_delay, 5)), _scheduled(definition, settings))
 
 

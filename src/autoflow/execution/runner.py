@@ -68,7 +68,7 @@ class Runner:
         force: bool = False,
         fingerprint: Mapping[str, str] | None = None,
     ) -> Run | None:
-        """Run a workflow for a day if it is due and nobody else has it; None if not.
+        """Run a workflow for a day if it is due and no other runner has it; None if not.
 
         `force` and `fingerprint` are those of `RunTable.claim`.
         """
@@ -125,7 +125,7 @@ class Runner:
             reason = f"AutoFlow itself failed: {type(error).__name__}: {error}"
             return self._recorded(run, lambda: self.table.fail(run, reason))
         except BaseException:
-            # Whoever looks next may take it at once.
+            # The next runner may claim it at once.
             self.stop()
             self._recorded(run, lambda: self.table.give_back(run, STOPPED))
             raise

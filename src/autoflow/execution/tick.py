@@ -115,7 +115,7 @@ def _in_order(
 
 
 def _entry_of(candidate: Candidate) -> str:
-    """Name the entry that a candidate comes from: its workflow and the parameters of its own."""
+    """Name the entry that a candidate comes from: its workflow and its own parameters."""
     own = {name: value for name, value in candidate.parameters.items() if name not in AUTOMATIC}
     return json.dumps([candidate.workflow.name, own], sort_keys=True)
 

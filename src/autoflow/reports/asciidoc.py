@@ -79,6 +79,6 @@ def _run(command: list[str], environment: dict[str, str], complaint: str) -> Non
         raise ReportError(f"{complaint}: it took more than ten minutes.") from error
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
-        # Ruby's programs end with a word to their makers.
+        # Ruby's programs end with a hint for their developers.
         reasons = [line for line in lines if "--trace" not in line] or ["no reason given"]
         raise ReportError(f"{complaint}: {reasons[-1].rstrip('.')}.")

@@ -1,6 +1,6 @@
 """An executed notebook as AsciiDoc by nbconvert with a template: `python -m autoflow.reports.asciidoc_export`.
 
-A program of its own, for nbconvert finds pandoc by the environment alone. It ends with a sentence if it fails.
+A separate program, because nbconvert finds pandoc by the environment alone. It ends with a sentence if it fails.
 """
 
 import re
@@ -16,7 +16,7 @@ import nbformat
 from nbconvert import ASCIIDocExporter
 from nbconvert.writers.files import FilesWriter
 
-# What templates of old extend. Results stand bare in it, for nbconvert's present template would put tables and
+# What older templates extend. Results are not wrapped in it: nbconvert's present template would put tables and
 # pictures into a listing, where they are read as their source.
 OLD_BASE = """{% extends 'asciidoc/index.asciidoc.j2' %}
 {% block output_group %}
@@ -69,7 +69,7 @@ def export(notebook: Path, template: Path, folder: Path) -> None:
         raise ExportError(f"it cannot be read as a notebook ({str(error).splitlines()[0]})") from error
     for cell in content.cells:
         if "outputs" in cell:
-            # Glued data is no result to show.
+            # Glued data is not a result to show.
             cell.outputs = [out for out in cell.outputs if not any("scrapbook" in kind for kind in out.get("data", {}))]
     body, resources = _asciidoc(content, template)
     body = _with_own_pictures(body, resources["outputs"])

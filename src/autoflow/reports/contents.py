@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from bs4 import BeautifulSoup, Tag
 
-# What may be printed: anything else that a notebook says is left out with a line that tells so.
+# What may be printed: any other output of a notebook is replaced by a line that says so.
 MOST_LINES = 500
 
 
@@ -52,13 +52,13 @@ class Picture:
 
     @property
     def scale(self) -> float:
-        """How much of its own size a page has room for."""
+        """The part of the picture's size for which a page has room."""
         return scale(self.width, self.height)
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula in LaTeX's language, within a line or on a line of its own."""
+    """A formula in LaTeX's language, within a line or on a separate line."""
 
     tex: str
     display: bool
@@ -88,7 +88,7 @@ class Table:
     left_out: int = 0
 
     def plain(self) -> str:
-        """Give the text of the table, to tell its language by."""
+        """Give the text of the table, to detect its language."""
         lines = [*self.head, *self.body[:20]]
         return " ".join(cell.text for line in lines for cell in line.values())
 
@@ -98,7 +98,7 @@ class Contents:
     """All that a report shows of a notebook.
 
     `parts` are HTML trees of harmless elements. Within them `<img data-n>`, `<table data-n>`, `<math data-n>`,
-    `<sup data-n>` and `<pre data-language>` stand for the pictures, tables, formulas, footnotes and code.
+    `<sup data-n>` and `<pre data-language>` are placeholders of the pictures, tables, formulas, footnotes and code.
     """
 
     title: str = ""
@@ -108,7 +108,7 @@ class Contents:
     tables: list[Table] = field(default_factory=list)
     formulas: list[Formula] = field(default_factory=list)
     footnotes: list[Tag] = field(default_factory=list)
-    # A word that no notebook can know, so that none can name our own elements.
+    # A random word, so that no notebook can name our own elements.
     nonce: str = field(default_factory=lambda: "n" + secrets.token_hex(8))
 
     def text(self) -> str:
@@ -130,7 +130,7 @@ def turned(width: float, height: float) -> bool:
 
 
 def scale(width: float, height: float) -> float:
-    """The part of its own size for which a page has room."""
-    """The part of its own size for which a page has room."""
+    """The part of a picture's size for which a page has room."""
+    """The part of a picture's size for which a page has room."""
     room = TURNED if turned(width, height) else UPRIGHT
     return min(1.0, room[0] / width, room[1] / height)

@@ -1,4 +1,4 @@
-"""Fonts: those that reports are set in, and where their files are."""
+"""Fonts of reports, and where their files are."""
 
 from functools import cache
 from importlib.util import find_spec

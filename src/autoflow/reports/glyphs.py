@@ -31,7 +31,7 @@ _ALWAYS = 0x0530
 
 
 def lacking(text: str) -> dict[str, str]:
-    """The scripts of which no font of a report has a letter that stands in the text, each with such a letter."""
+    """The scripts with letters in the text that no font of a report has, each with such a letter."""
     letters = {char for char in text if ord(char) >= _ALWAYS and unicodedata.category(char)[0] in "LMN"}
     return {_script(char): char for char in sorted(letters - _known(), reverse=True)} if letters else {}
 

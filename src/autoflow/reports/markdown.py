@@ -33,7 +33,7 @@ def from_markdown(source: str, contents: Contents, attachments: Mapping[str, Any
     nonce = contents.nonce
 
     class Renderer(mistune.HTMLRenderer):
-        """HTML in which formulas carry our word, and markup that is no markup of HTML stands as text."""
+        """HTML in which formulas carry our marker, and markup that is not HTML is shown as text."""
 
         def inline_html(self, html: str) -> str:
             return _known_or_text(html)
@@ -71,7 +71,7 @@ def from_markdown(source: str, contents: Contents, attachments: Mapping[str, Any
 
 
 def _formulas(markdown: Any) -> None:
-    """Teach mistune the formulas that Jupyter knows."""
+    """Add Jupyter's formulas to mistune."""
 
     def inline(_: Any, match: re.Match[str], state: Any) -> int:
         tex = {name: value for name, value in match.groupdict().items() if name.endswith("_tex") and value is not None}

@@ -53,7 +53,7 @@ def harmless(text: str, contents: Contents, attachments: Mapping[str, Any]) -> B
         _simplify(soup, contents, attachments)
         _keep_footnotes(soup, contents)
         for table in reversed(soup.find_all("table")):
-            # From the innermost to the outermost: a table within a table's cell stands there as text.
+            # From the innermost to the outermost: a table within a table's cell becomes text.
             if table.find_parent("table") is not None:
                 table.replace_with(text_of(table))
             else:

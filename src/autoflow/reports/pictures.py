@@ -1,4 +1,4 @@
-"""Pictures of a notebook: made of pixels or drawn, checked, and no finer than paper shows."""
+"""Pictures of a notebook, pixels or vectors: checked, and no finer than paper shows."""
 
 import io
 import re
@@ -14,7 +14,7 @@ POINTS = {"pt": 1.0, "px": 0.75, "": 0.75, "in": 72.0, "cm": 72 / 2.54, "mm": 72
 
 
 def keep_picture(content: bytes, contents: Contents, width: float | None, alt: str = "", caption: str = "") -> Tag:
-    """Keep a picture and give the element that stands for it, or a line that says why it cannot be shown.
+    """Keep a picture and give its placeholder element, or a line that says why it cannot be shown.
 
     Its size on paper is what its file says (pixels and dots per inch); `width`, in pixels of a screen,
     counts where the file says nothing.
@@ -28,7 +28,7 @@ def keep_picture(content: bytes, contents: Contents, width: float | None, alt: s
 
 
 def _photograph(content: bytes, width: float | None) -> Picture | str:
-    """Give a picture made of pixels, or the reason why not."""
+    """Give a pixel picture, or the reason why not."""
     from PIL import Image, ImageFile, UnidentifiedImageError  # noqa: PLC0415  (not needed to read workflows)
 
     try:
@@ -77,7 +77,7 @@ def _number(value: object) -> float:
 
 
 def _drawing(content: bytes, width: float | None) -> Picture | str:
-    """Give a drawing in SVG without anything that it would run or fetch, or the reason why not."""
+    """Give an SVG drawing without scripts and external references, or the reason why not."""
     from xml.etree.ElementTree import ParseError, register_namespace, tostring  # noqa: PLC0415
 
     from defusedxml import DefusedXmlException  # noqa: PLC0415
@@ -88,7 +88,7 @@ def _drawing(content: bytes, width: float | None) -> Picture | str:
         root = fromstring(content)
     except (ParseError, DefusedXmlException, ValueError, RecursionError, LookupError):
         try:
-            # Inline drawings of a web page often leave out what XML asks for.
+            # Inline drawings of a web page often leave out what XML requires.
             soup = BeautifulSoup(content, "html.parser").find("svg")
             markup = str(soup).replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
             root = fromstring(re.sub(r"viewbox=", "viewBox=", markup))

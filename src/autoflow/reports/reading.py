@@ -40,7 +40,7 @@ HIDING_TAGS = {"remove_cell", "remove-cell", "remove_output", "remove-output", "
 CODE_HIDING_TAGS = {"remove_cell", "remove-cell", "remove_input", "remove-input", "hide-input"}
 
 
-# What Python prints for an object without a form of its own, such as <Axes: title='x'>.
+# What Python prints for an object without a printed form, such as <Axes: title='x'>.
 BARE_OBJECT = re.compile(r"^[\[(]*<.*>[\])]*$", re.DOTALL)
 
 
@@ -78,7 +78,9 @@ def _read(notebook: Path) -> dict[str, Any]:
         try:
             content = nbformat.convert(nbformat.from_dict(content), 4)
         except Exception as error:
-            raise ReportError(f"{notebook.name} is a notebook of an old form that cannot be read: {error}.") from error
+            raise ReportError(
+                f"{notebook.name} is a notebook of an old format that cannot be read: {error}."
+            ) from error
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
         raise ReportError(f"{notebook.name} is not a notebook: it has no list of cells.")
     return content

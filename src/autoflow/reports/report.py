@@ -1,4 +1,4 @@
-"""Reports: an executed notebook becomes a typeset PDF or a web page, without its code unless that is asked for."""
+"""Reports: an executed notebook becomes a typeset PDF or a web page, by default without its code."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def write_report(
     """Set the text and the results of an executed notebook as a PDF, or as one web page with everything in it.
 
     The first top-level heading becomes the title. `reference_date` is ISO text, shown under it. With `code` the
-    code cells are shown too. `warnings` stand under the title, and so does a warning of letters that no font of a PDF
+    code cells are shown too. `warnings` are shown under the title, and so is a warning of letters that no font of a PDF
     has; gives all of them. Raises ReportError, whose message is one sentence.
     """
     contents = read_contents(notebook, code=code)

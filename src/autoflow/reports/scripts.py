@@ -29,7 +29,7 @@ def voice_of_language(language: str) -> Voice:
 
 
 def voice_of(text: str, language: str) -> Voice:
-    """Give the voice of a text by its first letter of a strong direction; that of the document if it has none."""
+    """Give the voice of a text by its first letter with a strong direction; the document's if it has none."""
     for char in text:
         if unicodedata.bidirectional(char) not in ("L", "R", "AL"):
             continue

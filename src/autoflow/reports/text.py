@@ -32,7 +32,7 @@ def clean(text: str) -> str:
 
 
 def as_paragraph(tag: Tag) -> BeautifulSoup:
-    """An element as a paragraph; a note stands alone."""
+    """An element as a paragraph; a note is its own paragraph."""
     soup = BeautifulSoup("", "html.parser")
     if "note" in tag.get_attribute_list("class"):
         soup.append(tag)
@@ -49,6 +49,6 @@ def note_line(text: str) -> Tag:
 
 
 def keep_formula(tex: str, contents: Contents, *, display: bool) -> Tag:
-    """Add a formula to `contents`, and give the element that stands for it."""
+    """Add a formula to `contents`, and give its placeholder element."""
     contents.formulas.append(Formula(tex.strip(), display))
     return BeautifulSoup("", "html.parser").new_tag("math", attrs={"data-n": str(len(contents.formulas) - 1)})

@@ -14,7 +14,7 @@ from autoflow.reports.typst_text import breakable, quoted
 
 
 def blocks_of(node: Tag, report: Report) -> Iterator[Block]:
-    """Give the blocks of a container; text that stands in it alone is a paragraph."""
+    """Give the blocks of a container; bare text in it is a paragraph."""
     loose: list[Any] = []
     for child in node.children:
         if isinstance(child, Tag) and (child.name in BLOCKS or _is_large(child, report)):
@@ -27,7 +27,7 @@ def blocks_of(node: Tag, report: Report) -> Iterator[Block]:
 
 
 def _is_large(tag: Tag, report: Report) -> bool:
-    """Whether an element within a text is a block of its own all the same: a picture, or what holds a block."""
+    """Whether an element within a text is still a block: a picture, or what holds a block."""
     if tag.name == "img":
         return report.contents.pictures[int(str(tag["data-n"]))].height > 24
     return any(_is_large(inner, report) or inner.name in BLOCKS for inner in tag.find_all(True, recursive=False))
@@ -83,7 +83,7 @@ def _block(tag: Tag, report: Report) -> Iterator[Block]:
 
 
 def _wrapped(item: Tag) -> Tag:
-    """Give an item that stands outside a list as a list of one."""
+    """Give an item outside a list as a list of one."""
     soup = BeautifulSoup("", "html.parser")
     whole = soup.new_tag("ul")
     whole.extend([BeautifulSoup(str(item), "html.parser")])

@@ -71,7 +71,7 @@ def _parted(wide: Sequence[float], names: Sequence[int], room: float) -> list[li
 
 
 def width_of(table: Table, n: int) -> float:
-    """Give the width that a column asks for in letters: its longest word, and some room for text to be broken in."""
+    """Give the width that a column needs in letters: its longest word, and some room for text to be broken in."""
     longest, whole = 1.0, 1.0
     for line in (*table.head, *table.body):
         cell = line.get(n)
@@ -142,7 +142,7 @@ def _cell(cell: Cell, across: int, report: Report, *, number: bool, head: bool, 
     shown = re.sub(r"^-(?=[\d.])", "−", cell.text)
     inner = escaped(shown) if number else _cell_content(cell.content, report)
     if number and rtl and shown:
-        # A line of its own direction keeps a number's signs in their places among words that run from the right.
+        # A line with its own direction keeps a number's signs in their places among words that run from the right.
         inner = f"#box(text(dir: ltr)[{inner}])"
     if head and inner:
         inner = f"#strong[{inner}]"

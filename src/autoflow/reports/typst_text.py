@@ -10,7 +10,7 @@ def quoted(value: str | None) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
 
 
-# ASCII but letters, figures, space, and the signs that mean nothing wherever they stand.
+# ASCII but letters, figures, space, and the signs that mean nothing in any position.
 _SIGNS = re.compile(r"([!-/:-@\[-`{-~])")
 
 

@@ -69,7 +69,7 @@ def ensure_table(engine: sa.Engine) -> sa.Table:
             existing = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(TABLE)}
         known = getattr(existing.get("state"), "name", None)
         if known:
-            # Whatever the existing enum is called in PostgreSQL, values must be sent as that type.
+            # The existing enum may have any name in PostgreSQL; values must be sent as that type.
             state = sa.Enum(RunState, name=known)
         table = sa.Table(TABLE, sa.MetaData(), *_columns(state))
         sa.Index("workflow_runs_newest", table.c.workflow_name, table.c.parameters_hash, table.c.id)

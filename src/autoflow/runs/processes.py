@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def runner_name() -> str:
-    """Name this process so that another on the same machine can tell whether it still lives.
+    """Name this process so that another on the same machine can check whether it is alive.
 
     The parts are the host, the boot and process namespace, the process id and its start time.
     """

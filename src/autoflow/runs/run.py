@@ -21,7 +21,7 @@ class RunState(enum.Enum):
 
 @dataclass(frozen=True)
 class Run:
-    """How a run stands: the newest row of a workflow with certain parameters.
+    """The state of a run: the newest row of a workflow with certain parameters.
 
     `attempt` counts from 1; `deaths` counts the times that its process ended before the run did, which cost no
     attempt. `outputs` holds one mapping a notebook with its `key`, `notebook` and, if there are any, `report`, as
@@ -47,7 +47,7 @@ class Run:
     deaths: int | None = None
 
     def died(self, now: dt.datetime) -> bool:
-        """Whether this run says that it is under way although nobody is at work on it."""
+        """Whether this run is recorded as running although no process works on it."""
         if self.state is not RunState.running:
             return False
         if self.runner == runner_name():
@@ -56,16 +56,16 @@ class Run:
         if seen is not None:
             # A process that is seen here needs no lease, so that a clock that is set forward takes nothing from it.
             return not seen
-        # FlowKit writes no lease: a row of its that says "running" after its process ended would say so for ever.
+        # FlowKit writes no lease: one of its rows that says "running" after its process ended would do so for ever.
         return self.lease_until is None or self.lease_until <= now
 
     @property
     def warnings(self) -> str:
-        """What the outputs of the run are warned of, as sentences."""
+        """The warnings of the run's outputs, as sentences."""
         return " ".join(output["warnings"] for output in self.outputs if "warnings" in output)
 
     def changed(self, fingerprint: Mapping[str, str] | None, on_change: Iterable[str]) -> list[str]:
-        """Tell which of the parts that matter have changed since this run; what was not recorded has not."""
+        """Give which of the parts that matter have changed since this run; what was not recorded has not."""
         then, now = self.fingerprint or {}, fingerprint or {}
         return [part for part in sorted(on_change) if part in then and part in now and then[part] != now[part]]
 
@@ -77,7 +77,7 @@ under_way: set[str] = set()
 
 @dataclass(frozen=True)
 class Limits:
-    """How often and how soon a failed run is tried again, and how long a silent one is believed (seconds).
+    """How often and how soon a failed run is tried again, and for how many seconds a silent run counts as running.
 
     A run whose process has died `max_deaths` times is put aside, for it may be what kills the process.
     """
@@ -101,6 +101,6 @@ _SORTED = json.JSONEncoder(sort_keys=True)
 
 
 def parameters_hash(parameters: Mapping[str, Any], *, safe: bool = False) -> str:
-    """Give the MD5 of the parameters as JSON, whatever the order of their names; `safe` ones are JSON already."""
+    """Give the MD5 of the parameters as JSON, independent of the order of their names; `safe` ones are JSON already."""
     text = _SORTED.encode(parameters if safe else json_safe(parameters))
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,7 +1,7 @@
 """The run table: which workflow has run for which day, with what outcome, and who is running it now.
 
 `workflow_runs` keeps one row for each change of state and never rewrites one, except for the lease of a run
-under way. A run is known by its workflow and the hash of its parameters; its newest row says how it stands.
+under way. A run is known by its workflow and the hash of its parameters; its newest row gives its state.
 """
 
 import datetime as dt
@@ -51,7 +51,7 @@ class RunTable:
         self.engine.dispose()
 
     def latest(self) -> dict[tuple[str, str], Run]:
-        """Give how every run stands, by workflow name and hash of the parameters."""
+        """Give the state of every run, by workflow name and hash of the parameters."""
         newest = sa.select(sa.func.max(self._table.c.id)).group_by(
             self._table.c.workflow_name, self._table.c.parameters_hash
         )
@@ -86,7 +86,7 @@ class RunTable:
         fingerprint: Mapping[str, str] | None = None,
         on_change: Iterable[str] = (),
     ) -> Run | None:
-        """Take a run, if it is to be done now and nobody else has it; give None otherwise.
+        """Claim a run, if it is due and no other runner has it; give None otherwise.
 
         `force` takes a failed run before its time and beyond the limit of attempts. A run that has ended is taken
         again if a part of the `fingerprint` that `on_change` names ("notebooks", "data") has changed since.
@@ -124,7 +124,7 @@ class RunTable:
         return taken
 
     def _dead(self, run: Run, now: dt.datetime) -> Run:
-        """How a run stands whose process has died: the attempt does not count, the death does."""
+        """The state of a run whose process has died: the attempt does not count, the death does."""
         ended = replace(run, state=RunState.failed, retry_at=now)
         if run.runner == self.runner:
             return replace(ended, error=UNRECORDED, attempt=run.attempt or 1)
@@ -148,7 +148,7 @@ class RunTable:
         fingerprint: Mapping[str, str] | None = None,
         on_change: Iterable[str] = (),
     ) -> str | None:
-        """Say why a run that stands like this is not started now; None if it is to be started.
+        """Give the reason why a run in this state is not started now; None if it is to be started.
 
         `fingerprint` is the one that it would have now, `on_change` names the parts of it that count.
         """
@@ -167,7 +167,7 @@ class RunTable:
         return None
 
     def next_change(self, run: Run) -> dt.datetime | None:
-        """Give the moment from which a run that stands like this may be taken (again); None for never."""
+        """Give the moment from which a run in this state may be claimed (again); None for never."""
         if run.state is RunState.running:
             return run.lease_until
         if run.state is RunState.failed and not self.given_up(run):
@@ -199,12 +199,12 @@ class RunTable:
         return self._end(run, replace(run, state=RunState.failed, error=error, outputs=outputs), wait)
 
     def give_back(self, run: Run, reason: str) -> Run | None:
-        """Record that a run was stopped through no fault of its own: the attempt does not count."""
+        """Record that a run was stopped from outside: the attempt does not count."""
         attempt = (run.attempt or 1) - 1
         return self._end(run, replace(run, state=RunState.failed, attempt=attempt, error=reason), 0)
 
     def forget(self, run: Run) -> None:
-        """Let go of a run whose end cannot be recorded: it is taken up like one whose process died."""
+        """Release a run whose end cannot be recorded: it is taken up like one whose process died."""
         under_way.discard(str(run.run_id))
 
     def ask_again(self, workflow_name: str, digest: str) -> Run | None:
@@ -228,14 +228,14 @@ class RunTable:
         return recorded
 
     def _now(self, connection: sa.Connection) -> dt.datetime:
-        """Give the time: a shared database's own, for the clocks of its runners may differ."""
+        """Give the time: that of a shared database, because the clocks of its runners may differ."""
         if self.engine.dialect.name == "postgresql":
             return connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one().astimezone(dt.UTC)
         return dt.datetime.now(dt.UTC)
 
     @contextmanager
     def _alone(self, workflow_name: str, digest: str) -> Iterator[tuple[sa.Connection, Run | None]]:
-        """Give a transaction in which nobody else changes this run, and how the run stands."""
+        """Give a transaction that locks this run, and the run's state."""
         with self.engine.begin() as connection:
             if self.engine.dialect.name == "postgresql":
                 lock = sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(f"{workflow_name}/{digest}", 0))
@@ -260,7 +260,7 @@ class RunTable:
 
 
 def _from_the_future(run: Run, now: dt.datetime) -> bool:
-    """Whether a row is younger than now, as when the clock has been set back since: then it cannot say when."""
+    """Whether a row's time is in the future, as when the clock was set back since: then it cannot be used."""
     return run.timestamp > now + dt.timedelta(minutes=1)
 
 

@@ -12,7 +12,7 @@ from flowkit_base.errors import UserError
 
 
 class FlowApiError(UserError, RuntimeError):
-    """FlowAPI did not tell which days are available; the message says why and what to do."""
+    """FlowAPI did not report which days are available; the message says why and what to do."""
 
 
 def available_dates(settings: Settings, cdr_types: Iterable[str] | None) -> list[dt.date]:
@@ -40,7 +40,7 @@ def reported_dates(settings: Settings, stopped: threading.Event | None = None) -
     end = time.monotonic() + settings.autoflow_dates_timeout
     while request.is_alive() and time.monotonic() < end and not (stopped and stopped.is_set()):
         request.join(0.2)
-    failed = f"FlowAPI at {settings.flowapi_url} did not tell the available dates"
+    failed = f"FlowAPI at {settings.flowapi_url} did not return the available dates"
     if stopped and stopped.is_set():
         raise FlowApiError(f"{failed} before AutoFlow was stopped.")
     if not answers:
@@ -66,7 +66,7 @@ def connection_of(settings: Settings, **more: Any) -> Any:
 
 
 def _answer(settings: Settings) -> dict[str, list[dt.date]] | Exception:
-    """Give what FlowAPI says, or what went wrong: whatever it is, the sensor must live on and tell it."""
+    """Give FlowAPI's answer, or the error: the sensor must survive any error and report it."""
     try:
         import flowclient  # noqa: PLC0415  (slow to import, and `check` does not need it)
 
@@ -86,7 +86,7 @@ Versions = Mapping[str, Mapping[str, str]]
 
 
 def reported_versions(settings: Settings) -> Versions:
-    """Ask FlowAPI for the version of each day of each type of CDR; empty where it does not tell.
+    """Ask FlowAPI for the version of each day of each type of CDR; empty if it does not report them.
 
     Nothing runs or fails for want of versions: where they cannot be had, the log says so.
     """
@@ -96,5 +96,5 @@ def reported_versions(settings: Settings) -> Versions:
         connection = connection_of(settings, timeout=settings.autoflow_dates_timeout)
         return flowclient.get_day_versions(connection=connection)
     except Exception as error:
-        log.warning("FlowAPI did not tell the versions of the days", error=str(error))
+        log.warning("FlowAPI did not report the versions of the days", error=str(error))
         return {}

@@ -24,7 +24,7 @@ class Candidate:
     """A workflow for one available day: `parameters` are complete, `waits_for` says what is missing, if anything.
 
     `cdr_types` are the types whose days count for it, `days` those that its stencil needs, in order;
-    `on_change` holds what asks for another run when it has changed since: "notebooks", "data"; `entry` is the
+    `on_change` names what causes another run when it has changed since: "notebooks", "data"; `entry` is the
     position of its entry in workflows.yml; `missing` are the days of its stencil that are not available.
     """
 
@@ -79,7 +79,7 @@ def types_of(definition: Definition, entry: Entry, reported: Iterable[str]) -> t
 
 
 def named(days: Sequence[dt.date]) -> str:
-    """Give days as they stand in a sentence: the first three, and how many more."""
+    """Give days as a list within a sentence: the first three, and how many more."""
     more = len(days) - 3
     return ", ".join(map(str, days[:3])) + (f" and {more} more day{'s' if more > 1 else ''}" if more > 0 else "")
 

@@ -1,4 +1,4 @@
-"""Planning: how each workflow stands for each date, what would run now, and why the rest would not."""
+"""Planning: the state of each workflow for each date, what would run now, and why the rest would not."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
@@ -45,7 +45,7 @@ Fingerprint = Callable[[Candidate], Mapping[str, str] | None]
 
 @dataclass(frozen=True)
 class Standing:
-    """How one workflow stands for one date: the state, why it has not run if it has not, and whether it starts now."""
+    """One workflow for one date: the state, why it has not run if it has not, and whether it starts now."""
 
     candidate: Candidate
     state: str
@@ -86,7 +86,7 @@ class Overview:
 
 
 def standings(settings: Settings) -> list[Standing]:
-    """Tell how each workflow stands for each date, and why it has not run where it has not.
+    """Give the state of each workflow for each date, and the reason if it has not run.
 
     Nothing is made or changed. Raises WorkflowsError, FileNotFoundError or FlowApiError.
     """
@@ -99,7 +99,7 @@ def plan(settings: Settings) -> Overview:
 
 
 def overview(settings: Settings) -> Overview:
-    """Tell how everything stands, from the run table alone where FlowAPI does not answer (`note` says why)."""
+    """Give the state of everything, from the run table alone if FlowAPI does not answer (`note` says why)."""
     try:
         reported, note = reported_dates(settings), ""
     except FlowApiError as error:
@@ -122,9 +122,9 @@ def _asks_for_data(definition: Definition) -> bool:
 
 
 def given_up(settings: Settings) -> list[Standing]:
-    """The runs that workflows.yml asks for, and that failed and are not tried again by themselves.
+    """The runs that workflows.yml defines, that failed, and that are not tried again automatically.
 
-    Nothing is asked of FlowAPI. Raises WorkflowsError or FileNotFoundError.
+    FlowAPI is not queried. Raises WorkflowsError or FileNotFoundError.
     """
     definition = read_workflows(settings.autoflow_inputs_dir)
     table = open_run_table(settings, read_only=True)
@@ -139,10 +139,10 @@ def given_up(settings: Settings) -> list[Standing]:
 
 
 def version_warnings(settings: Settings, definition: Definition) -> list[str]:
-    """Tell if runs are asked for again on replaced data, and FlowAPI does not tell which days were replaced."""
+    """Warn if runs are to repeat on replaced data, and FlowAPI does not report which days were replaced."""
     if not _asks_for_data(definition) or reported_versions(settings):
         return []
-    problem = f"FlowAPI at {settings.flowapi_url} does not tell the versions of days, so 'data' has no effect"
+    problem = f"FlowAPI at {settings.flowapi_url} does not report the versions of days, so 'data' has no effect"
     return [f"available_dates_sensor: on_change: {problem}; a FlowAPI of this version does."]
 
 
@@ -152,7 +152,7 @@ def survey(
     table: RunTable,
     fingerprint: Fingerprint = lambda _: None,
 ) -> Overview:
-    """Compare what workflows.yml asks for and the available days with the run table.
+    """Compare the runs that workflows.yml defines and the available days with the run table.
 
     `reported` holds the days of each type of CDR; None means that they are not known. `fingerprint` gives what
     a candidate's run would be made from.
@@ -218,7 +218,7 @@ def _kept(
     table: RunTable,
     now: dt.datetime,
 ) -> Standing | None:
-    """Give how a run stands whose date is not, or not known to be, available; None if no entry asks for it."""
+    """Give the standing of a run whose date is not, or not known to be, available; None if no entry defines it."""
     day = run.reference_date
     for number, entry in enumerate(definition.entries):
         if day is None or entry.workflow.name != run.workflow_name:

@@ -16,7 +16,7 @@ Since = Literal["start", "tick", "change", "stop"]
 class Until:
     """What is waited for: a moment, or that a file no longer has the stamp that it had when it was last read.
 
-    `changed` is what a change of the file stands for.
+    `changed` is the reason that a change of the file gives.
     """
 
     moment: dt.datetime
@@ -32,7 +32,7 @@ def wait(
     steady: Callable[[], float] = time.monotonic,
     step: float = 5,
 ) -> Since:
-    """Wait until it is time, or the file has changed, or the clock was set back, or somebody stops it; tell which.
+    """Wait until it is time, or the file has changed, or the clock was set back, or a stop is requested; return which.
 
     The clock is looked at every `step` seconds, so that one that is set forward makes nothing late.
     """
