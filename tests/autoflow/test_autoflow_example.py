@@ -82,6 +82,7 @@ def week(
     api.close()
 
 
+@pytest.mark.takes_long("executes the example nine times, each with a PDF")
 def test_a_week_makes_nine_runs(week: tuple[Settings, list[Run]]) -> None:
     """From 1 to 7 January 0, 0, 1, 2, 2, 2 and 2 runs succeed, as two rows each, and none fails."""
     settings, runs = week

@@ -45,6 +45,7 @@ def watch(tmp_path: Path) -> list[str]:
     return command
 
 
+@pytest.mark.takes_long("traces the system calls of a whole pass")
 def test_a_pass_with_a_report_stays_on_the_machine(
     settings: Settings,
     flowapi: Any,

@@ -102,6 +102,7 @@ def agreement_in_order(told, true):
     return both[0].corr(both[1])
 
 
+@pytest.mark.takes_long("synthesises and loads a week of a country, and executes the example on it")
 def test_one_week_makes_one_report(ran):
     """From Monday to Sunday one run is due, that of the Sunday, and it succeeds."""
     assert [(str(run.reference_date), run.state.value, run.error) for run in ran] == [(WEEK[-1], "success", None)]

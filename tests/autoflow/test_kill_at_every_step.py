@@ -106,6 +106,7 @@ def environment(settings: Settings, token: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.takes_long("starts a runner that dies, and another, each with its kernels")
 def test_a_runner_that_is_killed_is_succeeded(
     settings: Settings, prepared: Callable[..., None], environment: dict[str, str], step: str
 ) -> None:
@@ -150,6 +151,7 @@ def test_the_kernel_of_a_dead_runner_dies(
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.mark.takes_long("four processes execute notebooks at once")
 def test_four_runners_run_nothing_twice(
     settings: Settings,
     flowapi: Any,

@@ -75,6 +75,7 @@ def kernels(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.takes_long("two services work through a month of runs and faults")
 def test_a_month_with_faults_ends_with_each_date_once(  # noqa: PLR0915  (one story from beginning to end)
     settings: Settings,
     flowapi: Any,

@@ -33,6 +33,7 @@ ABSENT = "Prefect is not installed: install flowkit[prefect]."
 if importlib.util.find_spec("prefect") is None and os.environ.get(REQUIRED) != "1":
     # Once for the whole file, not once a test.
     pytest.skip(ABSENT, allow_module_level=True)
+pytestmark = pytest.mark.takes_long("Prefect starts a server, and a process for each flow run or deployment")
 
 AUTOFLOW = [sys.executable, "-m", "autoflow"]
 ADDRESS = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')

@@ -95,6 +95,7 @@ def states(settings: Settings) -> list[tuple[str, int | None]]:
     return history
 
 
+@pytest.mark.takes_long("starts a service twice, and kernels")
 def test_a_killed_runner_is_succeeded_by_the_next(
     settings: Settings, prepare: Callable[..., None], start: Callable[..., Any], kernel: Callable[[], int]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_killed_runner_is_succeeded_by_the_next(
     until(lambda: not alive(pid))
 
 
+@pytest.mark.takes_long("starts a service twice, and kernels")
 def test_a_service_that_is_told_to_stop_stops_and_gives_its_run_back(
     settings: Settings, prepare: Callable[..., None], start: Callable[..., Any], kernel: Callable[[], int]
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_service_that_is_told_to_stop_stops_and_gives_its_run_back(
     assert [(run.state, run.attempt) for run in run_once(settings)] == [(RunState.success, 1)]
 
 
+@pytest.mark.takes_long("two processes execute notebooks")
 def test_two_runners_share_the_work(
     settings: Settings, flowapi: Any, prepare: Callable[..., None], start: Callable[..., Any]
 ) -> None:

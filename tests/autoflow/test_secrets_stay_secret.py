@@ -38,6 +38,7 @@ available_dates_sensor: {schedule: null, workflows: [{workflow_name: failing}, {
 """
 
 
+@pytest.mark.takes_long("executes notebooks in another process, and searches everything that they leave")
 def test_the_token_is_nowhere_in_what_is_left(
     settings: Settings,
     flowapi: Any,

@@ -126,6 +126,7 @@ def test_a_broken_workflows_file_stops_nothing_but_the_runs(
     until(lambda: dates(settings) == ["2016-01-01"])
 
 
+@pytest.mark.takes_long("starts the service twice and waits for its schedule")
 def test_a_stop_is_heard_at_any_moment(
     settings: Settings,
     flowapi: Any,

@@ -484,6 +484,7 @@ def test_the_api_describes_itself_without_the_internet(app, client):
         assert client.get(f"/{address}").status_code == 200
 
 
+@pytest.mark.takes_long("calls every route with many generated requests")
 def test_every_route_keeps_to_its_description(app, admin, ann, server, vault):
     """Whatever is sent to a route, it answers as its description says, and never fails."""
     good(ann.post(f"/tokens/tokens/{server.id}", json={"name": "mine", "roles": [{"name": "viewer"}]}))

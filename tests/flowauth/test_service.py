@@ -123,6 +123,7 @@ def test_it_serves_logs_and_stops(start):
         assert secret not in up.said
 
 
+@pytest.mark.takes_long("starts the service twice")
 def test_a_second_start_changes_nobody(start, environment):
     """A start with another first administrator and password makes and changes nobody where there is one."""
     start().stop()

@@ -216,6 +216,7 @@ except two_factor.WrongCode as refused:
 
 
 @on_sqlite
+@pytest.mark.takes_long("starts two processes, twice")
 def test_a_code_counts_once_for_all_processes(database, settings, vault, analyst, proposal, signing_pem):
     """Two FlowAuths on one database take one code and one backup code once together."""
     fernet = settings.flowauth_fernet_key.get_secret_value()
@@ -313,6 +314,7 @@ def test_what_is_no_code_is_refused(database, settings, vault, analyst, proposal
 
 
 @on_sqlite
+@pytest.mark.takes_long("signs in with a thousand codes")
 def test_guessing_codes_is_slowed(database, settings, vault, analyst, proposal, monkeypatch):
     """Who has my password and guesses the code gets a handful of looks an hour, however often they sign in again."""
     looked = []

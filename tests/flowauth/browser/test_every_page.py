@@ -229,6 +229,7 @@ def before_something_is_lost(page, look, peopled):
     look("document")
 
 
+@pytest.mark.takes_long("opens every page in a browser, on a desk and on a phone, and checks it with axe")
 def test_every_page_is_accessible_and_fits_the_screen(peopled, browse, sign_in, looked_at):
     """No page has a violation that axe knows, and none is wider than the screen, on a desk or on a phone."""
     page = browse()
@@ -244,6 +245,7 @@ def test_every_page_is_accessible_and_fits_the_screen(peopled, browse, sign_in, 
     before_something_is_lost(page, look, peopled)
 
 
+@pytest.mark.takes_long("opens the pages of an empty FlowAuth in a browser, and checks them with axe")
 def test_an_empty_flowauth_says_what_to_do(administrator, browse, sign_in, looked_at):
     """Pages on which there is nothing yet are as good as others, and lead on."""
     page = browse()
