@@ -260,7 +260,7 @@ MISTAKES = {
     "key twice": (
         "  - name: two\n",
         "  - name: two\n    name: three\n",
-        "line 12: workflows[1].name: this key stands here twice",
+        "line 12: workflows[1].name: this key is used twice here",
     ),
 }
 
