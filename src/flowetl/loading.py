@@ -267,10 +267,10 @@ def _version(run: Run, day: dt.date) -> str | None:
 
 def _is_loaded(run: Run, by_file: Iterable[Delivery], facts: Mapping[str, Any] | None, rules: _Rules) -> bool:
     """Whether all rows delivered for a day are of files that the published day was made of."""
-    return not rules.replace and facts is not None and _made_of(run, facts) >= {d.sha256 for d in by_file}
+    return not rules.replace and facts is not None and _checksums(run, facts) >= {d.sha256 for d in by_file}
 
 
-def _made_of(run: Run, facts: Mapping[str, Any]) -> set[str]:
+def _checksums(run: Run, facts: Mapping[str, Any]) -> set[str]:
     """The checksums of the files that a day was made of, if they were read as this call reads."""
     return {s["sha256"] for s in facts.get("sources", []) if s.get("reading") == run.reading}
 
@@ -289,7 +289,7 @@ def _split_known(
         d: days_of[d.sha256]
         for d in given
         if d.sha256 in days_of
-        and all(day in former and d.sha256 in _made_of(run, former[day]) for day in days_of[d.sha256])
+        and all(day in former and d.sha256 in _checksums(run, former[day]) for day in days_of[d.sha256])
     }
     return [d for d in given if d not in known], known
 

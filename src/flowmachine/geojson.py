@@ -62,11 +62,11 @@ class Atlas:
 
     def places(self, unit: str, snapshot: Snapshot, *, own: bool = False) -> Places:
         """The places of a level; of lon-lat with `own`, those alone where the network's own table has cells."""
-        version, wanted = snapshot.reference_versions(), (unit, own and unit == "lon-lat")
+        version, key = snapshot.reference_versions(), (unit, own and unit == "lon-lat")
         with self._lock:
-            if wanted not in self._places or self._places[wanted][0] != version:
-                self._places[wanted] = version, self._read(*wanted, snapshot)
-            return self._places[wanted][1]
+            if key not in self._places or self._places[key][0] != version:
+                self._places[key] = version, self._read(*key, snapshot)
+            return self._places[key][1]
 
     def _read(self, unit: str, own: bool, snapshot: Snapshot) -> Places:
         tables = Tables(self._engine.dialect, self._timezone)
@@ -79,8 +79,8 @@ class Atlas:
             rows = self._rows(tables, places.select(*types), types, snapshot).sort_by("place")
             points = _points(rows, "lon", "lat")
             (code, *_), name = location_columns(unit), pa.nulls(rows.num_rows, pa.string())
-            told = rows.select(["lon", "lat"]) if unit == "lon-lat" else rows.select(["pcod"]).rename_columns([code])
-            return Places(told.append_column("name", name), _keys(told, unit), points, points)
+            located = rows.select(["lon", "lat"]) if unit == "lon-lat" else rows.select(["pcod"]).rename_columns([code])
+            return Places(located.append_column("name", name), _keys(located, unit), points, points)
         units = tables.boundaries(unit)
         types = {
             "pcod": pa.string(),
@@ -102,8 +102,8 @@ class Atlas:
         )
 
     def _rows(self, tables: Tables, rows: ir.Table, types: dict[str, pa.DataType], snapshot: Snapshot) -> pa.Table:
-        made = Statement(expression=rows, schema=pa.schema(list(types.items())), sources=tables.sources)
-        return self._engine.run(made, snapshot).combine_chunks()
+        statement = Statement(expression=rows, schema=pa.schema(list(types.items())), sources=tables.sources)
+        return self._engine.run(statement, snapshot).combine_chunks()
 
 
 def has_geometry(query: Query) -> bool:
@@ -145,9 +145,9 @@ def features(rows: pa.Table, query: Query, places: Places, *, first: int = 0) ->
 
     A row without a location has no geometry.
     """
-    told = [name for name in rows.column_names if name != "geom"]
+    names = [name for name in rows.column_names if name != "geom"]
     position = _positions(_keys(rows, query.unit), places)
-    properties = {name: _json(rows[name]) for name in told}
+    properties = {name: _json(rows[name]) for name in names}
     return _written(position, places, properties, first)
 
 
@@ -222,10 +222,10 @@ def _written(position: np.ndarray, places: Places, properties: dict[str, pa.Stri
     rows = len(position)
     where = pa.array(position, pa.int64(), mask=position < 0)
     ids = pa.array(range(first + 1, first + 1 + rows), pa.int64()).cast(pa.string())
-    told = {**properties, "centroid": pc.fill_null(places.centroid.take(where), _NULL)}
+    members = {**properties, "centroid": pc.fill_null(places.centroid.take(where), _NULL)}
     geometry = pc.fill_null(places.geometry.take(where), _NULL)
     pieces: list[pa.Array | str] = ['{"type":"Feature","id":', ids, ',"geometry":', geometry, ',"properties":']
-    for n, (name, texts) in enumerate(told.items()):
+    for n, (name, texts) in enumerate(members.items()):
         pieces += [("," if n else "{") + json.dumps(name) + ":", texts]
     return pa.RecordBatch.from_arrays([pc.binary_join_element_wise(*pieces, "}}", "")], schema=SCHEMA)
 
@@ -273,8 +273,8 @@ def _quoted(column: pa.ChunkedArray | pa.Array) -> pa.StringArray:
     # Codes and dates come again and again: each distinct one is written once.
     values = _one(column)
     coded = (values if pa.types.is_temporal(values.type) else values.cast(pa.string())).dictionary_encode()
-    told = (v.isoformat() if hasattr(v, "isoformat") else v for v in coded.dictionary.to_pylist())
-    return _texts([json.dumps(value) for value in told]).take(coded.indices)
+    distinct = (v.isoformat() if hasattr(v, "isoformat") else v for v in coded.dictionary.to_pylist())
+    return _texts([json.dumps(value) for value in distinct]).take(coded.indices)
 
 
 def _texts(values: Sequence[str | None]) -> pa.StringArray:

@@ -128,7 +128,7 @@ class Labels(RootModel[Annotated[dict[str, LabelShape], Field(min_length=1)]]):
         """The edges of a label's polygon."""
         return edges(self.root[label].shape)
 
-    def told(self, label: str, x: ir.Value, y: ir.Value) -> ir.BooleanValue:
+    def matches(self, label: str, x: ir.Value, y: ir.Value) -> ir.BooleanValue:
         """Whether a score has a label: its polygon strictly contains it, or, of `unknown`, none does."""
         if label != UNKNOWN:
             return contains(self.edges(label), x, y)

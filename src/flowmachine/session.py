@@ -71,7 +71,9 @@ class Session:
         rule = self.rule if release else None
         prepared = plan(query, self.engine.dialect, self.timezone, rule=rule, stored_parts=stored_rows)
         used = {f"part_{i}" for i in stored_rows} & set(prepared.sources)
-        notes = [f"-- {name} is stored: {_told(stored_rows[name.removeprefix('part_')])}\n" for name in sorted(used)]
+        notes = [
+            f"-- {name} is stored: {_described(stored_rows[name.removeprefix('part_')])}\n" for name in sorted(used)
+        ]
         return "".join(notes) + self.engine.sql(prepared)
 
     def tree(self, query: Query | Mapping[str, Any]) -> str:
@@ -180,8 +182,8 @@ class Session:
         entries = self.engine.storage.entries()
         if not entries:
             return {}
-        wanted = {part.id for part in query.walk()} - ({query.id} if release else set())
-        seen = (entry.seen_from(snapshot) for entry in entries if entry.query_id in wanted)
+        ids = {part.id for part in query.walk()} - ({query.id} if release else set())
+        seen = (entry.seen_from(snapshot) for entry in entries if entry.query_id in ids)
         return {entry.query_id: entry for entry in seen if not entry.stale}
 
 
@@ -207,7 +209,7 @@ def _query(query: Query | Mapping[str, Any]) -> Query:
     return query if isinstance(query, Query) else parse(query)
 
 
-def _told(entry: StoredQuery) -> str:
+def _described(entry: StoredQuery) -> str:
     return f"{entry.kind}, {entry.rows:,} rows of {entry.when:%Y-%m-%d %H:%M} UTC"
 
 

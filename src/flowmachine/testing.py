@@ -93,8 +93,8 @@ class World:
 
     def places(self, unit: str) -> list[tuple[Any, ...]]:
         """The places of a unit, in the order of their numbers: (pcod,), (location_id,), (site_id,) or (lon, lat)."""
-        told = {p for c in self.cells for m in (None, *c.mapped) if (p := c.place(unit, m)) is not None}
-        return sorted(told | {(code,) for code in self.boundaries.get(unit, ())})
+        codes = {p for c in self.cells for m in (None, *c.mapped) if (p := c.place(unit, m)) is not None}
+        return sorted(codes | {(code,) for code in self.boundaries.get(unit, ())})
 
     def lake(self, path: Path) -> Lake:
         """The world as a lake in a new directory."""
@@ -148,13 +148,13 @@ class World:
             for c in self.cells
         ]
         cell_units = [
-            {"unit": unit, "mapping": mapping, "place": numbers[unit][place], **told}
-            for c, told in versions
+            {"unit": unit, "mapping": mapping, "place": numbers[unit][place], **validity}
+            for c, validity in versions
             for unit in units
             for mapping in (None, *c.mapped)
             if (place := c.place(unit, mapping)) is not None
         ]
-        positions = [{**told, "site_id": c.site, "lon": c.lon, "lat": c.lat} for c, told in versions]
+        positions = [{**validity, "site_id": c.site, "lon": c.lon, "lat": c.lat} for c, validity in versions]
         positions.sort(key=lambda p: (p["location_id"], p["version"]))
         schema = arrow_schema(tuple(c for c in CELL_POSITIONS if not c.name.startswith("site") or c.name == "site_id"))
         positions = sited(pa.Table.from_pylist(positions, schema), arrow_schema(SITES.columns).empty_table())

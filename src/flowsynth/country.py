@@ -159,10 +159,10 @@ def _town_places(random: np.random.Generator, outline: Polygon) -> Floats:
     capital = candidates[np.argmin(np.abs(shore - 16) + 0.15 * middle)]
     places = [capital]
     # An eighth of the candidates lies within reach of the sea, as most towns of an island do.
-    wanted = np.argsort(random.random(len(candidates)) * np.where(shore < 25, 0.6, 1.0), kind="stable")
+    order = np.argsort(random.random(len(candidates)) * np.where(shore < 25, 0.6, 1.0), kind="stable")
     apart = 110.0
     while len(places) < TOWNS:
-        for index in wanted:
+        for index in order:
             distance = np.hypot(*(np.array(places) - candidates[index]).T)
             if distance.min() > max(apart / len(places) ** 0.6, 7):
                 places.append(candidates[index])

@@ -83,12 +83,12 @@ def _refuges(network: Network, people: People, struck: NDArray[np.bool_], random
         cities = safe
     refuge = draw(gravity(cities, network.distance(), 30.0, anywhere=0.01), people.home, random)
     degree = np.diff(people.first)
-    found = np.zeros(len(people), dtype=bool)
+    hosted = np.zeros(len(people), dtype=bool)
     for _ in range(_FRIENDS_TRIED):
         friend = people.known[people.first[:-1] + (random.random(len(people)) * degree).astype(np.int64)]
-        welcome = ~found & ~struck[people.home[friend]]
+        welcome = ~hosted & ~struck[people.home[friend]]
         refuge[welcome] = people.home[friend[welcome]]
-        found |= welcome
+        hosted |= welcome
     # A household flees together, to where its first member goes.
     begins = np.searchsorted(people.household, np.arange(int(people.household[-1]) + 1))
     return refuge[begins[people.household]]

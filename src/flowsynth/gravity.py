@@ -22,6 +22,6 @@ def gravity(weights: Floats, distance: Floats, reach: float, anywhere: float = 0
 def draw(table: Floats, origins: Ints, random: np.random.Generator) -> Ints:
     """Draw a destination for each origin from a table made by `gravity`."""
     count = round(len(table) ** 0.5)
-    found = np.searchsorted(table, origins + random.random(len(origins)), side="right")
+    position = np.searchsorted(table, origins + random.random(len(origins)), side="right")
     # A sum a hair above the row's end would fall into the next origin's row.
-    return (np.minimum(found, origins * np.int64(count) + count - 1) % count).astype(np.int32)
+    return (np.minimum(position, origins * np.int64(count) + count - 1) % count).astype(np.int32)

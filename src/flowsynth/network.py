@@ -189,8 +189,8 @@ def _site_places(count: int, country: Country, random: np.random.Generator) -> t
             pass
     free = count - len(places) - len(centres)
     weight = shares**0.85 / (shares**0.85).sum()
-    wanted = np.concatenate([np.arange(len(centres)), random.choice(len(centres), round(free * 0.65), p=weight)])
-    for town in wanted.tolist():
+    towns = np.concatenate([np.arange(len(centres)), random.choice(len(centres), round(free * 0.65), p=weight)])
+    for town in towns.tolist():
         spread = 1.2 + 14 * shares[town] ** 0.5
         while not put(centres[town] + spread * random.standard_normal(2), town):
             spread *= 1.02  # a town by the sea: look farther inland

@@ -78,8 +78,8 @@ def _travel(where: Whereabouts, world: World, day: int, ago: int) -> None:
     target = draw(world.journeys, people.home[who], random)
     nights = np.minimum(random.geometric(0.4, len(who)) - 1, _LONGEST_TRIP - 1)
     hour = (random.uniform(6, 13, len(who)) * 3600).astype(np.int32)
-    there = nights >= ago
-    who, target, nights, hour = who[there], target[there], nights[there], hour[there]
+    away = nights >= ago
+    who, target, nights, hour = who[away], target[away], nights[away], hour[away]
     over = nights == ago
     where.first[who] = people.home[who] if ago == 0 else target
     where.middle[who] = target

@@ -10,7 +10,7 @@ from flowdb.lake import Lake, LakeError
 from flowdb.reference.checks import SINCE_EVER, STILL, check_once, check_places, check_service_dates
 from flowdb.reference.delivered_csv import read_csv, refuse_other_table, typed_rows
 from flowdb.reference.replacement import Loaded, arrow_table, changing, refuse_other_ids
-from flowdb.reference.settling import settle_held
+from flowdb.reference.settling import settle_locked
 from flowdb.reference.values import Encoding
 from flowdb.tables import CELLS
 
@@ -44,7 +44,7 @@ def load(
         if not insist:
             refuse_other_ids("cells", lake.reference("cells")["id"].to_pylist(), [row["id"] for row in rows])
         lake.replace_reference("cells", arrow_table(rows, CELLS), {"source": file.name})
-        warnings += settle_held(lake)
+        warnings += settle_locked(lake)
     return Loaded(len(rows), tuple(warnings))
 
 

@@ -14,7 +14,7 @@ from flowdb.lake import Lake, LakeError
 from flowdb.reference.errors import DeliveryError
 from flowdb.reference.features import Features, as_text, in_wgs84, polygons_of, read_features
 from flowdb.reference.replacement import Loaded, changing, refuse_other_ids
-from flowdb.reference.settling import settle_held
+from flowdb.reference.settling import settle_locked
 from flowdb.reference.values import Encoding
 from flowdb.tables import GRID, LEVELS, RESERVED, is_unit_name
 from flowkit_base.errors import first_line
@@ -103,7 +103,7 @@ def replace_level(lake: Lake, unit: str, rows: pa.Table) -> tuple[str, ...]:
     former = lake.reference("geography")
     others = former.filter(pa.array(np.asarray(former["unit"]) != unit, pa.bool_()))
     lake.replace_reference("geography", pa.concat_tables([others, rows.cast(others.schema)]))
-    return tuple(settle_held(lake))
+    return tuple(settle_locked(lake))
 
 
 def check_name(unit: str) -> None:

@@ -14,7 +14,7 @@ from flowdb.reference.delivered_csv import CsvTable, read_csv, typed_rows
 from flowdb.reference.errors import DeliveryError
 from flowdb.reference.features import as_text, in_wgs84, read_features
 from flowdb.reference.replacement import Loaded, changing
-from flowdb.reference.settling import settle_held
+from flowdb.reference.settling import settle_locked
 from flowdb.reference.values import Encoding
 from flowdb.tables import CELL_MAPPINGS, GEOM_POINTS, Column, Table, is_column_name, is_table_name
 
@@ -105,7 +105,7 @@ def _replace(lake: Lake, declared: Table, table: str, rows: list[dict[str, Any]]
     others = former.filter(pa.array([name != table for name in former[key].to_pylist()], pa.bool_()))
     new = pa.Table.from_pylist(rows, arrow_schema(declared.columns))
     lake.replace_reference(declared.name, pa.concat_tables([others, new.cast(others.schema)]), {"source": file.name})
-    return tuple(settle_held(lake))
+    return tuple(settle_locked(lake))
 
 
 def _check_name(table: str) -> None:

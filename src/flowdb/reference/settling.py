@@ -31,14 +31,14 @@ def settle(lake: Lake) -> list[str]:
     if _settled(lake):
         return []
     with changing(lake):
-        return settle_held(lake)
+        return settle_locked(lake)
 
 
-def settle_held(lake: Lake) -> list[str]:
+def settle_locked(lake: Lake) -> list[str]:
     """Do what `settle` does, for a caller that holds the lake's reference tables already."""
     if _settled(lake):
         return []
-    made_from = _versions(lake)
+    versions = _versions(lake)
     served, sites, geography = _served(lake.reference("cells")), lake.reference("sites"), lake.reference("geography")
     positions = served.filter(served["lon"].is_valid())
     units, of_units, warnings = _units(positions, geography)
@@ -60,7 +60,7 @@ def settle_held(lake: Lake) -> list[str]:
         "places": _as_declared([points, *units, *network], PLACES),
         "cell_units": _as_declared([*of_points, *of_units, *of_network, *of_tables], CELL_UNITS),
     }
-    lake.replace_together(rows, {"made_from": made_from})
+    lake.replace_together(rows, {"made_from": versions})
     return warnings
 
 

@@ -180,7 +180,7 @@ def _granted(deployment: Deployment) -> list[str]:
 def _stamp(deployment: Deployment) -> list[tuple[str, int, int]]:
     """What changes when a notebook or workflows.yml does."""
     files = [file for file in sorted(inputs(deployment).glob("*")) if file.is_file()]
-    return [(file.name, (found := file.stat()).st_mtime_ns, found.st_size) for file in files]
+    return [(file.name, (status := file.stat()).st_mtime_ns, status.st_size) for file in files]
 
 
 def _token_file(deployment: Deployment) -> Path:

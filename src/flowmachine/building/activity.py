@@ -22,7 +22,7 @@ def together(bits: int) -> int:  # type: ignore[empty-body]
 def active(cdr: Cdr, query: OverPeriods) -> ir.Table:
     """The periods in which each subscriber had an event: subscriber, periods; those without one are absent.
 
-    `periods` is a key to group by, which `told` makes readable: the
+    `periods` is a key to group by, which `period_starts` makes readable: the
     bits of an integer, or the numbers of the periods in order where there are more of them than bits.
     """
     events = _periods(cdr, query)
@@ -43,7 +43,7 @@ def number_of_periods(cdr: Cdr, query: OverPeriods) -> ir.Table:
     return events.group_by("subscriber").agg(value=events.count())
 
 
-def told(periods: ir.Column, query: OverPeriods) -> ir.ArrayValue:
+def period_starts(periods: ir.Column, query: OverPeriods) -> ir.ArrayValue:
     """The starts of the periods of a key of `active`, in order, in local time; missing where the key is missing."""
     ((start, _),) = query.windows
     minutes = query.minutes

@@ -16,12 +16,12 @@ Edge = tuple[float, float, float, float]
 
 def edges(polygon: shapely.Geometry) -> list[Edge]:
     """The edges of a polygon or multipolygon, each from its lower end to its upper one."""
-    found: list[Edge] = []
+    segments: list[Edge] = []
     for ring in shapely.get_rings(shapely.get_parts(polygon)):
         corners = shapely.get_coordinates(ring).tolist()
         for (x1, y1), (x2, y2) in pairwise(corners):
-            found.append((x1, y1, x2, y2) if y1 <= y2 else (x2, y2, x1, y1))
-    return found
+            segments.append((x1, y1, x2, y2) if y1 <= y2 else (x2, y2, x1, y1))
+    return segments
 
 
 def side(x: ir.FloatingValue, y: ir.FloatingValue, edge: tuple[Any, Any, Any, Any]) -> ir.FloatingValue:

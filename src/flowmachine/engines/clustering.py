@@ -31,9 +31,9 @@ EARTH = 6_371_000.0
 """The radius of a sphere, in m, on which distances are within 1 % of those on the ellipsoid."""
 
 
-def list_of(told: Mapping[str, str]) -> str:
+def list_of(fields: Mapping[str, str]) -> str:
     """The type of a list of such structs, as Ibis writes it."""
-    return _struct("{0}: {1}", "array<struct<{0}>>", told)
+    return _struct("{0}: {1}", "array<struct<{0}>>", fields)
 
 
 @cache
@@ -57,7 +57,7 @@ def duckdb_macro() -> str:
 @cache
 def spark_function() -> str:
     """The statement that makes Spark's `hartigan(sites, radius)`, which is DuckDB's."""
-    sites, clusters = (_struct("{0}: {1}", "ARRAY<STRUCT<{0}>>", _spark_types(told)) for told in (SITE, CLUSTER))
+    sites, clusters = (_struct("{0}: {1}", "ARRAY<STRUCT<{0}>>", _spark_types(fields)) for fields in (SITE, CLUSTER))
     founded, joined = (_struct("'{0}', {1}", "named_struct({0})", v) for v in (_founded("s"), _joined("y[0]")))
     first = f"array_position(transform(x, v -> {_near('y[0]', _spark_let)}), true)"
     grown = f"transform(x, (v, n) -> CASE WHEN n = own - 1 THEN {joined} ELSE v END)"
@@ -87,8 +87,8 @@ def _struct(item: str, whole: str, values: Mapping[str, str]) -> str:
     return whole.format(", ".join(item.format(name, value) for name, value in values.items()))
 
 
-def _spark_types(told: Mapping[str, str]) -> dict[str, str]:
-    return {name: {"int32": "INT", "int64": "BIGINT", "float64": "DOUBLE"}[kind] for name, kind in told.items()}
+def _spark_types(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: {"int32": "INT", "int64": "BIGINT", "float64": "DOUBLE"}[kind] for name, kind in fields.items()}
 
 
 def _near(site: str, let: Callable[[str, str, str], str]) -> str:
@@ -115,8 +115,8 @@ def _near(site: str, let: Callable[[str, str, str], str]) -> str:
     exact = let("b1", reduced1, let("b2", reduced2, let("half", half, lambert)))
     squares = (f"power(sin(least(radius * {part} / {2 * EARTH}, 1.5)), 2)" for part in (1.01, 0.99))
     far, close = (f"h {sign} {square}" for sign, square in zip((">=", "<"), squares, strict=True))
-    told = f"CASE WHEN {far} THEN false WHEN {close} THEN true ELSE {exact} END"
-    return f"CASE WHEN abs(v.lat - {site}.lat) * 110000 >= radius THEN false ELSE {let('h', haversine, told)} END"
+    is_near = f"CASE WHEN {far} THEN false WHEN {close} THEN true ELSE {exact} END"
+    return f"CASE WHEN abs(v.lat - {site}.lat) * 110000 >= radius THEN false ELSE {let('h', haversine, is_near)} END"
 
 
 def _duckdb_let(name: str, value: str, body: str) -> str:

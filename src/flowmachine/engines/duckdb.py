@@ -26,7 +26,7 @@ from flowmachine.building.schemas import PERIODS, is_instant
 from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines import ROWS_AT_ONCE, Abilities
 from flowmachine.engines.clustering import duckdb_macro
-from flowmachine.engines.lake import LakeDialect, held_days
+from flowmachine.engines.lake import LakeDialect, days_within
 from flowmachine.engines.sql import rendered
 from flowmachine.stored.directory import StoredFiles
 from flowmachine.stored.files import parquet_files
@@ -120,16 +120,16 @@ class DuckDB:
     def _relation(self, source: Source, snapshot: Snapshot, parts: Mapping[str, Path]) -> str:
         match source:
             case EventDays(event_type, spans):
-                days = held_days(snapshot, event_type, spans)
+                days = days_within(snapshot, event_type, spans)
                 files = [file for stored in days for file in stored.files]
                 return f"SELECT * FROM {_read(files)}" if files else _no_rows(stored_columns(event_type))
             case VisitDays(event_type, spans):
-                days = held_days(snapshot, event_type, spans)
+                days = days_within(snapshot, event_type, spans)
                 settled = [file for stored in days for file in stored.visits]
                 others = [file for stored in days for file in stored.unsettled]
                 each = ", ".join(f"{sql} AS {name}" for name, sql in one_each(event_type).items())
-                told = ", ".join(c.name for c in VISITS)
-                selected = [f"SELECT {told} FROM {_read(settled)}"] if settled else []
+                names = ", ".join(c.name for c in VISITS)
+                selected = [f"SELECT {names} FROM {_read(settled)}"] if settled else []
                 selected += [f"SELECT {each} FROM {_read(others)}"] if others else []
                 return " UNION ALL ".join(selected) or _no_rows(VISITS.columns)
             case Reference(name):

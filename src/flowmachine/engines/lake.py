@@ -13,7 +13,7 @@ from flowmachine.building.tables import EventDays, Reference, Stored, Tables, Vi
 from flowmachine.building.windows import Span
 from flowmachine.engines.clustering import CLUSTER, SITE, list_of
 
-_MOST_TOLD = 3
+_MOST_SPANS = 3
 """The most stretches of days that a table's name tells one by one."""
 
 _TYPES = {"timestamp": "timestamp('UTC')"}
@@ -89,13 +89,15 @@ class LakeDialect:
         return each.select(*by, **{name: each.cluster[name] for name in CLUSTER})
 
 
-def held_days(snapshot: Snapshot, event_type: str, spans: Sequence[Span]) -> list[StoredDay]:
+def days_within(snapshot: Snapshot, event_type: str, spans: Sequence[Span]) -> list[StoredDay]:
     """The days of `spans` that are in, in order."""
-    held = snapshot.days.get(event_type, {})
-    return [held[day] for day in sorted(held) if any(start <= day < stop for start, stop in spans)]
+    stored = snapshot.days.get(event_type, {})
+    return [stored[day] for day in sorted(stored) if any(start <= day < stop for start, stop in spans)]
 
 
 def _days(spans: Sequence[Span]) -> str:
     described = "_".join(f"{start:%Y%m%d}_{stop:%Y%m%d}" for start, stop in spans)
     # Days here and there of a long time: a name may not grow with their number.
-    return described if len(spans) <= _MOST_TOLD else hashlib.md5(described.encode(), usedforsecurity=False).hexdigest()
+    return (
+        described if len(spans) <= _MOST_SPANS else hashlib.md5(described.encode(), usedforsecurity=False).hexdigest()
+    )

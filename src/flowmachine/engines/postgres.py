@@ -187,10 +187,10 @@ def _transactions() -> ir.Table:
 
 def _table_of(table: Table, schema: str) -> ir.Table:
     """A table of FlowKit's, with the types that are declared: it holds identifiers as text and numbers as NUMERIC."""
-    held = ibis_schema(table.columns)
-    numbers = {c.name: held[c.name] for c in table if c.type in ("int32", "float64")}
+    declared = ibis_schema(table.columns)
+    numbers = {c.name: declared[c.name] for c in table if c.type in ("int32", "float64")}
     texts = {c.name: "string" for c in table if c.identifies}
-    rows = ibis.table({**held, **dict.fromkeys(numbers, "decimal"), **texts}, name=table.name, database=schema)
+    rows = ibis.table({**declared, **dict.fromkeys(numbers, "decimal"), **texts}, name=table.name, database=schema)
     return rows.mutate(**{name: rows[name].cast(kind) for name, kind in numbers.items()})
 
 
@@ -273,32 +273,32 @@ class StoredTables:
     def entries(self) -> list[StoredQuery]:
         """What is stored, the oldest first."""
         with psycopg.connect(self.url) as connection:
-            told = connection.execute(
+            tables = connection.execute(
                 "SELECT obj_description(c.oid, 'pg_class'), pg_total_relation_size(c.oid) FROM pg_class c "
                 "JOIN pg_namespace n ON n.oid = c.relnamespace "
                 r"WHERE n.nspname = 'cache' AND c.relkind = 'r' AND c.relname LIKE 'rows\_%'"
             ).fetchall()
-        found = []
-        for text, taken in told:
+        entries = []
+        for text, taken in tables:
             # A table of somebody else's may have such a name.
             with suppress(ValueError):
-                found.append(replace(StoredQuery.from_json(text or ""), bytes=taken))
-        return sorted(found, key=lambda entry: (entry.when, entry.id))
+                entries.append(replace(StoredQuery.from_json(text or ""), bytes=taken))
+        return sorted(entries, key=lambda entry: (entry.when, entry.id))
 
     @contextmanager
     def reading(self, entries: Iterable[StoredQuery]) -> Iterator[dict[str, str]]:
         """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
-        if not (wanted := list(entries)):
+        if not (requested := list(entries)):
             yield {}
             return
         # The locks are the outer transaction's; the inner ones are savepoints.
         with psycopg.connect(self.url) as connection, connection.transaction():
-            found = {}
-            for entry in wanted:
+            tables = {}
+            for entry in requested:
                 with suppress(psycopg.errors.UndefinedTable), connection.transaction():
                     connection.execute(_run(f"LOCK TABLE {_table(entry)} IN ACCESS SHARE MODE"))
-                    found[entry.query_id] = _table(entry)
-            yield found
+                    tables[entry.query_id] = _table(entry)
+            yield tables
 
     def write(self, entry: StoredQuery, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Any]) -> StoredQuery:
         """Store the rows of a plan; whoever stores the same at the same time finds them stored."""
@@ -306,8 +306,8 @@ class StoredTables:
         with psycopg.connect(self.url) as connection:
             # One who stores the same waits here, and then finds it.
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table])
-            there = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
-            if there and there[0]:
+            existing = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
+            if existing and existing[0]:
                 return entry
             stored = connection.execute(_run(f"CREATE TABLE {table} AS {_sql(plan, parts)}"))
             entry = replace(entry, rows=stored.rowcount)

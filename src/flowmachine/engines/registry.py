@@ -39,8 +39,8 @@ class EngineKind:
 
     def reads_store(self, store: str | Path) -> bool:
         """Whether it reads such a store."""
-        scheme, found, _ = str(store).partition("://")
-        return scheme in self.schemes if found else not self.schemes
+        scheme, separator, _ = str(store).partition("://")
+        return scheme in self.schemes if separator else not self.schemes
 
 
 OURS: Mapping[str, EngineKind] = {

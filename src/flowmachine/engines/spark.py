@@ -25,7 +25,7 @@ from flowmachine.building.schemas import PERIODS, is_instant
 from flowmachine.building.tables import EventDays, Reference, Source, Stored, VisitDays
 from flowmachine.engines import Abilities
 from flowmachine.engines.clustering import spark_function
-from flowmachine.engines.lake import LakeDialect, held_days
+from flowmachine.engines.lake import LakeDialect, days_within
 from flowmachine.engines.sql import rendered
 from flowmachine.stored.directory import StoredFiles
 
@@ -134,19 +134,19 @@ class Spark:
     def _frame(self, session: SparkSession, source: Source, snapshot: Snapshot, parts: Mapping[str, Path]) -> DataFrame:
         match source:
             case EventDays(event_type, spans):
-                days = held_days(snapshot, event_type, spans)
+                days = days_within(snapshot, event_type, spans)
                 files = [str(file) for stored in days for file in stored.files]
                 return self._read(session, files, stored_columns(event_type), self.lake.events_path(event_type))
             case VisitDays(event_type, spans):
-                days = held_days(snapshot, event_type, spans)
+                days = days_within(snapshot, event_type, spans)
                 settled = [str(file) for stored in days for file in stored.visits]
                 rest = [str(file) for stored in days for file in stored.unsettled]
-                found = self._read(session, settled, VISITS.columns, self.lake.visits_path(event_type))
+                visits = self._read(session, settled, VISITS.columns, self.lake.visits_path(event_type))
                 if not rest:
-                    return found
+                    return visits
                 others = self._read(session, rest, stored_columns(event_type), self.lake.events_path(event_type))
                 each = [f"{sql} AS {name}" for name, sql in one_each(event_type).items()]
-                return found.union(others.selectExpr(*each))
+                return visits.union(others.selectExpr(*each))
             case Reference(name):
                 table = snapshot.reference.get(name)
                 files = [str(file) for file in table.files] if table else []

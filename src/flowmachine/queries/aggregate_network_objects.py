@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from flowmachine.building.localtime import TimeUnit
 from flowmachine.building.statistic import summarised
 from flowmachine.kind import Cdr, L, Query, Statistic
-from flowmachine.queries.total_network_objects import TotalNetworkObjects, cells, told
+from flowmachine.queries.total_network_objects import TotalNetworkObjects, cells, dated
 
 FINEST_FIRST: tuple[TimeUnit, ...] = get_args(TimeUnit)
 
@@ -50,4 +50,4 @@ class AggregateNetworkObjects(Query):
         """One row a place and longer stretch: place, value, datetime, subscribers."""
         total = self.total_network_objects
         numbers = cells(cdr, total, {"part": total.total_by, "begun": self.aggregate_by})
-        return told(cdr, total, summarised(numbers, ["place", "begun"], self.statistic), self.aggregate_by)
+        return dated(cdr, total, summarised(numbers, ["place", "begun"], self.statistic), self.aggregate_by)

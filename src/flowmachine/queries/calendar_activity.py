@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 import ibis.expr.types as ir
 
-from flowmachine.building.activity import active, told
+from flowmachine.building.activity import active, period_starts
 from flowmachine.building.sampling import sampled
 from flowmachine.kind import AtHours, Cdr, OfEvents, Periods, Sampled
 
@@ -33,4 +33,4 @@ class CalendarActivity(Periods, OfEvents, AtHours, Sampled):
         if self.sampling is not None:
             people = sampled(people, self.sampling)
         counted = people.group_by("periods").agg(value=people.count())
-        return counted.select(grp=told(counted.periods, self), value=counted.value)
+        return counted.select(grp=period_starts(counted.periods, self), value=counted.value)

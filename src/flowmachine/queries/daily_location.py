@@ -91,15 +91,15 @@ def _many_days(cdr: Cdr, alike: Alike, days: Mapping[dt.date, Any]) -> ir.Table:
 
     Where another part of the question looks at some of the same days, all are looked up once, for both.
     """
-    wanted = next((shared for shared in _shared_days(cdr).get(alike, []) if shared >= days.keys()), set(days))
+    scanned = next((shared for shared in _shared_days(cdr).get(alike, []) if shared >= days.keys()), set(days))
     template, *_ = days.values()
-    midnights = [dt.datetime.combine(day, dt.time()) for day in sorted(wanted)]
+    midnights = [dt.datetime.combine(day, dt.time()) for day in sorted(scanned)]
     windows = [(midnight, midnight + dt.timedelta(days=1)) for midnight in midnights]
-    digest = hashlib.md5(f"{alike} {sorted(wanted)}".encode(), usedforsecurity=False).hexdigest()
+    digest = hashlib.md5(f"{alike} {sorted(scanned)}".encode(), usedforsecurity=False).hexdigest()
     placed = cdr.view(
         f"places_{digest}", lambda: place_a_day(cdr, template, windows).select("subscriber", "day", "place")
     )
-    if len(wanted) == len(days):
+    if len(scanned) == len(days):
         return placed
     spans = merged((day, day + dt.timedelta(days=1)) for day in days)
     return placed.filter(ibis.or_(*((placed.day >= first) & (placed.day < stop) for first, stop in spans)))

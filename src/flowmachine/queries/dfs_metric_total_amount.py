@@ -82,10 +82,10 @@ class DFSTotalMetricAmount(ByUnit):
         sides = sides.filter(sides[self.metric].notnull())
         cells = cells_in(cdr.tables, self.aggregation_unit)
         # A version of a cell that is named is where it was, whatever the day.
-        there = ((sides.cell_version == cells.version) | sides.cell_version.isnull()) & (
+        in_service = ((sides.cell_version == cells.version) | sides.cell_version.isnull()) & (
             sides.cell_version.notnull() | sides.day.between(cells.first_day, cells.last_day)
         )
-        placed = sides.join(cells, [sides.location_id == cells.location_id, there])
+        placed = sides.join(cells, [sides.location_id == cells.location_id, in_service])
         amount = (placed[self.metric] * _FINEST).round().cast("int64")
         by = {"date": placed.day, "place": placed.place}
         each = placed.group_by("subscriber", **by).agg(part=amount.sum())

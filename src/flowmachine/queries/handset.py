@@ -47,7 +47,7 @@ class Handset(Window, OfEvents, AtHours, Sampled):
         tacs = cdr.tables.reference("tacs")
         if last:
             used = cdr.best(events, ["subscriber"], ["datetime", "tac"], keep="tac")
-            return _told(used, tacs.select(tac=tacs.id, value=tacs[self.characteristic]), "tac")
+            return _values_of(used, tacs.select(tac=tacs.id, value=tacs[self.characteristic]), "tac")
         # Characteristics are numbers here, the one that sorts first the greatest: few, and quick to count and compare.
         tacs = tacs.filter(tacs[self.characteristic].notnull())
         numbered = ibis.window(order_by=tacs[self.characteristic].desc())
@@ -59,9 +59,9 @@ class Handset(Window, OfEvents, AtHours, Sampled):
         used = used.mutate(packed=used.events * MOST_VALUES + used.number)
         most = used.group_by("subscriber").agg(packed=used.packed.max())
         commonest = most.select("subscriber", number=most.packed % MOST_VALUES)
-        return _told(commonest, known.select("number", "value").distinct(), "number")
+        return _values_of(commonest, known.select("number", "value").distinct(), "number")
 
 
-def _told(used: ir.Table, values: ir.Table, key: str) -> ir.Table:
-    told = used.join(values, key).select("subscriber", "value")
-    return told.filter(told.value.notnull())
+def _values_of(used: ir.Table, values: ir.Table, key: str) -> ir.Table:
+    rows = used.join(values, key).select("subscriber", "value")
+    return rows.filter(rows.value.notnull())

@@ -97,8 +97,10 @@ class HistogramAggregate(Query):
             ],
         )
         counted = counted.group_by("bin").agg(value=counted.count())
-        told = edges.left_join(counted, "bin")
-        return told.select(value=ibis.coalesce(told.value, 0), lower_edge=told.lower_edge, upper_edge=told.upper_edge)
+        binned = edges.left_join(counted, "bin")
+        return binned.select(
+            value=ibis.coalesce(binned.value, 0), lower_edge=binned.lower_edge, upper_edge=binned.upper_edge
+        )
 
     def _listed(self) -> ir.Table:
         edges = self.bins.bin_list or ()

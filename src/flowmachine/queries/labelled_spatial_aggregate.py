@@ -38,5 +38,7 @@ class LabelledSpatialAggregate(Query):
 
 def labelled(cdr: Cdr, rows: ir.Table, labels: Query) -> ir.Table:
     """Rows of subscribers with `value_label` added, empty for those without a label."""
-    told = cdr.rows(labels)
-    return rows.left_join(told.select("subscriber", value_label=told.value), "subscriber").drop("subscriber_right")
+    label_rows = cdr.rows(labels)
+    return rows.left_join(label_rows.select("subscriber", value_label=label_rows.value), "subscriber").drop(
+        "subscriber_right"
+    )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.building.activity import active, told
+from flowmachine.building.activity import active, period_starts
 from flowmachine.building.sampling import sampled
 from flowmachine.kind import AtHours, Cdr, L, OfEvents, Periods, Sampled
 
@@ -48,4 +48,4 @@ class LocalisedCalendarActivity(Periods, OfEvents, AtHours, Sampled):
             residents = sampled(residents, self.sampling)
         people = residents.left_join(active(cdr, self), "subscriber").drop("subscriber_right")
         counted = people.group_by("place", "periods").agg(value=people.count())
-        return counted.select("place", value_label=told(counted.periods, self), value=counted.value)
+        return counted.select("place", value_label=period_starts(counted.periods, self), value=counted.value)

@@ -44,9 +44,9 @@ class LocationEventCounts(Window, InUnit, Directed, AtHours):
     @property
     def result_columns(self) -> dict[str, str]:
         """The result's columns: the interval says how far time is told."""
-        told = {"date", *INTERVALS[self.interval]}
+        shown = {"date", *INTERVALS[self.interval]}
         return {
-            name: kind for name, kind in super().result_columns.items() if name in told or name not in ("hour", "min")
+            name: kind for name, kind in super().result_columns.items() if name in shown or name not in ("hour", "min")
         }
 
     def expression(self, cdr: Cdr) -> ir.Table:
@@ -58,16 +58,16 @@ class LocationEventCounts(Window, InUnit, Directed, AtHours):
         else:
             times = ["day", "minute"]
             seen = cdr.events(self, "location_id", *times).mutate(events=ibis.literal(1, "int32"))
-        each = _told(cdr.placed(seen, self), keys, "events", "subscriber")
+        each = _by_interval(cdr.placed(seen, self), keys, "events", "subscriber")
         counted = each.group_by("place", *keys).agg(value=each.events.sum(), subscribers=each.subscriber.nunique())
         return counted.mutate(date=counted.date.cast("string"))
 
 
-def _told(seen: ir.Table, keys: Sequence[str], *also: str) -> ir.Table:
+def _by_interval(seen: ir.Table, keys: Sequence[str], *also: str) -> ir.Table:
     """Rows with the interval's columns in place of day and minute."""
-    told: dict[str, Any] = {"date": seen.day}
+    times: dict[str, Any] = {"date": seen.day}
     if "hour" in keys:
-        told["hour"] = (seen.minute // 60).cast("int32")
+        times["hour"] = (seen.minute // 60).cast("int32")
     if "min" in keys:
-        told["min"] = (seen.minute % 60).cast("int32")
-    return seen.select(*also, "place", **told)
+        times["min"] = (seen.minute % 60).cast("int32")
+    return seen.select(*also, "place", **times)

@@ -41,7 +41,7 @@ class MeaningfulLocationsAggregate(Window, OfClusters):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place: label, place, value, subscribers."""
-        found = clusters(cdr, self, self.windows)
-        found = placed(cdr, self, found.filter(self.labels.told(self.label, found.hour, found.weekday)))
-        counted = found.group_by("place").agg(value=found.share.sum(), subscribers=found.count())
+        rows = clusters(cdr, self, self.windows)
+        rows = placed(cdr, self, rows.filter(self.labels.matches(self.label, rows.hour, rows.weekday)))
+        counted = rows.group_by("place").agg(value=rows.share.sum(), subscribers=rows.count())
         return counted.mutate(label=ibis.literal(self.label))

@@ -59,7 +59,7 @@ class MeaningfulLocationsBetweenDatesODMatrix(OfClusters):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a pair of places: label_from, label_to, place_from, place_to, value, subscribers."""
-        found = clusters(cdr, self, self.windows)
-        found = found.filter(self.labels.told(self.label, found.hour, found.weekday)).rename(side="window")
-        pairs = between(cdr, placed(cdr, self, found), 0, 1)
+        rows = clusters(cdr, self, self.windows)
+        rows = rows.filter(self.labels.matches(self.label, rows.hour, rows.weekday)).rename(side="window")
+        pairs = between(cdr, placed(cdr, self, rows), 0, 1)
         return pairs.mutate(label_from=ibis.literal(self.label), label_to=ibis.literal(self.label))

@@ -37,10 +37,10 @@ class MeaningfulLocationsBetweenLabelODMatrix(Window, OfClusters):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a pair of places: label_from, label_to, place_from, place_to, value, subscribers."""
-        found = clusters(cdr, self, self.windows)
+        rows = clusters(cdr, self, self.windows)
         # Labels lie apart: a cluster has one of them.
         sides = dict.fromkeys((self.label_a, self.label_b))
-        has = [(self.labels.told(label, found.hour, found.weekday), n) for n, label in enumerate(sides)]
-        found = found.mutate(side=ibis.cases(*has))
-        pairs = between(cdr, placed(cdr, self, found.filter(found.side.notnull())), 0, len(sides) - 1)
+        has = [(self.labels.matches(label, rows.hour, rows.weekday), n) for n, label in enumerate(sides)]
+        rows = rows.mutate(side=ibis.cases(*has))
+        pairs = between(cdr, placed(cdr, self, rows.filter(rows.side.notnull())), 0, len(sides) - 1)
         return pairs.mutate(label_from=ibis.literal(self.label_a), label_to=ibis.literal(self.label_b))

@@ -76,8 +76,8 @@ class MobilityClassification(Sampled):
         # A text with a 1 for each time that a period's place is that of the period before: what is looked for in it
         # is as many in a row, so the plan grows with the periods and not with the ways to stay.
         stays = [each[f"place_{n}"] == each[f"place_{n - 1}"] for n in range(1, periods)]
-        told = functools.reduce(operator.add, (ibis.ifelse(stay, "1", "0") for stay in stays), ibis.literal(""))
-        stable = told.contains("1" * max(longest - 1, 0)) if longest <= periods else ibis.literal(value=False)
+        pattern = functools.reduce(operator.add, (ibis.ifelse(stay, "1", "0") for stay in stays), ibis.literal(""))
+        stable = pattern.contains("1" * max(longest - 1, 0)) if longest <= periods else ibis.literal(value=False)
         return each.select(
             "subscriber",
             value=ibis.cases(

@@ -32,5 +32,5 @@ class TopUpAmount(Window, OfTopups, AtHours, Sampled):
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, value."""
         events = cdr.events(self, "recharge_amount").rename(value="recharge_amount")
-        told = summarised(events.filter(events.value.notnull()), ["subscriber"], self.statistic)
-        return told.filter(told.value.notnull())
+        amounts = summarised(events.filter(events.value.notnull()), ["subscriber"], self.statistic)
+        return amounts.filter(amounts.value.notnull())

@@ -54,9 +54,9 @@ class TopUpBalance(Window, OfTopups, AtHours, Sampled):
                 return each.agg(value=ibis.greatest(events.before, events.after).max())
             case "min":
                 return each.agg(value=ibis.least(events.before, events.after).min())
-        return weighted(self._held(cdr, events), ["subscriber"], self.statistic, once=SECOND)
+        return weighted(self._balances(cdr, events), ["subscriber"], self.statistic, once=SECOND)
 
-    def _held(self, cdr: Cdr, events: ir.Table) -> ir.Table:
+    def _balances(self, cdr: Cdr, events: ir.Table) -> ir.Table:
         """Each balance and the microseconds that it was held: subscriber, value, weight."""
         ((first, last),) = self.windows
         start, stop = (_microseconds(moment, cdr.timezone) for moment in (first, last))

@@ -40,7 +40,7 @@ class TotalNetworkObjects(Window, InUnit, OfEvents, AtHours):
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place and stretch: place, value, datetime, subscribers."""
         counted = cells(cdr, self, {"begun": self.total_by})
-        return told(cdr, self, counted, self.total_by)
+        return dated(cdr, self, counted, self.total_by)
 
 
 def cells(cdr: Cdr, query: TotalNetworkObjects, stretches: Mapping[str, TimeUnit]) -> ir.Table:
@@ -69,7 +69,7 @@ def cells(cdr: Cdr, query: TotalNetworkObjects, stretches: Mapping[str, TimeUnit
     return each.group_by(by).agg(value=each.count())
 
 
-def told(cdr: Cdr, query: TotalNetworkObjects, counted: ir.Table, unit: TimeUnit) -> ir.Table:
+def dated(cdr: Cdr, query: TotalNetworkObjects, counted: ir.Table, unit: TimeUnit) -> ir.Table:
     """Rows by place and stretch `begun`, with its beginning as `datetime`, and `subscribers`."""
     people = _people(cdr, query, unit)
     counted = counted.join(people, ["place", "begun"]).select(*counted.columns, "subscribers")
@@ -87,12 +87,12 @@ def _people(cdr: Cdr, query: TotalNetworkObjects, unit: TimeUnit) -> ir.Table:
     if unit in SECONDS:
         # Placed first: there are fewer places than cells to tell apart, and a join costs little.
         events = cdr.located(query, "day", _clock(cdr, query, unit))
-        there = _by_stretch(cdr, query, events, unit, "subscriber", "place")
-        each = there.rename(begun="instant")
+        seen = _by_stretch(cdr, query, events, unit, "subscriber", "place")
+        each = seen.rename(begun="instant")
     else:
-        there = cdr.placed(cdr.visits(query, "location_id", "day"), query)
-        there = there.mutate(begun=localtime.calendar(there.day, unit))
-        each = there.select("subscriber", "place", "begun").distinct()
+        seen = cdr.placed(cdr.visits(query, "location_id", "day"), query)
+        seen = seen.mutate(begun=localtime.calendar(seen.day, unit))
+        each = seen.select("subscriber", "place", "begun").distinct()
     return each.group_by("place", "begun").agg(subscribers=each.count())
 
 

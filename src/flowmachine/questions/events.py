@@ -71,8 +71,10 @@ class Directed(OfEvents):
     @property
     def needs(self) -> Mapping[str, str]:
         """A direction, where one is asked for."""
-        asked = {"outgoing": "direction must be both: {types} have no direction."} if self.direction != "both" else {}
-        return {**super().needs, **asked}
+        required = (
+            {"outgoing": "direction must be both: {types} have no direction."} if self.direction != "both" else {}
+        )
+        return {**super().needs, **required}
 
 
 class Contacts(OfEvents):
@@ -81,5 +83,5 @@ class Contacts(OfEvents):
     @property
     def needs(self) -> Mapping[str, str]:
         """A counterpart."""
-        asked = {"msisdn_counterpart": "Leave {types} out of event_types: they have no counterpart."}
-        return {**super().needs, **asked}
+        required = {"msisdn_counterpart": "Leave {types} out of event_types: they have no counterpart."}
+        return {**super().needs, **required}

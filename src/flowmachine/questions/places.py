@@ -87,6 +87,6 @@ class InUnit(ByUnit):
 
 def require_one_unit(what: str, units: Iterable[str | None]) -> None:
     """Raise ValueError where nested queries tell locations by different units."""
-    found = list(dict.fromkeys(map(str, units)))
-    if len(found) > 1:
-        raise ValueError(f"{what} must be in one unit, not in {' and '.join(found)}.")
+    distinct = list(dict.fromkeys(map(str, units)))
+    if len(distinct) > 1:
+        raise ValueError(f"{what} must be in one unit, not in {' and '.join(distinct)}.")

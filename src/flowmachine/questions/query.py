@@ -85,8 +85,8 @@ class Query(BaseModel):
         Lists keep their order; equal values spelled differently give equal ids. It does not depend on the data; a
         result's id also covers the versions of the days that it read (see `Session.result_id`).
         """
-        told = {"spec": self.spec, "revisions": {q.kind: q.revision for q in self.walk()}}
-        return hashlib.md5(json.dumps(told, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+        identity = {"spec": self.spec, "revisions": {q.kind: q.revision for q in self.walk()}}
+        return hashlib.md5(json.dumps(identity, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
 
     @property
     def unit(self) -> str | None:
@@ -170,8 +170,8 @@ class Query(BaseModel):
     def plainly(self) -> str:
         """The kind and its parameters on one line, without those that are as by default and without nested queries."""
         nested = {name.partition("[")[0] for name, _ in self.named_children()}
-        told = [f"{name}={value!r}" for name, value in self.__repr_args__() if name not in nested]
-        return f"{type(self).__name__}({', '.join(told)})"
+        parameters = [f"{name}={value!r}" for name, value in self.__repr_args__() if name not in nested]
+        return f"{type(self).__name__}({', '.join(parameters)})"
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         for name, value in self._fields():

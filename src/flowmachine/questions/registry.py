@@ -28,8 +28,8 @@ def kinds() -> Mapping[str, type[Query]]:
                 REGISTRY[name].model_validate(REGISTRY[name].example)
                 REGISTRY[name].model_json_schema()
         except (Exception, SystemExit) as problem:
-            told = f"{type(problem).__name__}: {problem}".partition("\n")[0]
-            warnings.warn(f"The plugin {plugin.name} ({plugin.value}) is left out: {told}", stacklevel=2)
+            reason = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+            warnings.warn(f"The plugin {plugin.name} ({plugin.value}) is left out: {reason}", stacklevel=2)
             package = plugin.module.partition(".")[0]
             for name, cls in list(REGISTRY.items()):
                 # What it imported of another plugin stays: that one's own import would not declare it again.

@@ -76,7 +76,7 @@ class Periods(Query):
     ] = "days"
 
     @model_validator(mode="after")
-    def _can_be_told(self) -> Self:
+    def _in_range(self) -> Self:
         if self.start_date.second:
             raise ValueError(f"start_date ({_written(self.start_date)}) must be a whole minute.")
         units = self.total_periods * self.period_length

@@ -85,13 +85,13 @@ class Drawings:
             kept = self._kept.get(query_id)
         if kept is not None and (batch > 0 or kept[0] is places):
             return kept
-        made = places, make()
+        drawing = places, make()
         with self._lock:
-            self._kept[query_id] = made
+            self._kept[query_id] = drawing
             self._kept.move_to_end(query_id)
             while len(self._kept) > _DRAWINGS_KEPT:
                 self._kept.popitem(last=False)
-        return made
+        return drawing
 
 
 def ping(_: Machine) -> Reply:
@@ -180,7 +180,7 @@ def _checked(machine: Machine, spec: Mapping[str, Any], known: Known) -> Reply:
 
 def poll_query(machine: Machine, query_id: str) -> Reply:
     """How far a query is."""
-    row = _asked(machine, query_id)
+    row = _public_row(machine, query_id)
     if row is None:
         return _awol(query_id)
     outdated = _outdated(machine, row)
@@ -203,13 +203,13 @@ def poll_query(machine: Machine, query_id: str) -> Reply:
 
 def get_query_kind(machine: Machine, query_id: str) -> Reply:
     """The kind of a query."""
-    row = _asked(machine, query_id)
+    row = _public_row(machine, query_id)
     return _awol(query_id) if row is None else Reply(True, {"query_id": query_id, "query_kind": row.query_kind})
 
 
 def get_query_params(machine: Machine, query_id: str) -> Reply:
     """The spec of a query with every default filled in, the level of its locations and every kind in it."""
-    row = _asked(machine, query_id)
+    row = _public_row(machine, query_id)
     if row is None:
         return _awol(query_id)
     query = parse(row.params)
@@ -226,7 +226,7 @@ def get_query_params(machine: Machine, query_id: str) -> Reply:
 
 def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "rows") -> Reply:  # noqa: A002 - the wire's
     """One batch of what was released of a query's rows, as rows or as GeoJSON features."""
-    row = _asked(machine, query_id)
+    row = _public_row(machine, query_id)
     if row is None:
         return _awol(query_id)
     if format not in ("rows", "geo"):
@@ -252,15 +252,15 @@ def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "r
                 payload={"query_id": query_id, "query_state": ERRORED},
             )
         try:
-            made, batches, rows = (_features if format == "geo" else _rows)(machine, query_id, query, path, batch)
+            table, batches, rows = (_features if format == "geo" else _rows)(machine, query_id, query, path, batch)
         except (FileNotFoundError, pa.ArrowInvalid):
             machine.store.lost(query_id)
             machine.workers.wait_again(row)
             return _computed_again(query_id)
-    if made is None:
+    if table is None:
         return Reply(ok=False, msg=f"There is no batch {batch}: they are numbered 0 to {batches - 1}.")
     payload = {"query_id": query_id, "query_state": COMPLETED, "batch": batch, "batches": batches, "rows": rows}
-    return Reply(ok=True, msg=_of_former_days(outdated), payload=payload, arrow=_stream(made))
+    return Reply(ok=True, msg=_of_former_days(outdated), payload=payload, arrow=_stream(table))
 
 
 def get_geography(machine: Machine, aggregation_unit: str, batch: int = 0) -> Reply:
@@ -275,9 +275,9 @@ def get_geography(machine: Machine, aggregation_unit: str, batch: int = 0) -> Re
     if not 0 <= batch < len(cuts):
         return Reply(ok=False, msg=f"There is no batch {batch}: they are numbered 0 to {len(cuts) - 1}.")
     start, stop = cuts[batch]
-    made = geojson.boundary_features(places, start=start, stop=stop)
+    boundaries = geojson.boundary_features(places, start=start, stop=stop)
     payload = {"query_state": COMPLETED, "batch": batch, "batches": len(cuts)}
-    return Reply(ok=True, payload=payload, arrow=_stream(made))
+    return Reply(ok=True, payload=payload, arrow=_stream(boundaries))
 
 
 def get_available_dates(machine: Machine) -> Reply:
@@ -321,7 +321,7 @@ def get_qa_checks(machine: Machine, cdr_type: str, start_date: str, end_date: st
 
 def cancel_query(machine: Machine, query_id: str) -> Reply:
     """Stop a query that waits or runs; others stay as they are."""
-    if _asked(machine, query_id) is None:
+    if _public_row(machine, query_id) is None:
         return _awol(query_id)
     return Reply(ok=True, payload={"query_id": query_id, "query_state": machine.workers.cancel(query_id)})
 
@@ -392,7 +392,7 @@ ACTIONS: dict[str, Action] = {
 """What may be asked for, by name."""
 
 
-def _asked(machine: Machine, query_id: str) -> Row | None:
+def _public_row(machine: Machine, query_id: str) -> Row | None:
     """The record of a query whose state may be given; that of a part may not."""
     row = machine.store.find(query_id)
     return row if row is not None and may_leave(row.query_kind) else None

@@ -16,7 +16,7 @@ from flowmachine.questions.roles import SLOTS
 from flowmachine.release import is_published
 from flowmachine.session import Session, require_dates
 from flowmachine.stored.identity import reads, result_id
-from flowmachine.stored.parts import Question, asked
+from flowmachine.stored.parts import Question, part_questions
 
 DEEPEST = 40
 """How many objects and lists of a spec may stand in each other; real questions need about ten."""
@@ -68,7 +68,7 @@ def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
     whole = plan(query, session.engine.dialect, session.timezone, rule=session.rule)
     require_dates(whole, snapshot)
     reads_parts = session.engine.abilities.reads_stored_parts
-    parts = asked(query, session.engine.dialect, session.timezone, snapshot) if reads_parts else {}
+    parts = part_questions(query, session.engine.dialect, session.timezone, snapshot) if reads_parts else {}
     query_id, read = result_id(whole, snapshot), reads(whole)
     if parts:
         whole = plan(query, session.engine.dialect, session.timezone, rule=session.rule, stored_parts=parts)
@@ -81,13 +81,13 @@ def spelled_out(value: Any, known: Known) -> Any:
         return [spelled_out(item, known) for item in value]
     if not isinstance(value, Mapping):
         return value
-    told = {key: spelled_out(item, known) for key, item in value.items()}
-    subset = told.get("subscriber_subset")
-    if isinstance(subset, str) and (found := known(subset)) is not None:
-        kind, spec = found
+    replaced = {key: spelled_out(item, known) for key, item in value.items()}
+    subset = replaced.get("subscriber_subset")
+    if isinstance(subset, str) and (stored := known(subset)) is not None:
+        kind, spec = stored
         if kind in kinds() and kinds()[kind].role in SLOTS["SubscriberQuery"]:
-            told["subscriber_subset"] = dict(spec)
-    return told
+            replaced["subscriber_subset"] = dict(spec)
+    return replaced
 
 
 def _require_small(spec: Any) -> None:

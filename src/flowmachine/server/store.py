@@ -85,7 +85,7 @@ class Store:
         self._directory = directory
         self.records = records
         self._limits = limits
-        self._made_by = json.dumps(rule.identity)
+        self._rule_identity = json.dumps(rule.identity)
         self._file_lock = lock
         self._lock = threading.RLock()
         self._in_use: Counter[str] = Counter()
@@ -136,7 +136,7 @@ class Store:
                 if row.deaths and busy:
                     continue
                 if row.query_id not in busy and fire(
-                    connection, row.query_id, "execute", started=datetime.now(UTC), versions=self._made_by
+                    connection, row.query_id, "execute", started=datetime.now(UTC), versions=self._rule_identity
                 ):
                     return row
         return None
@@ -149,7 +149,7 @@ class Store:
             self._reset_if_lost(connection, part.query_id)
             self._reset(connection, part.query_id, (ERRORED, CANCELLED))
             fire(connection, part.query_id, "queue", submitted=now, **_FRESH)
-            return fire(connection, part.query_id, "execute", started=now, versions=self._made_by)
+            return fire(connection, part.query_id, "execute", started=now, versions=self._rule_identity)
 
     def change(self, query_id: str, event: str, **values: Any) -> bool:
         """Let an event happen to a question; False where its state does not allow it."""
@@ -209,13 +209,13 @@ class Store:
         with self._reading() as connection:
             used = connection.execute(sa.select(d.event_type, d.day, d.version).distinct()).all()
             gone = [row for row in used if tuple(row) not in current]
-            held = sa.select(d.query_id).join(queries, queries.c.query_id == d.query_id)
-            held = held.where(queries.c.state == COMPLETED).distinct()
+            completed = sa.select(d.query_id).join(queries, queries.c.query_id == d.query_id)
+            completed = completed.where(queries.c.state == COMPLETED).distinct()
             ids = {
                 query_id
                 for row in gone
                 for query_id in connection.execute(
-                    held.where(d.event_type == row.event_type, d.day == row.day, d.version == row.version)
+                    completed.where(d.event_type == row.event_type, d.day == row.day, d.version == row.version)
                 ).scalars()
             }
         return sum(self.forget(query_id) for query_id in sorted(ids))
@@ -291,7 +291,7 @@ class Store:
     def touch(self, query_id: str) -> None:
         """Count a retrieval, so that what is often wanted is kept longer."""
         with self._lock, self._writing() as connection:
-            held = connection.execute(
+            multiplier = connection.execute(
                 sa.select(queries.c.cache_score_multiplier).where(queries.c.query_id == query_id)
             ).scalar()
             self._touches += 1
@@ -299,7 +299,7 @@ class Store:
                 sa.update(queries)
                 .where(queries.c.query_id == query_id)
                 .values(
-                    cache_score_multiplier=self._touched(held),
+                    cache_score_multiplier=self._touched(multiplier),
                     access_count=queries.c.access_count + 1,
                     last_accessed=datetime.now(UTC),
                 )
@@ -329,9 +329,9 @@ class Store:
         """
         now, gone = datetime.now(UTC), 0
         with self._reading() as connection:
-            held = connection.execute(sa.select(queries).where(queries.c.state == COMPLETED)).all()
-        total = sum(row.bytes for row in held)
-        for row in sorted(held, key=_log_score):
+            completed = connection.execute(sa.select(queries).where(queries.c.state == COMPLETED)).all()
+        total = sum(row.bytes for row in completed)
+        for row in sorted(completed, key=_log_score):
             if total <= self._limits.size:
                 break
             if now - row.finished >= self._limits.protected and self.forget(row.query_id):
@@ -364,7 +364,7 @@ class Store:
                 elif row.state == RESETTING:
                     fire(connection, row.query_id, "finish_resetting")
                 elif row.state == COMPLETED:
-                    if size(path) == row.bytes and (row.versions == self._made_by or not public):
+                    if size(path) == row.bytes and (row.versions == self._rule_identity or not public):
                         kept.add(path)
                     else:
                         mended["forgotten"] += 1
@@ -410,15 +410,15 @@ class Store:
         if state in states and fire(connection, query_id, "reset"):
             fire(connection, query_id, "finish_resetting")
 
-    def _touched(self, held: float | None) -> float:
+    def _touched(self, former: float | None) -> float:
         """The multiplier after a retrieval: the sum of (1 + ln 2 / half life) ** retrievals so far.
 
         It is kept as its logarithm: the sum itself would leave the range of a float after a million retrievals.
         """
         added = (self._touches - 2) * math.log1p(math.log(2) / self._limits.half_life)
-        if held is None:
+        if former is None:
             return added
-        return max(held, added) + math.log1p(math.exp(-abs(held - added)))
+        return max(former, added) + math.log1p(math.exp(-abs(former - added)))
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

@@ -58,7 +58,7 @@ class Workers:
         self._work = threading.Condition()
         self._closing = threading.Event()
         self._jobs: dict[str, Job] = {}
-        self._asked: dict[str, Question] = {}
+        self._submitted: dict[str, Question] = {}
         self._parts: dict[str, threading.Event] = {}
         self._unrecorded: dict[str, str] = {}
         self._threads = [threading.Thread(target=self._serve, name=f"worker-{n}", daemon=True) for n in range(number)]
@@ -83,11 +83,11 @@ class Workers:
     def submit(self, question: Question, request_id: str) -> None:
         """Let a question wait for a worker, unless it waits, runs or is stored already."""
         with self._work:
-            self._asked.setdefault(question.query_id, question)
+            self._submitted.setdefault(question.query_id, question)
         if self._store.enter(question, request_id):
             self.wake()
         elif question.query_id not in self._jobs:
-            self._asked.pop(question.query_id, None)
+            self._submitted.pop(question.query_id, None)
 
     def wait_again(self, row: Row) -> bool:
         """Let a query run again if it is completed and its file is not there any more; returns whether it waits."""
@@ -134,7 +134,7 @@ class Workers:
             finally:
                 with self._work:
                     del self._jobs[job.query_id]
-                    self._asked.pop(job.query_id, None)
+                    self._submitted.pop(job.query_id, None)
                 self.wake()
 
     def _next(self) -> tuple[Job, Row] | None:
@@ -151,10 +151,10 @@ class Workers:
         began, rows, reason = time.monotonic(), None, None
         try:
             question = self._question(row)
-            with ExitStack() as held:
+            with ExitStack() as in_use:
                 parts: dict[str, Path] = {}
                 for part in question.parts:
-                    parts[part.query.id] = self._part(job, part, parts, held)
+                    parts[part.query.id] = self._part(job, part, parts, in_use)
                 self._write(job, question, parts)
         except Stopped:
             pass
@@ -191,13 +191,13 @@ class Workers:
         query = parse(row.params)
         question = ask(self._session, query, self._session.engine.snapshot())
         if question.query_id != row.query_id:
-            asked = self._asked.get(row.query_id)
-            if asked is None:
+            submitted = self._submitted.get(row.query_id)
+            if submitted is None:
                 raise FlowMachineError("The data that it reads were corrected while the server was stopped: ask again.")
-            return asked
+            return submitted
         return question
 
-    def _part(self, job: Job, part: Question, stored: Mapping[str, Path], held: ExitStack) -> Path:
+    def _part(self, job: Job, part: Question, stored: Mapping[str, Path], in_use: ExitStack) -> Path:
         """The stored rows of a part: those there are, or those that another worker is writing, or new ones."""
         while True:
             with self._work:
@@ -219,7 +219,7 @@ class Workers:
                         del self._parts[part.query_id]
                     mine.set()
             _go_on(job)
-            path = held.enter_context(self._store.using(part.query_id))
+            path = in_use.enter_context(self._store.using(part.query_id))
             if path is not None:
                 return path
 

@@ -44,10 +44,10 @@ class StoredFiles:
     @contextmanager
     def reading(self, entries: Iterable[StoredQuery]) -> Iterator[dict[str, Path]]:
         """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
-        with ExitStack() as held:
+        with ExitStack() as locks:
             paths = {}
             for entry in entries:
-                is_present = held.enter_context(_locked(self.directory / entry.id, fcntl.LOCK_SH))
+                is_present = locks.enter_context(_locked(self.directory / entry.id, fcntl.LOCK_SH))
                 # A file that was cut short is not trusted.
                 if is_present and size(self.directory / entry.id / _ROWS) == entry.bytes:
                     paths[entry.query_id] = self.directory / entry.id / _ROWS

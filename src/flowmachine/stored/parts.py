@@ -32,7 +32,7 @@ def nested(query: Query) -> Iterator[Query]:
         yield part
 
 
-def asked(query: Query, dialect: Dialect, timezone: str, snapshot: Snapshot) -> dict[str, Question]:
+def part_questions(query: Query, dialect: Dialect, timezone: str, snapshot: Snapshot) -> dict[str, Question]:
     """The parts of a query as questions of a snapshot, by the query's id, each after those that it needs."""
     parts: dict[str, Question] = {}
     for part in nested(query):
