@@ -166,7 +166,8 @@ def test_a_part_is_computed_once_for_all_questions(bench):
 
 def test_progress_is_the_tables_that_are_missing(bench):
     """While a question's first part is computed, three tables are missing and one is being made."""
-    from flowmachine.server.actions import Drawings, Machine, poll_query
+    from flowmachine.server.actions import Machine, poll_query
+    from flowmachine.server.drawings import Drawings
 
     b = bench()
     machine = Machine(b.session, Atlas(b.session.engine, b.session.timezone), b.store, b.workers, None, Drawings())
@@ -182,7 +183,8 @@ def test_progress_is_the_tables_that_are_missing(bench):
 
 def test_a_file_that_went_bad_is_computed_again(bench, tmp_path):
     """A stored result that cannot be read is computed again when it is asked for."""
-    from flowmachine.server.actions import Drawings, Machine, get_result
+    from flowmachine.server.actions import Machine, get_result
+    from flowmachine.server.drawings import Drawings
 
     b = bench()
     machine = Machine(b.session, Atlas(b.session.engine, b.session.timezone), b.store, b.workers, None, Drawings())

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from flowmachine.kind import Cdr, InUnit
+from flowmachine.kind import Cdr, InUnit, Query
 
 LONGEST_DELAY = 3600
 
@@ -33,3 +33,8 @@ class DummyQuery(InUnit):
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row: dummy_param."""
         return ibis.literal(self.dummy_param).name("dummy_param").as_table()
+
+
+def delay_of(query: Query) -> int:
+    """How many seconds a server's worker waits before it computes a query: 0 for all but a dummy query."""
+    return query.dummy_delay if isinstance(query, DummyQuery) else 0

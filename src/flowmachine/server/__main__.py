@@ -8,10 +8,10 @@ import warnings
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import zmq.asyncio
 from pydantic import ValidationError
+from structlog.typing import FilteringBoundLogger
 
 from flowdb.lake import Lake, LakeError
 from flowdb.records import Catalogue, mend
@@ -23,7 +23,8 @@ from flowmachine.errors import FlowMachineError
 from flowmachine.geojson import Atlas
 from flowmachine.questions.registry import kinds
 from flowmachine.release import Rule
-from flowmachine.server.actions import Drawings, Machine
+from flowmachine.server.actions import Machine
+from flowmachine.server.drawings import Drawings
 from flowmachine.server.logs import debug_log, fault, run_log
 from flowmachine.server.memory import default_memory
 from flowmachine.server.protocol import Server, admit, bound
@@ -100,7 +101,7 @@ async def _run(settings: Settings) -> None:
         runs.info("stopped")
 
 
-async def _until_stopped(server: Server, store: Store, session: Session | None, faults: Any) -> None:
+async def _until_stopped(server: Server, store: Store, session: Session | None, faults: FilteringBoundLogger) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -113,7 +114,7 @@ async def _until_stopped(server: Server, store: Store, session: Session | None, 
         task.result()
 
 
-async def _shrinking(store: Store, session: Session | None, faults: Any) -> None:
+async def _shrinking(store: Store, session: Session | None, faults: FilteringBoundLogger) -> None:
     """Keep the cache small; with a session, drop what was made of days that are withdrawn or replaced."""
     while True:
         await asyncio.sleep(_SHRINK_SECONDS)
@@ -137,7 +138,7 @@ def _session(settings: Settings) -> Session:
     )
 
 
-def _bring_up_to_date(settings: Settings, catalogue: Catalogue, faults: Any) -> None:
+def _bring_up_to_date(settings: Settings, catalogue: Catalogue, faults: FilteringBoundLogger) -> None:
     """Settle cells and boundaries, and records of loads, where a killed load left them behind."""
     from flowdb.reference.settling import settle  # noqa: PLC0415 - loads shapely only if something is to be settled
 

@@ -3,12 +3,10 @@
 import datetime as dt
 import inspect
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import pyarrow as pa
@@ -22,17 +20,17 @@ from flowmachine.building.schemas import in_zone
 from flowmachine.engines import ROWS_AT_ONCE
 from flowmachine.engines.offered import require_offered
 from flowmachine.errors import FlowMachineError, InvalidQuery
-from flowmachine.geojson import Atlas, Places
+from flowmachine.geojson import Atlas
 from flowmachine.questions.parsing import parse
 from flowmachine.questions.query import Query
 from flowmachine.server.contents import kinds_in, names_stored_queries
+from flowmachine.server.drawings import Drawings
 from flowmachine.server.questions import Known, ask, may_leave, published, spelled_out, too_deep, understand
 from flowmachine.server.states import AWOL, COMPLETED, ERRORED, EXECUTING, KNOWN, QUEUED, WITHDRAWN
 from flowmachine.server.store import OutdatedDay, Row, Store, batch_count, read_rows
 from flowmachine.server.workers import Workers
 from flowmachine.session import Session
 
-_DRAWINGS_KEPT = 64
 _Batch = tuple[pa.Table | pa.RecordBatch | None, int, int]
 
 
@@ -62,36 +60,9 @@ class Machine:
     store: Store
     workers: Workers
     catalogue: Catalogue
-    drawings: "Drawings"
+    drawings: Drawings
     history: bool = False
     """Whether results of days that were withdrawn or replaced since are still given, marked as such."""
-
-
-class Drawings:
-    """How the features of results are cut into batches, and over which places; the latest are kept.
-
-    Whoever pulls a result batch by batch gets all batches of one drawing, though boundaries be loaded meanwhile.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: OrderedDict[str, tuple[Places, list[tuple[int, int]]]] = OrderedDict()
-
-    def of(
-        self, query_id: str, batch: int, places: Places, make: Callable[[], list[tuple[int, int]]]
-    ) -> tuple[Places, list[tuple[int, int]]]:
-        """The places and cuts of a result: for its first batch those of now, for later ones those of the first."""
-        with self._lock:
-            kept = self._kept.get(query_id)
-        if kept is not None and (batch > 0 or kept[0] is places):
-            return kept
-        drawing = places, make()
-        with self._lock:
-            self._kept[query_id] = drawing
-            self._kept.move_to_end(query_id)
-            while len(self._kept) > _DRAWINGS_KEPT:
-                self._kept.popitem(last=False)
-        return drawing
 
 
 def ping(_: Machine) -> Reply:

@@ -6,9 +6,10 @@ import traceback
 from typing import Any, TextIO
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 
-def _logger(name: str, stream: TextIO, level: int) -> Any:
+def _logger(name: str, stream: TextIO, level: int) -> FilteringBoundLogger:
     return structlog.wrap_logger(
         structlog.PrintLogger(stream),
         processors=[
@@ -21,12 +22,12 @@ def _logger(name: str, stream: TextIO, level: int) -> Any:
     ).bind(logger=name)
 
 
-def run_log() -> Any:
+def run_log() -> FilteringBoundLogger:
     """The log of what was asked and run: action, ids, kind, state, seconds, rows; never a value of the data."""
     return _logger("flowmachine.query_run_log", sys.stdout, logging.INFO)
 
 
-def debug_log(level: str) -> Any:
+def debug_log(level: str) -> FilteringBoundLogger:
     """The log for whoever looks for a fault."""
     least = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(stream=sys.stderr, level=least, format="%(name)s: %(message)s")

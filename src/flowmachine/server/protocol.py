@@ -11,6 +11,7 @@ from typing import Any
 
 import zmq
 import zmq.asyncio
+from structlog.typing import FilteringBoundLogger
 from zmq.auth.asyncio import AsyncioAuthenticator
 
 from flowdb.lake import LakeError
@@ -40,7 +41,14 @@ class BrokenText(Malformed):
 class Server:
     """Answers requests on one socket."""
 
-    def __init__(self, machine: Machine, wire: zmq.asyncio.Socket, *, run_log: Any, debug_log: Any) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        wire: zmq.asyncio.Socket,
+        *,
+        run_log: FilteringBoundLogger,
+        debug_log: FilteringBoundLogger,
+    ) -> None:
         self._machine = machine
         self._wire = wire
         self._run_log = run_log

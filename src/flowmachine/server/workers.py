@@ -5,12 +5,13 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.typing import FilteringBoundLogger
 
 from flowdb.lake import LakeError
 from flowmachine.errors import FlowMachineError, InvalidQuery
+from flowmachine.queries.dummy_query import delay_of
 from flowmachine.questions.parsing import parse
 from flowmachine.server.logs import fault
 from flowmachine.server.questions import ask
@@ -49,7 +50,15 @@ class Job:
 class Workers:
     """A fixed number of threads over one session and one store."""
 
-    def __init__(self, session: Session, store: Store, *, number: int, run_log: Any, debug_log: Any) -> None:
+    def __init__(
+        self,
+        session: Session,
+        store: Store,
+        *,
+        number: int,
+        run_log: FilteringBoundLogger,
+        debug_log: FilteringBoundLogger,
+    ) -> None:
         self.number = number
         self._session = session
         self._store = store
@@ -230,8 +239,8 @@ class Workers:
         part = query_id != job.query_id
         # Whatever ends it ends the part's execution as well: a part that says it executes is begun by nobody.
         try:
-            # A dummy query's delay is spent here, where a cancellation ends it.
-            job.stopped.wait(getattr(question.query, "dummy_delay", 0))
+            # A cancellation ends the delay of a dummy query too.
+            job.stopped.wait(delay_of(question.query))
             _go_on(job)
             self._session.engine.store(question.plan, question.snapshot, staged, stored)
             self._store.keep(question, (time.monotonic() - began) * 1000)
