@@ -1,7 +1,7 @@
-"""GeoJSON: released rows as features, and the boundaries that they are drawn in.
+"""GeoJSON: released rows as features, and the boundaries of their locations.
 
-Every feature is one JSON text in the string column `feature`. Columns are written as a whole by Arrow; no row is
-touched in Python. Coordinates are rounded to six decimals of a degree, about 0.1 m.
+Every feature is one JSON text in the string column `feature`. Columns are written as a whole by Arrow, without a
+loop over rows. Coordinates are rounded to six decimals of a degree, about 0.1 m.
 """
 
 import json
@@ -26,33 +26,33 @@ from flowmachine.questions.columns import L, location_columns
 from flowmachine.questions.query import Query
 
 BATCH_BYTES = 4_000_000
-"""About how much text of features is made at once."""
+"""About how much text of features a batch has."""
 DECIMALS = 6
 
-# Arrow makes its functions when it is imported, which type checkers do not see.
+# Arrow creates its functions at import, which type checkers do not see.
 pc: Any = pyarrow.compute
 
 SCHEMA = pa.schema([("feature", pa.string())])
 _NULL = "null"
 LABEL = "value_label"
-"""The column that tells the flows between two locations apart."""
+"""The column of labels of labelled flows."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """The places of a level, in order of their codes: what is written of each in GeoJSON."""
+    """The places of a level in the order of their codes, as they are written to GeoJSON."""
 
     rows: pa.Table
     """The location columns of the level, and `name`."""
     keys: pa.StringArray
-    """What tells a place from the others in one text: its code, or `lon,lat`."""
+    """The key of each place: its code, or `lon,lat`."""
     geometry: pa.StringArray
     centroid: pa.StringArray
-    """A point for its label, inside it."""
+    """A point inside the place, for its label."""
 
 
 class Atlas:
-    """The places of a store's levels; those of the latest versions of a level are kept."""
+    """The places of a store's levels; the latest version of each level is cached."""
 
     def __init__(self, engine: Engine, timezone: str) -> None:
         self._engine = engine
@@ -61,7 +61,7 @@ class Atlas:
         self._places: dict[tuple[str, bool], tuple[str, Places]] = {}
 
     def places(self, unit: str, snapshot: Snapshot, *, own: bool = False) -> Places:
-        """The places of a level; of lon-lat with `own`, those alone where the network's own table has cells."""
+        """The places of a level; of lon-lat with `own`, only those of cells of the network's own table."""
         version, key = snapshot.reference_versions(), (unit, own and unit == "lon-lat")
         with self._lock:
             if key not in self._places or self._places[key][0] != version:
@@ -195,7 +195,7 @@ def meeting_points(rows: pa.Table, query: Query) -> tuple[pa.Table, list[str]]:
 
 
 def _objects(rows: pa.Table, unit: str | None, keys: pa.StringArray, own: str, other: str) -> pa.StringArray:
-    """For each key, the JSON object of the other ends of its flows and their values; by label, where they have one."""
+    """For each key, the JSON object of the other ends of its flows and their values; by label, if they have one."""
     levels = {"other": _keys(rows, unit, other)}
     if LABEL in rows.column_names:
         levels = {"label": pc.fill_null(_one(rows[LABEL]), ""), **levels}
@@ -212,7 +212,7 @@ def _objects(rows: pa.Table, unit: str | None, keys: pa.StringArray, own: str, o
 
 
 def _wrapped(entries: pa.StringArray | pa.ChunkedArray, counts: np.ndarray) -> pa.StringArray:
-    """JSON objects of so many entries each, taken in turn."""
+    """JSON objects of the next `counts` entries each."""
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     lists = pa.ListArray.from_arrays(offsets, _one(entries))
     return pc.binary_join_element_wise("{", pc.binary_join(lists, ","), "}", "")
@@ -231,7 +231,7 @@ def _written(position: np.ndarray, places: Places, properties: dict[str, pa.Stri
 
 
 def _positions(keys: pa.StringArray, places: Places) -> np.ndarray:
-    """Where each key stands among the places; -1 where nowhere."""
+    """The index of each key among the places; -1 if it is not among them."""
     return pc.fill_null(pc.index_in(keys, value_set=places.keys), -1).to_numpy(zero_copy_only=False).astype("int64")
 
 
@@ -252,7 +252,7 @@ def _rounded(shape: shapely.Geometry) -> shapely.Geometry:
 
 
 def _json(column: pa.ChunkedArray | pa.Array) -> pa.StringArray:
-    """A column's values as JSON; what is no number in JSON, and what is missing, is null."""
+    """A column's values as JSON; missing values, and floats that JSON lacks, are null."""
     values = _one(column)
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
@@ -270,7 +270,7 @@ def _list(values: pa.ListArray) -> pa.StringArray:
 
 
 def _quoted(column: pa.ChunkedArray | pa.Array) -> pa.StringArray:
-    # Codes and dates come again and again: each distinct one is written once.
+    # Codes and dates repeat often: each distinct one is converted once.
     values = _one(column)
     coded = (values if pa.types.is_temporal(values.type) else values.cast(pa.string())).dictionary_encode()
     distinct = (v.isoformat() if hasattr(v, "isoformat") else v for v in coded.dictionary.to_pylist())

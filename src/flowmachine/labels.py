@@ -19,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from flowmachine.building.polygons import Edge, contains, edges
 
 UNKNOWN = "unknown"
-"""The label of what no polygon contains."""
+"""The label of scores that no polygon contains."""
 MOST_CORNERS = 200
 """The most corners of all polygons together: each is compared with the score of each cluster."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

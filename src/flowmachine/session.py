@@ -171,7 +171,7 @@ class Session:
             with storage.reading([stored[query.id]]) as stored_rows:
                 if stored_rows:
                     return stored[query.id]
-            # What was cut short is written anew.
+            # Truncated rows are written again.
             storage.forget(stored.pop(query.id))
         with storage.reading(stored.values()) as stored_rows:
             prepared = plan_part(query, self.engine.dialect, self.timezone, stored_parts=stored_rows)

@@ -1,4 +1,4 @@
-"""Synthetic countries, subscribers and daily deliveries of an operator, with known truth."""
+"""Synthetic countries, subscribers and daily deliveries of an operator, with ground truth."""
 
 from flowsynth.delivery import synthesise
 from flowsynth.parameters import EVENT_TYPES, Crisis, Summary, SynthesisError

@@ -21,7 +21,7 @@ ADMIN1, ADMIN2, ADMIN3 = 4, 14, 60
 TOWNS = 40
 URBAN_SHARE = 0.6
 
-# Open ocean: a real country under the map would make the invented one look wrong.
+# Open ocean, so that no real country lies under the invented one.
 _CENTRE = (78.0, -11.0)
 _KM_PER_DEGREE = (111.32 * np.cos(np.radians(_CENTRE[1])), 110.57)
 # Coordinates lie on a grid of 0.00001 degrees (about a metre), so that neighbours share every vertex.
@@ -43,7 +43,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Town:
-    """A town; `km` is its place in the plane of the country, `share` its part of the whole population."""
+    """A town; `km` is its position in the plane of the country, `share` its share of the population."""
 
     name: str
     km: tuple[float, float]
@@ -52,7 +52,7 @@ class Town:
 
 @dataclass(frozen=True)
 class Country:
-    """A country: units ordered by code, and towns from the capital down."""
+    """A country: units in the order of their codes, and towns from the largest to the smallest."""
 
     units: tuple[Unit, ...]
     towns: tuple[Town, ...]
@@ -125,14 +125,14 @@ def _coast(random: np.random.Generator) -> Floats:
 
 
 class _Bend:
-    """Bends the plane smoothly and one to one: straight borders turn into natural ones and still meet."""
+    """A smooth, invertible distortion of the plane: straight borders become natural ones and still meet."""
 
     def __init__(self, random: np.random.Generator) -> None:
         lengths = np.repeat([170.0, 80.0, 40.0, 20.0, 10.0], 3)
         angle = random.uniform(0, 2 * np.pi, lengths.size)
         along = np.column_stack([np.cos(angle), np.sin(angle)])
         self.wave = along / lengths[:, None] * 2 * np.pi
-        # Each wave shears across its own direction, which cannot fold the plane by itself.
+        # Each wave shears across its own direction, which cannot fold the plane.
         self.shift = along[:, ::-1] * (-1, 1) * lengths[:, None] * 0.027
         self.phase = random.uniform(0, 2 * np.pi, lengths.size)
 
@@ -141,7 +141,7 @@ class _Bend:
 
 
 def _inside(random: np.random.Generator, area: BaseGeometry, count: int) -> Floats:
-    """Points drawn evenly in an area (count, 2)."""
+    """Points drawn uniformly in an area (count, 2)."""
     low_x, low_y, high_x, high_y = area.bounds
     shapely.prepare(area)
     inside = np.empty((0, 2))
@@ -158,7 +158,7 @@ def _town_places(random: np.random.Generator, outline: Polygon) -> Floats:
     middle = np.hypot(*(candidates - candidates.mean(axis=0)).T)
     capital = candidates[np.argmin(np.abs(shore - 16) + 0.15 * middle)]
     places = [capital]
-    # An eighth of the candidates lies within reach of the sea, as most towns of an island do.
+    # Candidates near the sea come first more often: most towns of an island are near the coast.
     order = np.argsort(random.random(len(candidates)) * np.where(shore < 25, 0.6, 1.0), kind="stable")
     apart = 110.0
     while len(places) < TOWNS:
@@ -182,7 +182,7 @@ def _rank_size(random: np.random.Generator) -> Floats:
 def _unit_cells(
     random: np.random.Generator, outline: Polygon, places: Floats, shares: Floats
 ) -> tuple[list[BaseGeometry], Floats]:
-    """Cells of the admin3 units before bending, smaller where towns are, and a point in each."""
+    """Polygons of the admin3 units before distortion, smaller near towns, and a point in each."""
     near = round(ADMIN3 * 0.5)
     towns = random.choice(TOWNS, 20 * near, p=shares**0.6 / (shares**0.6).sum())
     scattered = places[towns] + 24 * random.standard_normal((towns.size, 2))
@@ -192,7 +192,7 @@ def _unit_cells(
         cells = _voronoi(points, outline)
         points = shapely.get_coordinates(shapely.centroid(cells))
     cells = _voronoi(points, outline)
-    # A bay may cut a cell in two: the larger part keeps the name, and its point lies well inside.
+    # A bay may cut a polygon in two: the larger part stays the unit, and its point lies well inside.
     largest = [max(shapely.get_parts(cell), key=lambda part: part.area) for cell in cells]
     return cells, shapely.get_coordinates(shapely.point_on_surface(largest))
 
@@ -203,7 +203,7 @@ def _voronoi(points: Floats, outline: Polygon) -> list[BaseGeometry]:
 
 
 def _bent(cells: list[BaseGeometry], points: Floats, bend: _Bend) -> Sequence[BaseGeometry]:
-    """Bends the cells' borders and cuts the country along them; gives a polygon (degrees) for each point."""
+    """Distort the borders and divide the country along them; returns a polygon (degrees) for each point."""
     lines = shapely.union_all([shapely.boundary(cell) for cell in cells])
     edges = shapely.get_parts(shapely.line_merge(lines))
     bent = [
@@ -214,7 +214,7 @@ def _bent(cells: list[BaseGeometry], points: Floats, bend: _Bend) -> Sequence[Ba
     owner = np.full(len(faces), -1)
     for number, point in enumerate(map(Point, to_degrees(bend(points)))):
         owner[[face.contains(point) for face in faces]] = number
-    # A face without a point was cut off by a bay: it joins the neighbour with which it shares most border.
+    # A face without a point was cut off by a bay: it is merged into the neighbour with the longest shared border.
     loose = np.flatnonzero(owner < 0).tolist()
     for face in sorted(loose, key=lambda n: -faces[n].area):
         shared = [faces[face].intersection(other).length if owner[n] >= 0 else 0.0 for n, other in enumerate(faces)]
@@ -276,7 +276,7 @@ def _largest_towns(geometries: Sequence[BaseGeometry], towns: tuple[Town, ...]) 
 def _grouped(geometries: Sequence[BaseGeometry], groups: int) -> list[int]:
     """Group neighbouring polygons into connected groups of about equal size; the group of each."""
     middles = to_km(shapely.get_coordinates(shapely.centroid(geometries)))
-    # Only a shared stretch of border makes neighbours; a shared corner does not.
+    # Neighbours share a part of a border; a shared corner is not enough.
     touching = [
         {n for n, b in enumerate(geometries) if b is not a and a.intersection(b).length > 0} for a in geometries
     ]

@@ -1,4 +1,4 @@
-"""Comma-separated files that appear only when they are whole."""
+"""CSV files that appear only when they are complete."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
-# Nothing written here holds a comma or a quote; pyarrow refuses a value that does.
+# No value here contains a comma or a quote; pyarrow refuses one that does.
 _OPTIONS = csv.WriteOptions(include_header=False, quoting_style="none")
 
 

@@ -32,7 +32,7 @@ def synthesise(
     """Write a synthetic country, its people and their operator's daily deliveries into an empty directory.
 
     The files: `boundaries.geojson`, `sites.csv`, `cells.csv`, `tacs.csv`, one `calls/calls_<YYYYMMDD>.csv` a
-    day and likewise `sms`, `mds` and `topups`, and in `truth/` what is true of the people. Times are naive
+    day and likewise `sms`, `mds` and `topups`, and the ground truth about people in `truth/`. Times are naive
     local times, durations seconds, volumes MB. `events_per_day` is the mean number of rows of a subscriber a day.
     `mobile_money` is the share of subscribers who have an account of mobile money; where there are any, there is one
     more file a day, `transactions/transactions_<YYYYMMDD>.csv`, and the others stay as they are without.
@@ -41,7 +41,7 @@ def synthesise(
     at most 4). A longer period begins with the same event files as a shorter one. `progress` is called with
     the step ("country", "people", "days"), how much of it is done, and of how much.
 
-    Raises `SynthesisError` with one sentence if a parameter or the directory will not do.
+    Raises `SynthesisError` with one sentence if a parameter or the directory is invalid.
     """
     parameters = Parameters(subscribers, days, start, seed, events_per_day, sites, crisis, mobile_money)
     check(parameters)
@@ -115,7 +115,7 @@ def _write_days(world: World, directory: Path, tell: Callable[[str, int, int], N
                     rows[event_type] += count
                 tell("days", done, days)
         except BaseException:
-            # Without this, an interrupted or failed run would go on to write the days that are still waiting.
+            # Without this, an interrupted or failed run would still write the remaining days.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return rows

@@ -1,4 +1,4 @@
-"""One day's event files: who did what, when, and at which cell."""
+"""One day's event files."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -35,13 +35,13 @@ _PURPOSE = {
     "topups": Purpose.TOPUPS,
     MONEY: Purpose.MONEY,
 }
-# Types without habits of their own draw from streams of their own, by their names.
+# Other types draw from streams of random numbers that are named after them.
 _OTHER_PURPOSES = 1000
 _OTHER_NETWORK = 0.25
 _OTHER_CONTACTS = 5
 _BLOCK_ROWS = 1_500_000
 _BLOCKS = (1, 2, 3, 4, 6, 8, 12, 24)
-# Sightings at a place they often visit, of people who are at home in daytime.
+# Share of sightings at a frequently visited place, of people who are at home in the daytime.
 _ERRANDS = 0.12
 _ERRAND_HOURS = (8 * 3600, 20 * 3600)
 _USUAL_SECTOR = 0.8
@@ -96,13 +96,13 @@ class _Day:
         count = self.cell_count[site]
         usual = (who.astype(np.int64) * 2_654_435_761 + site * np.int64(40_503)) >> 7
         chance = random.random(len(who), dtype=np.float32)
-        # What is left of the same draw picks the sector of the sightings elsewhere.
+        # The remainder of the same random number picks the sector of the other sightings.
         other = ((chance - _USUAL_SECTOR) / (1 - _USUAL_SECTOR) * count).astype(np.int64)
         sector = np.where(chance < _USUAL_SECTOR, usual % count, np.clip(other, 0, count - 1))
         return self.world.network.cell_ids.take(pa.array(self.cells[self.first_cell[site] + sector]))
 
     def who(self, who: Ints, seconds: Ints, random: np.random.Generator) -> dict[str, object]:
-        """The columns that tell of one party: number, cell and handset."""
+        """The columns of one party: number, cell and handset."""
         people = self.world.people
         return {
             "msisdn": people.msisdn[who],
@@ -169,7 +169,7 @@ def _purpose(event_type: str) -> int:
 
 
 def _digit(event_type: str) -> int:
-    """Which digit tells the ids of a type from those of the other types of the day."""
+    """The digit that makes the ids of a type different from those of other types of the day."""
     with_habits = (*_PURPOSE,)
     if event_type in with_habits:
         return with_habits.index(event_type) + 1
@@ -215,7 +215,7 @@ def _moments(rates: Floats, times: Clock, begin: int, end: int, random: np.rando
     counts = random.poisson(rates * times.share(begin, end))
     who = np.repeat(np.arange(len(rates), dtype=np.int32), counts)
     seconds = times.seconds(begin, end, random, len(who))
-    # Sorting unique numbers is fast, and leaves no order of equals to the sorting method.
+    # Unique numbers sort fast, and their order does not depend on the sorting method.
     key = np.sort((seconds.astype(np.int64) << 32) | np.arange(len(who)))
     order = key & 0xFFFF_FFFF
     return who[order], (key >> 32).astype(np.int32)
@@ -229,7 +229,7 @@ def _interactions(
     count = len(who)
     outside = random.random(count, dtype=np.float32) < _OTHER_NETWORK
     degree = people.first[who + 1] - people.first[who]
-    # Those known best come first and are called most.
+    # Contacts are in the order of closeness; the first are called most.
     other = people.known[people.first[who] + (random.random(count) ** 1.6 * degree).astype(np.int64)]
     contact = (random.random(count) ** 1.6 * _OTHER_CONTACTS).astype(np.int64)
     stranger = other_network(who.astype(np.int64) * 48_271 + contact * 15_485_863 + 7)
@@ -298,7 +298,7 @@ def _topups(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.G
 def _others(
     day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator, *, event_type: str
 ) -> dict[str, object]:
-    """Events of a type without habits of its own: parties as in calls, and a plausible value in each further column."""
+    """Events of a type without its own model: parties as in calls, and a plausible value in each further column."""
     if EVENTS[event_type].two_party:
         columns, event = _interactions(day, ids, who, seconds, random)
     else:
@@ -320,10 +320,10 @@ def _drawn(kind: pa.DataType, count: int, random: np.random.Generator) -> NDArra
 
 
 def _wallets(world: World) -> Longs:
-    """The subscribers who have an account of mobile money: a larger share holds the smaller one."""
+    """The subscribers who have an account of mobile money: those of a smaller share are among those of a larger one."""
     count = len(world.people)
     drawn = stream(world.parameters.seed, Purpose.WALLETS).random(count)
-    # One alone could pay nobody.
+    # One account alone has no other to pay.
     return np.sort(np.argsort(drawn, kind="stable")[: max(2, round(count * world.parameters.mobile_money))])
 
 

@@ -1,4 +1,4 @@
-"""A crisis: which unit is struck, who leaves it, where they go, and who comes back."""
+"""A flood: the unit that is struck, the people who leave it, their destinations and returns."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ _CITIES = 12
 
 @dataclass(frozen=True)
 class Displacement:
-    """What the crisis does to each subscriber; days count from 0, `NEVER` is a day that does not come.
+    """The effect of the crisis on each subscriber; days count from 0, `NEVER` is a day that never comes.
 
-    `struck` tells the sites under water; `left` and `returned` the days; `refuge` the site fled to.
+    `struck` marks the flooded sites; `left` and `returned` are days; `refuge` is the site of refuge.
     """
 
     unit: str
@@ -48,7 +48,7 @@ def struck_unit(parameters: Parameters, country: Country, network: Network) -> s
     site_unit = np.array([unit.admin2pcod for unit in country.units])[network.unit]
     people = {code: float(network.people[site_unit == code].sum()) for code in codes}
     capital = site_unit[int(np.argmax(np.where(network.town == 0, network.people, -1)))]
-    # A unit of about a twelfth of the people shows well on a map, and the rest can still take them in.
+    # A unit with about a twelfth of the population: visible on a map, and the other units can absorb its people.
     return min((c for c in codes if c[:3] != capital[:3]), key=lambda code: abs(people[code] - 1 / 12))
 
 
@@ -76,7 +76,7 @@ def make_displacement(
 
 
 def _refuges(network: Network, people: People, struck: NDArray[np.bool_], random: np.random.Generator) -> Ints:
-    """Where each subscriber would flee: to friends outside for most households, else to a city near by."""
+    """The refuge of each subscriber: with friends outside for most households, otherwise in a nearby city."""
     safe = np.where(struck, 0.0, network.people)
     cities = safe * ((network.town >= 0) & (network.town < _CITIES))
     if not cities.any():
@@ -89,6 +89,6 @@ def _refuges(network: Network, people: People, struck: NDArray[np.bool_], random
         welcome = ~hosted & ~struck[people.home[friend]]
         refuge[welcome] = people.home[friend[welcome]]
         hosted |= welcome
-    # A household flees together, to where its first member goes.
+    # A household flees together, to the refuge of its first member.
     begins = np.searchsorted(people.household, np.arange(int(people.household[-1]) + 1))
     return refuge[begins[people.household]]

@@ -13,7 +13,7 @@ _ACCENTS = {"a": "á", "e": "é", "i": "í", "o": "ô", "u": "ú"}
 
 
 class Namer:
-    """Gives names that it has not given before."""
+    """Generates distinct names."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
@@ -45,7 +45,7 @@ class Namer:
         return (self._pick(_ONSETS) + vowel + middle + self._ending(kind)).capitalize()
 
     def _ending(self, kind: str) -> str:
-        # Dealt like cards: neighbours that all end alike read like a mistake.
+        # Endings are shuffled: neighbours with the same ending would look like a mistake.
         if not self._endings.get(kind):
             self._endings[kind] = [str(ending) for ending in self._random.permutation(_ENDINGS[kind])]
         return self._endings[kind].pop()

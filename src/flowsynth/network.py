@@ -1,4 +1,4 @@
-"""The operator's masts: sites where people are, their cells, and cells that move."""
+"""The operator's network: sites, their cells, and cells that move."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ from flowsynth.streams import Purpose, stream
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
-NEVER = np.int32(2**30)  # a day that does not come
+NEVER = np.int32(2**30)  # a day that never comes
 
 _DAILY_CELL_MOVES = 0.002
 _MOBILE_MASTS = 0.02
@@ -62,11 +62,11 @@ class Network:
 
 
 def make_network(parameters: Parameters, country: Country) -> Network:
-    """Put sites where people are, at least one in each unit and town, and 2 to 4 cells on each."""
+    """Distribute sites by population, at least one in each unit and town, with 2 to 4 cells each."""
     random = stream(parameters.seed, Purpose.NETWORK)
     degrees, unit, town = _site_places(parameters.sites, country, random)
     people = _people(country, town, random)
-    order = np.argsort(random.random(len(unit)), kind="stable")  # ids tell nothing of the place
+    order = np.argsort(random.random(len(unit)), kind="stable")  # ids do not depend on the place
     degrees, unit, town, people = degrees[order], unit[order], town[order], people[order]
     crowd = people / people.mean()
     counts = 2 + (random.random(len(unit)) < 0.55 * np.minimum(crowd, 1.5)) + (random.random(len(unit)) < 0.3 * crowd)
@@ -134,7 +134,7 @@ def write_cells(network: Network, parameters: Parameters, path: Path) -> None:
     opened = _opening_days(random, len(network.site))
     kinds = np.array(["GSM", "UMTS", "LTE"])
     kind = kinds[np.searchsorted([0.25, 0.65], random.random(len(network.site)))]
-    # Sectors of a mast look in different directions.
+    # Sectors of a mast have different azimuths.
     rank = np.zeros(len(network.site), dtype=np.int64)
     seen: dict[int, int] = {}
     for cell, site in enumerate(network.site.tolist()):
@@ -193,7 +193,7 @@ def _site_places(count: int, country: Country, random: np.random.Generator) -> t
     for town in towns.tolist():
         spread = 1.2 + 14 * shares[town] ** 0.5
         while not put(centres[town] + spread * random.standard_normal(2), town):
-            spread *= 1.02  # a town by the sea: look farther inland
+            spread *= 1.02  # a town by the sea: try farther away
     low, high = to_km(shapely.total_bounds(areas).reshape(2, 2))
     while len(places) < count:
         put(random.uniform(low, high), -1)
@@ -215,7 +215,7 @@ def _people(country: Country, town: Ints, random: np.random.Generator) -> Floats
 def _mobile_masts(
     country: Country, degrees: Floats, unit: Ints, people: Floats, random: np.random.Generator
 ) -> tuple[NDArray[np.bool_], Ints, Floats]:
-    """Which sites are mobile masts; on one day such a mast is towed a few kilometres within its unit."""
+    """Which sites are mobile masts; on one day such a mast moves a few kilometres within its unit."""
     count = max(1, round(_MOBILE_MASTS * len(unit)))
     chosen = random.choice(np.flatnonzero(people < np.median(people)), count, replace=False)
     mobile = np.zeros(len(unit), dtype=bool)
@@ -239,7 +239,7 @@ def _cell_moves(
     mobile: NDArray[np.bool_],
     random: np.random.Generator,
 ) -> tuple[Ints, Ints]:
-    """When cells move to a mast near by, and to which one; no mast is left without a cell."""
+    """When cells move to a nearby mast, and to which one; every mast keeps at least one cell."""
     km = to_km(degrees)
     left = counts.copy()
     moved_site = site.copy()
@@ -273,6 +273,6 @@ def _versions(parameters: Parameters, opened: int, moves: int) -> list[tuple[dat
 
 def _table(rows: list[dict[str, object]]) -> pa.Table:
     table = pa.Table.from_pylist(rows)
-    # In a period without moves nothing ends, and a column of nulls would have no type.
+    # Without moves no service ends, and a column of nulls alone would have no type.
     ends = table.schema.get_field_index("date_of_last_service")
     return table.set_column(ends, "date_of_last_service", table.column(ends).cast(pa.date32()))

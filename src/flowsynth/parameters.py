@@ -1,4 +1,4 @@
-"""What a synthetic delivery is made from, and what is told of it afterwards."""
+"""The parameters of a synthetic delivery, and its summary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from flowkit_base.errors import UserError
 
 EVENT_TYPES = USUAL_TYPES
 MONEY = TRANSACTIONS.name
-"""Mobile money, which is made only when it is asked for."""
+"""Mobile money, which is delivered only on request."""
 
 
 class SynthesisError(UserError, ValueError):
-    """A parameter or a directory that no delivery can be made from."""
+    """A parameter or directory is invalid."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Crisis:
     """A flood that strikes one admin2 unit and makes most of its residents leave.
 
     `unit` is the unit's code (None: a populous unit in another admin1 unit than the capital), `day` the day of
-    the period that it strikes on, counted from 1; a day after the last one has not come yet and changes
+    the period that it strikes on, counted from 1; a day after the last one changes
     nothing. `leaving` is the share of households that leave, `returning` the share of those that come back,
     which they do from the fourth day after leaving on.
     """
@@ -35,7 +35,7 @@ class Crisis:
 
 @dataclass(frozen=True)
 class Parameters:
-    """Everything that the bytes of a delivery depend on."""
+    """All parameters that a delivery's content depends on."""
 
     subscribers: int = 20_000
     days: int = 14
@@ -58,7 +58,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a synthetic delivery holds, and where.
+    """The summary of a synthetic delivery.
 
     `events` gives the files of each event type in the order of their days, `rows` its event rows, `size` the
     bytes of all files. `crisis` is the code of the admin2 unit that was struck in the period, None if there was
@@ -96,7 +96,7 @@ BOUNDS: Mapping[str, tuple[int, int]] = {
 
 
 def check(parameters: Parameters) -> None:
-    """Refuse parameters that no delivery can be made from, with one sentence (`SynthesisError`)."""
+    """Raise SynthesisError, with one sentence, if a parameter is invalid."""
     for name, (low, high) in BOUNDS.items():
         _whole(name, getattr(parameters, name), low, high)
     _real("events_per_day", parameters.events_per_day, 0.1, 1000)

@@ -1,4 +1,4 @@
-"""Subscribers: where they live and work, whom they know, what they carry, how much they call."""
+"""Subscribers: homes, workplaces, contacts, handsets and activity."""
 
 from dataclasses import dataclass
 
@@ -28,8 +28,8 @@ _IMSI_PREFIX = 999_07_00000_00000
 class People:
     """Subscribers, ordered by home site and household; sites and handsets are indexes.
 
-    `haunt` is a site they often visit. `known[first[i]:first[i + 1]]` are the subscribers that i knows, family
-    first, at least one. `activity` has the mean 1; `leave` and `back` are seconds of a usual working day.
+    `haunt` is a site that the subscriber often visits. `known[first[i]:first[i + 1]]` are the subscribers that i knows,
+    family first, at least one. `activity` has the mean 1; `leave` and `back` are seconds of a usual working day.
     """
 
     home: Ints
@@ -53,7 +53,7 @@ class People:
 
 
 def other_network(numbers: Longs) -> Longs:
-    """Give phone numbers of people who are nobody's subscribers here."""
+    """Give phone numbers of people who are not subscribers."""
     return _OTHER_PREFIX + numbers % 100_000_000
 
 
@@ -68,7 +68,7 @@ def make_people(parameters: Parameters, network: Network, handsets: Handsets) ->
     activity = np.exp(_ACTIVITY_SPREAD * random.standard_normal(count))
     activity /= activity.mean()
     distance = network.distance()
-    # Work is more concentrated than homes are: the busiest sites draw from far.
+    # Workplaces are more concentrated than homes, and the busiest sites attract people from far.
     jobs = gravity(network.people**1.2, distance, _COMMUTING_KM, anywhere=0.002)
     work = np.where(random.random(count) < _WORKERS, draw(jobs, home, random), home).astype(np.int32)
     haunt = draw(gravity(network.people, distance, 8.0), home, random)
@@ -131,7 +131,7 @@ def _ties(
     distance: NDArray[np.float64],
     random: np.random.Generator,
 ) -> tuple[Longs, Ints]:
-    """Who knows whom, both ways: the household, and friends who are the fewer the farther away they live."""
+    """The contacts of each subscriber, symmetric: the household, and friends, fewer with distance."""
     count = len(home)
     everyone = np.arange(count)
     pairs: list[tuple[Longs, Longs]] = []
@@ -146,7 +146,7 @@ def _ties(
     site = draw(gravity(residents.astype(float), distance, 14.0, anywhere=0.004), home[friends], random)
     met = begins[site] + random.integers(0, residents[site])
     pairs.append((friends[met != friends], met[met != friends]))
-    # A hermit would have nobody to call: everyone knows the next in the list.
+    # Everyone knows the next in the list, so that nobody is without contacts.
     alone = np.setdiff1d(everyone, np.concatenate([side for pair in pairs for side in pair]))
     pairs.append((alone, (alone + 1) % count))
     one = np.concatenate([a for a, _ in pairs])

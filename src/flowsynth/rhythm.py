@@ -56,12 +56,12 @@ class Clock:
 def clock(event_type: str, weekend: bool) -> Clock:
     """Give the clock of an event type on working days or at weekends; types without one have that of calls."""
     hours = np.array(_HOURS.get(event_type, _HOURS["calls"])[weekend], dtype=float)
-    # The number of an hour holds at its middle; midnight joins 23:30 to 00:30.
+    # Each hour's value applies at its middle; across midnight, 23:30 is interpolated to 00:30.
     middles = np.concatenate([[-0.5], np.arange(24) + 0.5, [24.5]])
     rate = np.interp((np.arange(96) + 0.5) / 4, middles, np.concatenate([hours[-1:], hours, hours[:1]]))
     return Clock(np.concatenate([[0.0], np.cumsum(rate) / rate.sum()]).clip(0, 1))
 
 
 def day_factor(event_type: str, day: date) -> float:
-    """How busy a day of the week is; 1 on average."""
+    """The relative activity of a day of the week; 1 on average."""
     return _WEEK.get(event_type, _WEEK["calls"])[day.weekday()]

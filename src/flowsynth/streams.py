@@ -1,4 +1,4 @@
-"""Random numbers by purpose and day, so that no part of a delivery depends on how another was made."""
+"""Random numbers by purpose and day, so that each part of a delivery is independent of the others."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is drawn for; a number never changes its meaning."""
+    """The purposes of streams of random numbers; their values never change."""
 
     COUNTRY = 1
     NAMES = 2

@@ -1,4 +1,4 @@
-"""What is true of a synthetic country, for tests that ask whether it can be found again."""
+"""The ground truth of a synthetic country, for tests of what can be recovered from its events."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def write_truth(world: World, directory: Path) -> int:
     `subscribers.parquet`: numbers, handset, household, home and work (site, admin3), activity (1 on average).
     `ties.parquet`: each pair of people who know each other once, and whether they share a home.
     `crisis.parquet`: who left the struck unit (site and admin3 from and to), and the days of leaving and of
-    return (null while away). Days after the period are not told.
+    return (null while away). Days after the period are null.
     """
     people, network = world.people, world.network
     msisdn = pa.array(people.msisdn).cast(pa.string())

@@ -1,4 +1,4 @@
-"""Where every subscriber is in the course of one day."""
+"""The sites of every subscriber over one day."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Whereabouts:
 
 
 def make_whereabouts(world: World, day: int) -> Whereabouts:
-    """Say where everyone is on a day (counted from 0)."""
+    """The sites of all subscribers on a day (counted from 0)."""
     parameters, people = world.parameters, world.people
     random = stream(parameters.seed, Purpose.WHEREABOUTS, day)
     count = len(people)
@@ -70,8 +70,8 @@ def make_whereabouts(world: World, day: int) -> Whereabouts:
 
 
 def _travel(where: Whereabouts, world: World, day: int, ago: int) -> None:
-    """Puts those on the way who set out some days ago and are not back yet."""
-    # Trips that began before the first day are drawn too, else the period would start with nobody away.
+    """Place the travellers who left some days ago and are not back yet."""
+    # Trips that began before the first day are drawn too: otherwise nobody would be away at the start.
     people = world.people
     random = stream(world.parameters.seed, Purpose.TRIPS, day - ago + _LONGEST_TRIP)
     who = np.flatnonzero(random.random(len(people)) < _TRIP_STARTS).astype(np.int32)
@@ -91,8 +91,8 @@ def _travel(where: Whereabouts, world: World, day: int, ago: int) -> None:
 def _flee(
     where: Whereabouts, day: int, people: People, displacement: Displacement, random: np.random.Generator
 ) -> None:
-    """Keeps everyone out of the flood who need not be in it, and the displaced where they fled to."""
-    # Nobody goes to the struck unit to work or visit; those who live there and stay are at home.
+    """Keep non-residents out of the flooded unit, and displaced people at their refuges."""
+    # Nobody goes to the struck unit to work or visit; residents who stay are at home.
     for site in (where.first, where.middle, where.last):
         kept_out = displacement.struck[site]
         site[kept_out] = people.home[kept_out]

@@ -1,4 +1,4 @@
-"""All that stays the same from day to day: the country, the network, the people and what befalls them."""
+"""Everything that does not change from day to day: the country, the network, the people and the crisis."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class World:
 
 
 def make_world(parameters: Parameters) -> World:
-    """Make the world of some parameters; `days` only bounds what is written of it."""
+    """Create the world of some parameters; `days` only limits what is written of it."""
     country = make_country(parameters.seed)
     network = make_network(parameters, country)
     handsets = make_handsets(parameters.seed)

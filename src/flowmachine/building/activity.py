@@ -11,7 +11,7 @@ from flowmachine.building.protocols import OverPeriods
 DAY = 24 * 60
 """Minutes of a day on the clock."""
 BITS = 62
-"""The most periods that one integer holds, a bit each: told so, people are grouped in a third of the time."""
+"""The most periods that one integer holds, one bit per period; grouping on it is three times faster."""
 
 
 @ibis.udf.agg.builtin(name="bit_or")
@@ -23,7 +23,7 @@ def active(cdr: Cdr, query: OverPeriods) -> ir.Table:
     """The periods in which each subscriber had an event: subscriber, periods; those without one are absent.
 
     `periods` is a key to group by, which `period_starts` makes readable: the
-    bits of an integer, or the numbers of the periods in order where there are more of them than bits.
+    bits of an integer, or the numbers of the periods in order if there are more of them than bits.
     """
     events = _periods(cdr, query)
     if query.total_periods <= BITS:
@@ -57,13 +57,13 @@ def period_starts(periods: ir.Column, query: OverPeriods) -> ir.ArrayValue:
 
 
 def _periods(cdr: Cdr, query: OverPeriods) -> ir.Table:
-    """The number of the period of each event, counted from 0: subscriber, period; what is in none is left out.
+    """The number of the period of each event, counted from 0: subscriber, period; events in no period are left out.
 
     A subscriber has a row for each event, or for each visit where days are all that counts.
     """
     ((start, stop),) = query.windows
     first = dt.datetime.combine(start, dt.time())
-    # Days are read whole, and cut by the clock: an hour that the clock repeats belongs to its period both times.
+    # Whole days are read and cut by local time: both occurrences of a repeated hour belong to its period.
     until = dt.datetime.combine(stop - dt.timedelta(minutes=1), dt.time()) + dt.timedelta(days=1)
     if start == first and query.minutes % DAY == 0:
         seen, length = cdr.visits(query, "day", windows=[(first, until)]), query.minutes // DAY

@@ -51,7 +51,7 @@ class Cdr:
 
     @property
     def dialect(self) -> Dialect:
-        """What is the engine's own when a plan is built."""
+        """The parts of plans that are specific to the engine."""
         return self.tables.dialect
 
     @property

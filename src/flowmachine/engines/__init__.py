@@ -42,7 +42,7 @@ class Engine(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """What is the engine's own when a plan is built."""
+        """The parts of plans that are specific to an engine."""
         ...
 
     @property
@@ -52,11 +52,11 @@ class Engine(Protocol):
 
     @property
     def storage(self) -> Storage:
-        """Where rows lie that analysts store; of an engine that stores none, `stored.entries.NoStorage`."""
+        """The storage of rows that analysts store; of an engine that stores none, `stored.entries.NoStorage`."""
         ...
 
     def snapshot(self) -> Snapshot:
-        """What the store holds now: each day and reference table with its version, a text that the engine chooses."""
+        """The days and reference tables of the store now, each with its version, a text that the engine chooses."""
         ...
 
     def sql(self, plan: Statement) -> str:
@@ -68,7 +68,7 @@ class Engine(Protocol):
         ...
 
     def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Any] | None = None) -> None:
-        """Write the rows of a plan to a Parquet file, or a directory of them; what is there is replaced."""
+        """Write the rows of a plan to a Parquet file, or a directory of them; existing files are replaced."""
         ...
 
     def interrupt(self, path: Path) -> None:

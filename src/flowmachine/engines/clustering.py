@@ -1,6 +1,6 @@
 """Hartigan's leader clustering as a function of DuckDB and Spark: a fold over each subscriber's list of sites.
 
-The fold's state is the list of clusters so far. PostgreSQL has a form of its own, which FlowDB's schema holds.
+The fold's state is the list of clusters so far. PostgreSQL uses an aggregate of FlowDB's schema instead.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ SITE = {
     "hour": "float64",
     "weekday": "float64",
 }
-"""What is told of a site, and its types; `lighter` is less the more days: sites sorted by these fields come in turn."""
+"""Fields of a site with their types; `lighter` is minus the number of days, so that the busiest site sorts first."""
 CLUSTER = {
     "days": "int64",
     "lon": "float64",
@@ -26,7 +26,7 @@ CLUSTER = {
     "weekday": "float64",
     "sites": "int64",
 }
-"""What is told of a cluster: its centre, and sums over its sites."""
+"""The fields of a cluster: its centre, and sums over its sites."""
 EARTH = 6_371_000.0
 """The radius of a sphere, in m, on which distances are within 1 % of those on the ellipsoid."""
 
@@ -38,10 +38,10 @@ def list_of(fields: Mapping[str, str]) -> str:
 
 @cache
 def duckdb_macro() -> str:
-    """The statement that makes DuckDB's `hartigan(sites, radius)`: the clusters of a subscriber's sites.
+    """The statement that creates DuckDB's `hartigan(sites, radius)`: the clusters of a subscriber's sites.
 
-    `sites` are structs of SITE in turn, `radius` is in m; the clusters are structs of CLUSTER in the order of their
-    founding.
+    `sites` is a sorted list of structs of SITE, `radius` is in m; the clusters are structs of CLUSTER in the order in
+    which they were founded.
     """
     founded, joined = (_struct("'{0}': {1}", "{{{0}}}", values) for values in (_founded("s"), _joined("y[1]")))
     first = f"list_position(list_transform(x, lambda v: {_near('y[1]', _duckdb_let)}), true)"
@@ -56,7 +56,7 @@ def duckdb_macro() -> str:
 
 @cache
 def spark_function() -> str:
-    """The statement that makes Spark's `hartigan(sites, radius)`, which is DuckDB's."""
+    """The statement that creates Spark's `hartigan(sites, radius)`, which does the same as DuckDB's."""
     sites, clusters = (_struct("{0}: {1}", "ARRAY<STRUCT<{0}>>", _spark_types(fields)) for fields in (SITE, CLUSTER))
     founded, joined = (_struct("'{0}', {1}", "named_struct({0})", v) for v in (_founded("s"), _joined("y[0]")))
     first = f"array_position(transform(x, v -> {_near('y[0]', _spark_let)}), true)"
@@ -76,7 +76,7 @@ def _founded(site: str) -> dict[str, str]:
 
 
 def _joined(site: str) -> dict[str, str]:
-    """The cluster v after a site, told as the cluster that it would found, has joined it."""
+    """The cluster v after a site, given as the cluster that it would found, has joined it."""
     centre = {
         name: f"(v.{name} * v.days + {site}.{name} * {site}.days) / (v.days + {site}.days)" for name in ("lon", "lat")
     }
@@ -94,8 +94,8 @@ def _spark_types(fields: Mapping[str, str]) -> dict[str, str]:
 def _near(site: str, let: Callable[[str, str, str], str]) -> str:
     """Whether the centre of a cluster v is nearer to a site than the radius; `let` names what is used more than once.
 
-    Latitude tells most apart, as a degree of it is longer than 110 km; then the haversine does, which is within 1 %;
-    of those that are left, Lambert's formula decides, as `geodesy.distance` has it.
+    The latitude decides most cases, as a degree of it is longer than 110 km; then the haversine, which is within 1 %;
+    the remaining cases are decided by Lambert's formula, as in `geodesy.distance`.
     """
     half_lon = f"(radians({site}.lon - v.lon) / 2)"
     haversine = f"""(

@@ -43,7 +43,7 @@ def _make_timestamptz(microseconds: int) -> dt.datetime:  # type: ignore[empty-b
 
 
 class DuckDBDialect(LakeDialect):
-    """What is DuckDB's own when a plan is built."""
+    """The parts of plans that are specific to DuckDB."""
 
     name = "duckdb"
 
@@ -65,7 +65,7 @@ class DuckDB:
     def __init__(self, lake: Lake, *, memory_limit: str | None = None, threads: int | None = None) -> None:
         self.lake, self.timezone = lake, lake.timezone
         self._database = open_duckdb(lake.path / "spill", memory_limit=memory_limit, threads=threads)
-        # A day's file is its version, so what is known of it stays true.
+        # A day's files never change: another version has other files.
         self._database.execute("SET GLOBAL parquet_metadata_cache = true")
         self._database.execute(duckdb_macro())
         self._interrupting = threading.Lock()
@@ -75,7 +75,7 @@ class DuckDB:
         self._loaded: set[str] = set()
 
     def snapshot(self) -> Snapshot:
-        """What the lake holds now."""
+        """The days and reference tables of the lake now."""
         return self.lake.snapshot()
 
     def sql(self, plan: Statement) -> str:
@@ -90,7 +90,7 @@ class DuckDB:
     def store(self, plan: Plan, snapshot: Snapshot, path: Path, parts: Mapping[str, Path] | None = None) -> None:
         """Write the rows of a plan to a Parquet file."""
         options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_AT_ONCE}"
-        # DuckDB's own types of sums are wider than those that are declared.
+        # DuckDB gives sums wider types than the declared ones.
         columns = ", ".join(f'CAST("{f.name}" AS {_declared(f.type)}) AS "{f.name}"' for f in plan.schema)
         with reading(self.lake.path, snapshot), closing(self._bound(plan, snapshot, parts or {})) as cursor:
             with self._interrupting:
@@ -108,7 +108,7 @@ class DuckDB:
                 cursor.interrupt()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._database.close()
 
     def _bound(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
@@ -143,7 +143,7 @@ class DuckDB:
         table = f"{name}_{stored.version if stored else 'empty'}"
         with self._loading:
             if table not in self._loaded:
-                # By name, for a file that was written before a column was declared holds nothing of it.
+                # By name: a file that was written before a column was declared lacks that column.
                 columns = ", ".join(f"{c.name} {SQL_TYPES[c.type]}" for c in REFERENCE[name])
                 self._database.execute(f'CREATE TABLE "{table}" ({columns})')
                 if stored:
@@ -154,7 +154,7 @@ class DuckDB:
 
 
 def open_duckdb_engine(store: str | Path, **options: Any) -> DuckDB:
-    """DuckDB over a lake's directory; raises LakeError if it is none."""
+    """DuckDB over a lake's directory; raises LakeError if it is not a lake."""
     return DuckDB(Lake.open(Path(store)), **options)
 
 
@@ -171,7 +171,7 @@ def _no_rows(columns: Sequence[Column]) -> str:
 def _sql(plan: Statement) -> str:
     tree = rendered(plan, DuckDBCompiler())
     for function in tree.find_all(exp.Lambda):
-        # Ibis writes x -> y, which DuckDB 2 takes for JSON; it wants lambda x: y.
+        # Ibis writes x -> y, which DuckDB 2 reads as a JSON operator; its lambdas are lambda x: y.
         function.set("colon", True)
     return tree.sql("duckdb", pretty=True, copy=False)
 

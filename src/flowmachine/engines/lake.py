@@ -14,7 +14,7 @@ from flowmachine.building.windows import Span
 from flowmachine.engines.clustering import CLUSTER, SITE, list_of
 
 _MOST_SPANS = 3
-"""The most stretches of days that a table's name tells one by one."""
+"""The most spans of days that a table's name lists one by one."""
 
 _TYPES = {"timestamp": "timestamp('UTC')"}
 
@@ -38,19 +38,19 @@ def _bit_count(bits: int) -> int:  # type: ignore[empty-body]
 
 
 class LakeDialect:
-    """Plans over a lake: every table is unbound, and named for the files that it will stand for."""
+    """Plans over a lake: every table is unbound, and its name says which files it stands for."""
 
     name = "lake"
     subscriber = "int64"
 
     def events(self, tables: Tables, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
-        """The files of these days alone: a day that is not asked for is never opened."""
+        """The events of these days; files of other days are never opened."""
         name = f"{event_type}_{_days(spans)}"
         tables.sources[name] = EventDays(event_type, spans)
         return ibis.table(ibis_schema(stored_columns(event_type)), name=name)
 
     def visits(self, tables: Tables, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
-        """The settled visits of these days, and the events of those that have none, each a visit of its own."""
+        """The settled visits of these days, and the events of days without settled visits, each as one visit."""
         name = f"visits_{event_type}_{_days(spans)}"
         tables.sources[name] = VisitDays(event_type, spans)
         return ibis.table(ibis_schema(VISITS.columns), name=name)
@@ -81,23 +81,23 @@ class LakeDialect:
         return rows.group_by(list(by)).agg(**{keep: rows[keep].argmax(key)})
 
     def clusters(self, sites: ir.Table, by: Sequence[str], radius: float) -> ir.Table:
-        """By a fold over a list a subscriber, which is a function of the engine's: see `engines.clustering`."""
+        """By a fold over each subscriber's list of sites, a function of the engine: see `engines.clustering`."""
         described = ibis.struct({"lighter": -sites.days, **{name: sites[name] for name in SITE if name != "lighter"}})
-        # With the aggregate, for Spark allows no function of SQL beside the step that makes lists rows.
+        # In the aggregation: Spark allows no SQL function in the step that turns lists into rows.
         lists = sites.group_by(list(by)).agg(clusters=_hartigan(described.collect().sort(), radius))
         each = lists.select(*by, cluster=lists.clusters.unnest())
         return each.select(*by, **{name: each.cluster[name] for name in CLUSTER})
 
 
 def days_within(snapshot: Snapshot, event_type: str, spans: Sequence[Span]) -> list[StoredDay]:
-    """The days of `spans` that are in, in order."""
+    """The loaded days within `spans`, in order."""
     stored = snapshot.days.get(event_type, {})
     return [stored[day] for day in sorted(stored) if any(start <= day < stop for start, stop in spans)]
 
 
 def _days(spans: Sequence[Span]) -> str:
     described = "_".join(f"{start:%Y%m%d}_{stop:%Y%m%d}" for start, stop in spans)
-    # Days here and there of a long time: a name may not grow with their number.
+    # The length of a name must not grow with the number of spans.
     return (
         described if len(spans) <= _MOST_SPANS else hashlib.md5(described.encode(), usedforsecurity=False).hexdigest()
     )

@@ -1,4 +1,4 @@
-"""What a store offers to tell locations by: its units, and the tables of the deployment's that say where cells are."""
+"""The units of a store, and its custom tables that say where cells are."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from flowmachine.questions.query import Query
 
 @dataclass(frozen=True)
 class Offered:
-    """What locations can be told by in a store."""
+    """The units and mappings of a store."""
 
     units: tuple[str, ...]
     """The units that have places."""
@@ -28,7 +28,7 @@ class Offered:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The units that have a meaning everywhere, then those of the deployment's own."""
+        """The units that have a meaning everywhere, then custom ones."""
         return tuple(dict.fromkeys([*UNITS, *self.units]))
 
 
@@ -82,7 +82,7 @@ def _wrong(query: ByUnit, offer: Offered) -> Iterator[tuple[str, str]]:
 
 
 def _not_offered(unit: str, mapping: str, offers: Sequence[str]) -> tuple[str, str]:
-    """Which parameter it lies at that no such mapping is offered, and what it could be."""
+    """The parameter for which no such mapping is offered, and its choices."""
     given = _fields(mapping)
     # Without any table, cells are where they stand.
     left = [_fields(offer) for offer in ("", *offers)]

@@ -76,14 +76,14 @@ def _bit_count(data: bytes) -> int:  # type: ignore[empty-body]
 
 
 class PostgresDialect:
-    """What is PostgreSQL's own when a plan is built."""
+    """The parts of plans that are specific to PostgreSQL."""
 
     name = "postgres"
     # FlowKit keeps pseudonyms as text.
     subscriber = "string"
 
     def events(self, tables: Tables, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
-        """FlowKit's table, cut by `datetime`, which its partitions are cut by; local day and minute are computed."""
+        """FlowKit's table, filtered by `datetime`, its partition key; local day and minute are computed."""
         events = _transactions() if event_type == TRANSACTIONS.name else _table_of(EVENTS[event_type], "events")
         zone = ZoneInfo(tables.timezone)
         within = [
@@ -98,7 +98,7 @@ class PostgresDialect:
         )
 
     def visits(self, tables: Tables, event_type: str, spans: tuple[Span, ...]) -> ir.Table:
-        """Each event for a visit of its own: FlowKit's schema has no table of visits."""
+        """Each event as one visit: FlowKit's schema has no table of visits."""
         events = self.events(tables, event_type, spans)
         outgoing = events.outgoing if "outgoing" in EVENTS[event_type] else ibis.literal(None, "boolean")
         counted = events.mutate(
@@ -129,7 +129,7 @@ class PostgresDialect:
         )
 
     def stored(self, tables: Tables, query_id: str, schema: Mapping[str, str]) -> ir.Table:
-        """The stored rows of a query: a table of schema `cache`, whose name is put in when the plan runs."""
+        """The stored rows of a query: a table of schema `cache`, whose name is inserted when the plan runs."""
         name = f"part_{query_id}"
         tables.sources[name] = Stored(query_id)
         return ibis.table(schema, name=name)
@@ -147,13 +147,13 @@ class PostgresDialect:
         return _bit_count(_int8send(bits))
 
     def best(self, rows: ir.Table, by: Sequence[str], order: Sequence[str], keep: str) -> ir.Table:
-        """By a window: PostgreSQL has no greatest by a row."""
+        """By a window: PostgreSQL has no maximum by a row."""
         descending = [rows[column].desc() for column in order]
         ranked = rows.mutate(rank=ibis.row_number().over(group_by=list(by), order_by=descending))
         return ranked.filter(ranked["rank"] == 0).select(*by, keep)
 
     def clusters(self, sites: ir.Table, by: Sequence[str], radius: float) -> ir.Table:
-        """By an aggregate of FlowDB's own over a window, which tells the cluster that each site joins."""
+        """By an aggregate of FlowDB's schema over a window, which gives the cluster that each site joins."""
         heaviest_first = ibis.cumulative_window(group_by=list(by), order_by=[sites.days.desc(), sites.site])
         joins = _hartigan(sites.days, sites.lon, sites.lat, ibis.literal(radius, "float64")).over(heaviest_first)
         joined = sites.mutate(cluster=joins)
@@ -168,7 +168,7 @@ class PostgresDialect:
 
 
 def _transactions() -> ir.Table:
-    """Mobile money, a row a party, of FlowKit's tables in `dfs`; a subscriber goes by his number there."""
+    """Mobile money, a row a party, of FlowKit's tables in `dfs`; subscribers are identified by their numbers there."""
     amounts = dict.fromkeys(("amount", "discount", "fee", "commission"), "decimal")
     whole = ibis.table({"id": "int64", **amounts, "timestamp": "timestamp('UTC')"}, name="transactions", database="dfs")
     party = {"transaction_id": "int64", "subscriber_id": "int64", "cell_id": "string", "cell_version": "int32"}
@@ -186,7 +186,7 @@ def _transactions() -> ir.Table:
 
 
 def _table_of(table: Table, schema: str) -> ir.Table:
-    """A table of FlowKit's, with the types that are declared: it holds identifiers as text and numbers as NUMERIC."""
+    """A table of FlowKit's with the declared types; FlowKit stores identifiers as text and numbers as NUMERIC."""
     declared = ibis_schema(table.columns)
     numbers = {c.name: declared[c.name] for c in table if c.type in ("int32", "float64")}
     texts = {c.name: "string" for c in table if c.identifies}
@@ -213,7 +213,7 @@ class Postgres:
         self.timezone = str(row[0]) if row else "UTC"
 
     def snapshot(self) -> Snapshot:
-        """Which days the database's ETL records call available, and since which record."""
+        """The days that the database's ETL records call available, each with the id of its latest record."""
         with psycopg.connect(self.url) as connection:
             records = connection.execute(
                 "SELECT DISTINCT ON (cdr_type, cdr_date) cdr_type, cdr_date, state, id FROM etl.etl_records "
@@ -253,7 +253,7 @@ class Postgres:
             cursor.adbc_cancel()
 
     def close(self) -> None:
-        """Nothing is held between runs."""
+        """Nothing is open between runs."""
 
 
 def open_postgres_engine(store: str | Path) -> Postgres:
@@ -264,7 +264,7 @@ def open_postgres_engine(store: str | Path) -> Postgres:
 class StoredTables:
     """Rows stored in schema `cache` of a database: a table for each, whose comment is its record.
 
-    A transaction makes table and record together, so that they are there whole or not at all.
+    A transaction creates table and record together, so that neither exists without the other.
     """
 
     def __init__(self, url: str) -> None:
@@ -280,14 +280,14 @@ class StoredTables:
             ).fetchall()
         entries = []
         for text, taken in tables:
-            # A table of somebody else's may have such a name.
+            # A table that was not made here may have such a name.
             with suppress(ValueError):
                 entries.append(replace(StoredQuery.from_json(text or ""), bytes=taken))
         return sorted(entries, key=lambda entry: (entry.when, entry.id))
 
     @contextmanager
     def reading(self, entries: Iterable[StoredQuery]) -> Iterator[dict[str, str]]:
-        """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
+        """A context in which stored rows cannot be forgotten: those that still exist, by the query's id."""
         if not (requested := list(entries)):
             yield {}
             return
@@ -301,17 +301,17 @@ class StoredTables:
             yield tables
 
     def write(self, entry: StoredQuery, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Any]) -> StoredQuery:
-        """Store the rows of a plan; whoever stores the same at the same time finds them stored."""
+        """Store the rows of a plan; safe if two processes store the same query at once."""
         table = _table(entry)
         with psycopg.connect(self.url) as connection:
-            # One who stores the same waits here, and then finds it.
+            # A second process that stores the same query waits here, and then finds the table.
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [table])
             existing = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
             if existing and existing[0]:
                 return entry
             stored = connection.execute(_run(f"CREATE TABLE {table} AS {_sql(plan, parts)}"))
             entry = replace(entry, rows=stored.rowcount)
-            # They are of single subscribers, and the API's role may read what is made in this schema.
+            # The rows are about single subscribers, and the API's role may read new tables of this schema.
             for (role,) in connection.execute("SELECT quote_ident(rolname) FROM pg_roles WHERE rolname = 'flowapi'"):
                 connection.execute(_run(f"REVOKE ALL ON {table} FROM {role}"))
             connection.execute(_run(f"COMMENT ON TABLE {table} IS {_quoted(entry.to_json())}"))
@@ -336,7 +336,7 @@ def _table(entry: StoredQuery) -> str:
 
 
 def _run(sql: str) -> bytes:
-    # Bytes are no template to psycopg: what looks like a placeholder is text.
+    # psycopg does not read bytes as a template: what looks like a placeholder is text.
     return sql.encode()
 
 

@@ -1,4 +1,4 @@
-"""The engines that there are, as data: ours, and those of other packages by an entry point.
+"""The engines as data: those of this package, and those of other packages by an entry point.
 
 A package adds an engine by an entry point in the group `flowmachine.engines` whose object is an `EngineKind`. Nothing
 else names it: a session, the server and its settings read what is declared here.

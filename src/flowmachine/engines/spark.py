@@ -44,7 +44,7 @@ def _timestamp_micros(microseconds: int) -> dt.datetime:  # type: ignore[empty-b
 
 
 class SparkDialect(LakeDialect):
-    """What is Spark's own when a plan is built."""
+    """The parts of plans that are specific to Spark."""
 
     name = "spark"
 
@@ -77,7 +77,7 @@ class Spark:
         self.storage = StoredFiles(lake.path / "stored", self.store)
 
     def snapshot(self) -> Snapshot:
-        """What the lake holds now."""
+        """The days and reference tables of the lake now."""
         return self.lake.snapshot()
 
     def sql(self, plan: Statement) -> str:
@@ -100,12 +100,12 @@ class Spark:
                 if plan.query.role == "Aggregate":
                     pq.write_table(rows.toArrow().cast(plan.schema), path, compression="zstd")
                 else:
-                    # Spark's own types of sums and counts are not always those that are declared.
+                    # Spark's types of sums and counts are not always the declared ones.
                     columns = [rows[f.name].cast(_declared(f.type)).alias(f.name) for f in plan.schema]
                     rows.select(*columns).write.mode("overwrite").parquet(str(path), compression="zstd")
         finally:
             del self._writing[path]
-            # Else what this thread does next would be cancelled with it.
+            # Otherwise the next job of this thread would be cancelled together with this one.
             context.setLocalProperty("spark.jobGroup.id", None)  # pyright: ignore[reportArgumentType]
 
     def interrupt(self, path: Path) -> None:
@@ -116,12 +116,12 @@ class Spark:
     def close(self) -> None:
         """Stop the Spark session, if it was started here."""
         if self._own:
-            # Its Java process may have been told to stop together with this one.
+            # The Java process may have been stopped together with this one.
             with suppress(Py4JError, OSError):
                 self._spark.stop()
 
     def _bound(self, plan: Statement, snapshot: Snapshot, parts: Mapping[str, Path]) -> DataFrame:
-        # Views are a session's: one a run lets several run at once, each over its own files.
+        # Views belong to a session: with one session per run, several runs can use different files at once.
         session = self._spark.newSession()
         session.conf.set("spark.sql.session.timeZone", "UTC")
         for name, source in plan.sources.items():
@@ -162,7 +162,7 @@ class Spark:
 
 
 def open_spark_engine(store: str | Path, **options: Any) -> Spark:
-    """Spark over a lake's directory; raises LakeError if it is none."""
+    """Spark over a lake's directory; raises LakeError if it is not a lake."""
     return Spark(Lake.open(Path(store)), **options)
 
 

@@ -8,7 +8,7 @@ from ibis.backends.sql.compilers.base import SQLGlotCompiler
 
 from flowmachine.building.plan import Statement
 
-# Every engine merges nested SELECTs by itself; here it would be a fifth of the time that rendering takes.
+# Every engine merges nested SELECTs itself; doing it here would take a fifth of the time of rendering.
 ibis.options.sql.fuse_selects = False
 
 
@@ -18,7 +18,7 @@ def rendered(plan: Statement, compiler: SQLGlotCompiler) -> sge.Query:
     common = []
     for number, (name, rows) in enumerate(plan.views.items()):
         view: Any = compiler.to_sqlglot(rows)
-        # All stand side by side: Spark's SQL has no common table expressions within others.
+        # All at the top level: Spark's SQL has no nested common table expressions.
         common += _taken_out(view, f"v{number}_")
         common.append(sge.CTE(this=view, alias=sge.TableAlias(this=sge.to_identifier(name, quoted=True))))
     if common:

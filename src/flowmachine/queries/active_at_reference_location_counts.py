@@ -56,7 +56,7 @@ class ActiveAtReferenceLocationCounts(Query):
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place: place, value."""
         references = cdr.once(cdr.rows(self.reference_locations).select("subscriber", "place"))
-        # A semi-join: the many events are held against the few references, and need not be made unique.
+        # A semi-join: the many events are compared with the few references, and need no deduplication.
         active = references.semi_join(seen_at(cdr, self.unique_locations), ["subscriber", "place"])
         counted = active.group_by("place").agg(value=active.count())
         everywhere = references.select("place").distinct().left_join(counted, "place")

@@ -77,7 +77,7 @@ class CoalescedLocation(Sampled):
         """The fallback locations that have enough weight: subscriber, place."""
         fallback, threshold = self.fallback_location, self.weight_threshold
         if fallback.subscriber_location_weights == self.subscriber_location_weights and fallback.sampling is None:
-            # Most often both look at the same weights, and the majority knows its own.
+            # Usually both use the same weights, and the majority location already has its own.
             weighed = fallback.weighed(cdr)
             return weighed.filter(weighed.weight >= threshold, weighed.place.notnull())
         weights = cdr.rows(self.subscriber_location_weights)

@@ -14,7 +14,7 @@ from flowmachine.kind import AtHours, Cdr, InUnit, L, Moment, OfEvents, Role, Sa
 
 Method = Literal["last", "most-common"]
 Alike = tuple[tuple[str, Any], ...]
-"""All of a daily location but its date."""
+"""The parameters of a daily location, except its date."""
 
 
 class DailyLocation(InUnit, OfEvents, AtHours, Sampled):
@@ -41,7 +41,7 @@ class DailyLocation(InUnit, OfEvents, AtHours, Sampled):
 
     @property
     def windows(self) -> tuple[tuple[dt.datetime, dt.datetime], ...]:
-        """The 24 hours that are looked at."""
+        """The 24 hours that are read."""
         return ((self.date, self.date + dt.timedelta(days=1)),)
 
     def expression(self, cdr: Cdr) -> ir.Table:
@@ -52,7 +52,7 @@ class DailyLocation(InUnit, OfEvents, AtHours, Sampled):
 def place_a_day(cdr: Cdr, query: Any, windows: Sequence[tuple[dt.datetime, dt.datetime]]) -> ir.Table:
     """Where each subscriber was on each of several days, in one scan: subscriber, day, place.
 
-    `query` is any of the daily locations; they differ in their date alone. `day` is left out where there is but one.
+    `query` is any of the daily locations; they differ only in their dates. `day` is left out if there is only one.
     """
     by = ["subscriber", "day"] if len(windows) > 1 else ["subscriber"]
     if query.method == "last":
@@ -64,9 +64,9 @@ def place_a_day(cdr: Cdr, query: Any, windows: Sequence[tuple[dt.datetime, dt.da
 def places_of(cdr: Cdr, locations: Sequence[Any]) -> ir.Table:
     """Where each subscriber was, by each of several locations: subscriber, day, place.
 
-    A row for each subscriber and location, with the day that it is of, if it is of one. Daily locations of whole days
-    that differ in their date alone are one scan, however many they are; of those that are stored, no event is read. A
-    date named again counts again, as rows that are stored would; it and all others are rows of their own.
+    One row for each subscriber and location, with the location's day if it has one. Daily locations of whole days that
+    differ only in their dates are computed in one scan, however many they are; for stored ones, no event is read. A
+    repeated date counts again, as stored rows would; repeated dates and all other locations are computed separately.
     """
     alike: dict[Alike, dict[dt.date, Any]] = {}
     alone: list[Any] = []
@@ -87,9 +87,9 @@ def places_of(cdr: Cdr, locations: Sequence[Any]) -> ir.Table:
 
 
 def _many_days(cdr: Cdr, alike: Alike, days: Mapping[dt.date, Any]) -> ir.Table:
-    """The places of daily locations that differ in their date alone: subscriber, day, place.
+    """The places of daily locations that differ only in their dates: subscriber, day, place.
 
-    Where another part of the question looks at some of the same days, all are looked up once, for both.
+    If another part of the query reads some of the same days, one scan of all these days serves both.
     """
     scanned = next((shared for shared in _shared_days(cdr).get(alike, []) if shared >= days.keys()), set(days))
     template, *_ = days.values()
@@ -106,7 +106,7 @@ def _many_days(cdr: Cdr, alike: Alike, days: Mapping[dt.date, Any]) -> ir.Table:
 
 
 def _shared_days(cdr: Cdr) -> dict[Alike, list[set[dt.date]]]:
-    """The days that lists of daily locations in the whole question name, in sets that have none in common."""
+    """The days that lists of daily locations in the whole query name, in disjoint sets."""
     sets: dict[Alike, list[set[dt.date]]] = {}
     for query in cdr.question.walk() if cdr.question is not None else ():
         named: dict[Alike, set[dt.date]] = {}
@@ -123,7 +123,7 @@ def _shared_days(cdr: Cdr) -> dict[Alike, list[set[dt.date]]]:
 
 
 def _joins_others(cdr: Cdr, location: Any) -> bool:
-    """Whether a location is of a whole day, and to be computed of events."""
+    """Whether a location is a daily location of a whole day that has to be computed from events."""
     whole = isinstance(location, DailyLocation) and location.sampling is None and location.date.time() == dt.time()
     return whole and location.id not in cdr.stored_parts
 
@@ -133,6 +133,6 @@ def _but_date(location: Any) -> Alike:
 
 
 def most_common(cdr: Cdr, visits: ir.Table, by: Sequence[str]) -> ir.Table:
-    """The place of most events of each `by`; of equals, the later event's, then the code that sorts last."""
+    """The place with most events for each `by`; ties go to the later event, then to the code that sorts last."""
     places = visits.group_by([*by, "place"]).agg(events=visits.events.sum(), last=visits["last"].max())
     return cdr.best(places, by, ["events", "last", "place"])

@@ -68,12 +68,12 @@ class DFSTotalMetricAmount(ByUnit):
 
     @property
     def types(self) -> tuple[str, ...]:
-        """The one table to look at."""
+        """The one table that is read."""
         return ("transactions",)
 
     @property
     def windows(self) -> tuple[tuple[dt.datetime, dt.datetime], ...]:
-        """The half-open stretch of local time that is looked at: to the end of `end_date`."""
+        """The half-open period of local time that is read: to the end of `end_date`."""
         return ((self.start_date, self.end_date + dt.timedelta(days=1)),)
 
     def expression(self, cdr: Cdr) -> ir.Table:
@@ -81,7 +81,7 @@ class DFSTotalMetricAmount(ByUnit):
         sides = cdr.events(self, "location_id", "cell_version", "day", self.metric)
         sides = sides.filter(sides[self.metric].notnull())
         cells = cells_in(cdr.tables, self.aggregation_unit)
-        # A version of a cell that is named is where it was, whatever the day.
+        # If a transaction names the version of its cell, that version counts, whatever the day.
         in_service = ((sides.cell_version == cells.version) | sides.cell_version.isnull()) & (
             sides.cell_version.notnull() | sides.day.between(cells.first_day, cells.last_day)
         )

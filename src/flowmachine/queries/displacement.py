@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowmachine.kind import ReferenceLocation
 
 DECIMALS = 6
-"""Kilometres are told to the millimetre, so that equal distances are equal on every engine."""
+"""Kilometres are rounded to the millimetre, so that equal distances are equal on every engine."""
 
 
 class Displacement(Window, OfEvents, AtHours, Sampled):
@@ -58,7 +58,7 @@ class Displacement(Window, OfEvents, AtHours, Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, value."""
-        # A distance is computed once a subscriber and place, and weighs as many events as there were.
+        # A distance is computed once per subscriber and place, and weighted by the number of events.
         visits = cdr.visited_points(self).rename(weight="events")
         home = cdr.rows(self.reference_location).rename(home="place").select("subscriber", "home")
         places = cdr.tables.reference("places")
@@ -66,7 +66,7 @@ class Displacement(Window, OfEvents, AtHours, Sampled):
         homes = points.rename(home="place", home_lon="lon", home_lat="lat")
         apart = visits.join(home, "subscriber").join(points, "place").left_join(homes, "home")
         apart = apart.select("subscriber", "weight", "home_lon", "home_lat", "lon", "lat")
-        # From nowhere, `distance` is 0 too. No condition stands around it: DuckDB would compute its terms many times.
+        # Without a reference place, `distance` is 0 too. No condition is around it: DuckDB would repeat its terms.
         far = distance(apart.home_lon, apart.home_lat, apart.lon, apart.lat) / 1000
         if self.statistic == "mode":
             far = far.round(DECIMALS)

@@ -1,4 +1,4 @@
-"""A question about nothing, to test clients with."""
+"""A query without data, to test clients with."""
 
 from typing import Annotated, ClassVar, Literal
 

@@ -78,7 +78,7 @@ def moved(cdr: Cdr, query: Between) -> ir.Table:
         query.join_type.removesuffix(" outer") if query.join_type != "full outer" else query.join_type
     ]
     joined = before.join(after, before.subscriber == after.other, how=how)
-    # Ibis cannot join a join further by a column that the join computes; a mutation ends it.
+    # Ibis cannot join the result of a join by a column which that join computes; a mutation ends the join.
     joined = joined.mutate(subscriber=ibis.coalesce(joined.subscriber, joined.other))
     return joined.select("subscriber", "place_from", "place_to")
 
@@ -87,7 +87,7 @@ def marginal(cdr: Cdr, query: Between, side: str) -> ir.Table:
     """Moves summed over one side: place, value, and how many subscribers made them."""
     moves = moved(cdr, query)
     moves = moves.select("subscriber", place=moves[f"place_{side}"])
-    # Only unique locations move a subscriber more than once, so that moves and movers differ.
+    # Only with unique locations can a subscriber move more than once, so that moves and movers differ.
     many = any(location.role == "Locations" for location in (query.from_location, query.to_location))
     movers = moves.subscriber.nunique() if many else moves.count()
     return moves.group_by("place").agg(value=moves.count(), subscribers=movers)

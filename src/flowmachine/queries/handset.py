@@ -48,14 +48,14 @@ class Handset(Window, OfEvents, AtHours, Sampled):
         if last:
             used = cdr.best(events, ["subscriber"], ["datetime", "tac"], keep="tac")
             return _values_of(used, tacs.select(tac=tacs.id, value=tacs[self.characteristic]), "tac")
-        # Characteristics are numbers here, the one that sorts first the greatest: few, and quick to count and compare.
+        # Characteristics become numbers, the greatest for the one that sorts first: quick to count and compare.
         tacs = tacs.filter(tacs[self.characteristic].notnull())
         numbered = ibis.window(order_by=tacs[self.characteristic].desc())
         known = tacs.select(tac=tacs.id, value=tacs[self.characteristic], number=ibis.dense_rank().over(numbered))
         known = cdr.once(known)
         used = events.join(known, "tac")
         used = used.group_by("subscriber", "number").agg(events=used.count())
-        # Both in one integer: the greatest is of most events, and of equals the one that sorts first.
+        # Both in one integer, whose maximum has most events and, among equals, sorts first.
         used = used.mutate(packed=used.events * MOST_VALUES + used.number)
         most = used.group_by("subscriber").agg(packed=used.packed.max())
         commonest = most.select("subscriber", number=most.packed % MOST_VALUES)

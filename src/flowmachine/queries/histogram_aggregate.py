@@ -48,7 +48,7 @@ class HistogramBins(BaseModel):
 
 
 def _as_bounds(bounds: Any) -> Any:
-    # The published client sends a pair, which its server never took.
+    # The published client sends a pair, which FlowKit's server does not accept.
     if isinstance(bounds, list | tuple) and len(bounds) == 2:
         return {"lower_bound": bounds[0], "upper_bound": bounds[1]}
     return bounds
@@ -80,7 +80,7 @@ class HistogramAggregate(Query):
 
     @property
     def unit(self) -> str | None:
-        """None: people are counted wherever they are."""
+        """None: people are counted without regard to locations."""
         return None
 
     def expression(self, cdr: Cdr) -> ir.Table:
@@ -122,6 +122,6 @@ class HistogramAggregate(Query):
         return bins.select(
             bin=bins.bin,
             lower_edge=bins.lo + bins.bin * width,
-            # The last edge is the bound itself: computed, it could fall short of it and lose the greatest value.
+            # The last edge is the bound itself: a computed edge could be smaller and exclude the greatest value.
             upper_edge=(bins.bin == n - 1).ifelse(bins.hi, bins.lo + (bins.bin + 1) * width),
         )

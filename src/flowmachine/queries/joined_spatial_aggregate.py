@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowmachine.kind import JoinableMetrics, ReferenceLocation
 
 OF_CATEGORIES = ("distr", "mode")
-"""What can be asked of a metric that is no number."""
+"""The methods for a metric that is no number."""
 
 
 class JoinedSpatialAggregate(Query):
@@ -74,12 +74,12 @@ class JoinedSpatialAggregate(Query):
 
     @property
     def unit(self) -> str | None:
-        """The level of the locations; the metric may have one of its own."""
+        """The level of the locations; the metric may have another."""
         return self.locations.unit
 
     @property
     def result_columns(self) -> dict[str, str]:
-        """The result's columns: shares are told by category, and the commonest category is text."""
+        """The result's columns: shares have the category as `key`, and the most common category is text."""
         columns = super().result_columns
         if self.method == "distr":
             columns.pop("value")

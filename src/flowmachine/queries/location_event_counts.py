@@ -13,7 +13,7 @@ INTERVALS: dict[str, tuple[str, ...]] = {"day": ("date",), "hour": ("date", "hou
 
 
 def _as_min(interval: Any) -> Any:
-    # The published client's help says minute, which its server never took.
+    # The published client's help says minute, which FlowKit's server does not accept.
     return "min" if interval == "minute" else interval
 
 
@@ -43,7 +43,7 @@ class LocationEventCounts(Window, InUnit, Directed, AtHours):
 
     @property
     def result_columns(self) -> dict[str, str]:
-        """The result's columns: the interval says how far time is told."""
+        """The result's columns: the interval decides which columns of time there are."""
         shown = {"date", *INTERVALS[self.interval]}
         return {
             name: kind for name, kind in super().result_columns.items() if name in shown or name not in ("hour", "min")

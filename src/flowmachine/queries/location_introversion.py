@@ -32,14 +32,14 @@ class LocationIntroversion(Window, InUnit, Directed, AtHours):
 
     @property
     def needs(self) -> Mapping[str, str]:
-        """A direction, whether or not one is asked for: without it there is no other party."""
+        """A direction, even if the query names none: without it the other party is unknown."""
         return {**super().needs, "outgoing": "Leave {types} out of event_types: they have one party, not two."}
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a place: place, value, subscribers."""
-        # The other half of an incoming event is an outgoing one: `direction` says which half is counted, later.
+        # The other half of an incoming event is an outgoing one; `direction` decides below which half counts.
         halves = cdr.located(self.model_copy(update={"direction": "both"}), "id", "outgoing")
-        # Outgoing against incoming halves: half the rows on each side of a join of all halves with themselves.
+        # Outgoing halves are joined with incoming ones: half as many rows on each side as in a self-join of all halves.
         outgoing, incoming = halves.filter(halves.outgoing), halves.filter(~halves.outgoing)
         met = outgoing.select("id", subscriber_from=outgoing.subscriber, place_from=outgoing.place).join(
             incoming.select("id", subscriber_to=incoming.subscriber, place_to=incoming.place), "id"

@@ -56,7 +56,7 @@ class MajorityLocation(Sampled):
         return self.weighed(cdr).select("subscriber", "place")
 
     def weighed(self, cdr: Cdr) -> ir.Table:
-        """The same with the location's weight, `weight`, before any sampling."""
+        """The same rows with the location's weight, `weight`, before any sampling."""
         each = cdr.view(f"heaviest_{self.subscriber_location_weights.id}", lambda: self._heaviest(cdr))
         majority = (2 * each.weight > each.total) & (
             2 * each.weight > ibis.literal(self.minimum_total_weight, "float64")
@@ -68,7 +68,7 @@ class MajorityLocation(Sampled):
     def _heaviest(self, cdr: Cdr) -> ir.Table:
         """The place of the greatest weight of each subscriber, the weight, and the total of all."""
         weights = cdr.rows(self.subscriber_location_weights)
-        # More than half is more than any other: the greatest alone need be looked at, and ties do not matter.
+        # More than half is more than any other: only the greatest weight matters, and ties do not.
         return weights.group_by("subscriber").agg(
             place=weights.place.argmax(weights.value), weight=weights.value.max(), total=weights.value.sum()
         )

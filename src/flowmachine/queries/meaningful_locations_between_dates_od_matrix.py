@@ -54,7 +54,7 @@ class MeaningfulLocationsBetweenDatesODMatrix(OfClusters):
 
     @property
     def windows(self) -> tuple[tuple[dt.datetime, dt.datetime], ...]:
-        """The two half-open stretches of local time that are compared."""
+        """The two half-open periods of local time that are compared."""
         return (self.start_date_a, self.end_date_a), (self.start_date_b, self.end_date_b)
 
     def expression(self, cdr: Cdr) -> ir.Table:

@@ -38,7 +38,7 @@ class MeaningfulLocationsBetweenLabelODMatrix(Window, OfClusters):
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a pair of places: label_from, label_to, place_from, place_to, value, subscribers."""
         rows = clusters(cdr, self, self.windows)
-        # Labels lie apart: a cluster has one of them.
+        # Labels do not overlap: a cluster has only one of them.
         sides = dict.fromkeys((self.label_a, self.label_b))
         has = [(self.labels.matches(label, rows.hour, rows.weekday), n) for n, label in enumerate(sides)]
         rows = rows.mutate(side=ibis.cases(*has))

@@ -55,7 +55,7 @@ class MobilityClassification(Sampled):
         return self
 
     def parts(self) -> Iterator[Query]:
-        """The periods: each is read as it is, so next month's question can take up this month's."""
+        """The periods, each stored for itself, so that next month's query can reuse this month's."""
         yield from self.locations
 
     def expression(self, cdr: Cdr) -> ir.Table:
@@ -73,8 +73,8 @@ class MobilityClassification(Sampled):
             **{f"place_{n}": rows.place.max(where=rows.period == n) for n in range(periods)},
         )
         each = each.filter(each["last"] == periods - 1)
-        # A text with a 1 for each time that a period's place is that of the period before: what is looked for in it
-        # is as many in a row, so the plan grows with the periods and not with the ways to stay.
+        # A text with a 1 for each period whose place is that of the period before. A stay is a run of 1s in it, so
+        # that the plan grows with the number of periods and not with the number of possible stays.
         stays = [each[f"place_{n}"] == each[f"place_{n - 1}"] for n in range(1, periods)]
         pattern = functools.reduce(operator.add, (ibis.ifelse(stay, "1", "0") for stay in stays), ibis.literal(""))
         stable = pattern.contains("1" * max(longest - 1, 0)) if longest <= periods else ibis.literal(value=False)

@@ -9,7 +9,7 @@ from pydantic import Field
 from flowmachine.kind import AtHours, Cdr, Contacts, Role, Sampled, Window
 
 ROUNDING = 1e-9
-"""What a product of a proportion and a number of events may be off: 0.07 of 100 events are 7, not 7.000000000000001."""
+"""The tolerance for a proportion times a number of events: 0.07 of 100 events are 7, not 7.000000000000001."""
 
 
 class ParetoInteractions(Window, Contacts, AtHours, Sampled):
@@ -37,8 +37,8 @@ class ParetoInteractions(Window, Contacts, AtHours, Sampled):
         """One row a subscriber: subscriber, value."""
         events = cdr.events(self, "msisdn_counterpart")
         contacts = events.group_by("subscriber", "msisdn_counterpart").agg(events=events.count())
-        # Contacts with equally many events count alike, so which of them comes first does not matter: a row stands
-        # for all of them, and few rows a subscriber are put in order.
+        # The order of contacts with equally many events does not matter: one row stands for all of them, so that
+        # few rows per subscriber are sorted.
         alike = contacts.group_by("subscriber", "events").agg(contacts=contacts.count())
         everyone = ibis.window(group_by="subscriber")
         upto = ibis.window(group_by="subscriber", order_by=ibis.desc("events"), rows=(None, 0))
@@ -51,6 +51,6 @@ class ParetoInteractions(Window, Contacts, AtHours, Sampled):
         )
         before = alike.events_upto - alike.events * alike.contacts
         last = alike.filter(before < alike.target, alike.target <= alike.events_upto)
-        # Those of the last row who are not needed.
+        # The contacts of the last row that are not needed.
         spared = (last.events_upto - last.target) // last.events
         return last.select("subscriber", value=(last.contacts_upto - spared) / last.all_contacts)

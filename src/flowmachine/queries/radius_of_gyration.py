@@ -31,7 +31,7 @@ class RadiusOfGyration(Window, OfEvents, AtHours, Sampled):
 
     def expression(self, cdr: Cdr) -> ir.Table:
         """One row a subscriber: subscriber, value."""
-        # Few places carry many events: distances are computed once a place, weighted by its events.
+        # Many events are at few places: distances are computed once per place, weighted by its events.
         visits = cdr.visited_points(self)
         visits = visits.mutate(events=visits.events.cast("float64"))
         at = cdr.once(points(cdr.tables, visits))

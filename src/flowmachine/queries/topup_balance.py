@@ -12,7 +12,7 @@ from flowmachine.building.statistic import weighted
 from flowmachine.kind import AtHours, Cdr, OfTopups, Role, Sampled, Statistic, Window
 
 SECOND = 1_000_000
-"""Microseconds of a second: time is told in the one, and weighs in the other."""
+"""Microseconds of a second: times are in microseconds, weights in seconds."""
 
 
 class TopUpBalance(Window, OfTopups, AtHours, Sampled):
@@ -57,7 +57,7 @@ class TopUpBalance(Window, OfTopups, AtHours, Sampled):
         return weighted(self._balances(cdr, events), ["subscriber"], self.statistic, once=SECOND)
 
     def _balances(self, cdr: Cdr, events: ir.Table) -> ir.Table:
-        """Each balance and the microseconds that it was held: subscriber, value, weight."""
+        """Each balance and for how many microseconds it lasted: subscriber, value, weight."""
         ((first, last),) = self.windows
         start, stop = (_microseconds(moment, cdr.timezone) for moment in (first, last))
         events = events.select("subscriber", "before", "after", at=cdr.dialect.microseconds(events.datetime))

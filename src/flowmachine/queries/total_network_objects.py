@@ -1,4 +1,4 @@
-"""How many cells were in use at each location in each stretch of time."""
+"""How many cells were in use at each location in each interval of time."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
@@ -46,7 +46,7 @@ class TotalNetworkObjects(Window, InUnit, OfEvents, AtHours):
 def cells(cdr: Cdr, query: TotalNetworkObjects, stretches: Mapping[str, TimeUnit]) -> ir.Table:
     """How many cells had an event: place, a column for each of `stretches`, value.
 
-    None of the stretches is finer than `total_by`. One up to the hour is told as the µs since 1970 at which it begins,
+    None of the stretches is finer than `total_by`. A stretch of an hour or less is given as its start in µs since 1970,
     a longer one as its first local day.
     """
     if query.total_by in SECONDS:
@@ -64,7 +64,7 @@ def cells(cdr: Cdr, query: TotalNetworkObjects, stretches: Mapping[str, TimeUnit
             for name, unit in stretches.items()
         }
     )
-    # By no more than the day, a cell is one row already.
+    # Up to the day, each cell is one row already.
     each = placed if query.total_by not in ("month", "year") else placed.select(*by, "location_id").distinct()
     return each.group_by(by).agg(value=each.count())
 
@@ -80,12 +80,12 @@ def dated(cdr: Cdr, query: TotalNetworkObjects, counted: ir.Table, unit: TimeUni
 
 
 def _people(cdr: Cdr, query: TotalNetworkObjects, unit: TimeUnit) -> ir.Table:
-    """How many different people there were: place, begun, subscribers.
+    """How many different people were present: place, begun, subscribers.
 
-    Read apart from the cells: cells by the hour and people by the day are far fewer rows than both together.
+    Computed separately from the cells: cells by hour and people by day are far fewer rows than both together.
     """
     if unit in SECONDS:
-        # Placed first: there are fewer places than cells to tell apart, and a join costs little.
+        # Placed first: there are fewer distinct places than cells, and the join is cheap.
         events = cdr.located(query, "day", _clock(cdr, query, unit))
         seen = _by_stretch(cdr, query, events, unit, "subscriber", "place")
         each = seen.rename(begun="instant")
@@ -97,7 +97,7 @@ def _people(cdr: Cdr, query: TotalNetworkObjects, unit: TimeUnit) -> ir.Table:
 
 
 def _clock(cdr: Cdr, query: TotalNetworkObjects, unit: TimeUnit) -> str:
-    """The column that tells the stretch of an event: the minute of its day, which is small, wherever that will do."""
+    """The column that gives an event's stretch: the minute of its day, which is smaller, if that is enough."""
     steady = unit != "second" and localtime.is_steady(cdr.timezone, query.windows)
     return "minute" if steady else "datetime"
 
@@ -108,7 +108,7 @@ def _by_stretch(cdr: Cdr, query: TotalNetworkObjects, events: ir.Table, unit: Ti
         instant = localtime.stretch(cdr.dialect.microseconds(events.datetime), unit, cdr.timezone, query.windows)
         return events.select(*columns, instant=instant).distinct()
     by = dict.fromkeys([*columns, "day"])
-    # Ibis takes the difference for wider than PostgreSQL does, and would leave out the cast below.
+    # Ibis gives the difference a wider type than PostgreSQL does, and would leave out the cast below.
     minute = (events.minute - events.minute % (SECONDS[unit] // 60)).cast("int32")
     seen = events.select(*by, minute=minute).distinct()
     midnight = localtime.first_instant(seen.day, "day", cdr.timezone, query.windows)

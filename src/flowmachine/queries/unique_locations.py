@@ -1,4 +1,4 @@
-"""Everywhere each subscriber was seen."""
+"""All locations at which each subscriber was seen."""
 
 from typing import ClassVar, Literal
 

@@ -50,5 +50,5 @@ class UniqueVisitorCounts(Query):
         active = active.select("place", active=active.value)
         joined = active.left_join(everyone.select("place", everyone=everyone.value), "place")
         value = joined.everyone - joined.active
-        # All who were seen are at least as many as either part, so the smaller part tells what may be published.
+        # The smaller of the two parts decides what may be published: the total is never smaller than either.
         return joined.select("place", value=value, subscribers=ibis.least(joined.active, ibis.coalesce(value, 0)))

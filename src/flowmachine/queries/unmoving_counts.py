@@ -34,7 +34,7 @@ class UnmovingCounts(Query):
 
 
 def unmoving(cdr: Cdr, locations: UniqueLocations) -> ir.Table:
-    """The subscribers who were seen at one place alone: subscriber, place."""
+    """The subscribers who were seen at exactly one place: subscriber, place."""
     seen = seen_at(cdr, locations)
     span = seen.group_by("subscriber").agg(least=seen.place.min(), place=seen.place.max())
     return span.filter(span.least == span.place).select("subscriber", "place")
@@ -43,7 +43,7 @@ def unmoving(cdr: Cdr, locations: UniqueLocations) -> ir.Table:
 def seen_at(cdr: Cdr, locations: UniqueLocations) -> ir.Table:
     """The rows of unique locations, some of them several times: subscriber, place.
 
-    Where repeated rows change nothing, leaving them in is quicker than making them unique.
+    Callers whose result does not depend on repeated rows save the time of deduplication.
     """
     if locations.sampling is not None or locations.id in cdr.stored_parts:
         return cdr.rows(locations)

@@ -40,7 +40,7 @@ class VisitedMostDays(Window, InUnit, OfEvents, AtHours, Sampled):
             )
             places = places.mutate(days=cdr.dialect.set_bits(places.days))
         else:
-            # A place of several cells is visited several times a day.
+            # A place with several cells has several visits a day.
             days = visits.group_by("subscriber", "place", "day").agg(
                 events=visits.events.sum(), last=visits["last"].max()
             )

@@ -37,7 +37,7 @@ _SHRINK_SECONDS = 60
 
 
 def main() -> None:
-    """Run the server until it is told to stop; what is wrong with its settings is one sentence and exit code 1."""
+    """Run the server until it is stopped; a wrong setting gives one sentence and exit code 1."""
     if sys.argv[1:]:
         print(f"usage: flowmachine\n\nRuns the FlowMachine server.\n\n{settings_help(Settings)}")
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
@@ -87,7 +87,7 @@ async def _run(settings: Settings) -> None:
         if settings.in_lake:
             _bring_up_to_date(settings, catalogue, faults)
         if session.engine.abilities.starts_slowly:
-            # Its first answer waits for executors to start, which should not be a user's to wait for.
+            # The first answer waits for executors to start; no user should wait for that.
             session.offered(session.engine.snapshot())
         atlas = Atlas(session.engine, session.timezone)
         workers = Workers(session, store, number=settings.db_connection_pool_size, run_log=runs, debug_log=faults)
@@ -115,7 +115,7 @@ async def _until_stopped(server: Server, store: Store, session: Session | None, 
 
 
 async def _shrinking(store: Store, session: Session | None, faults: FilteringBoundLogger) -> None:
-    """Keep the cache small; with a session, drop what was made of days that are withdrawn or replaced."""
+    """Keep the cache small; with a session, drop results of days that were withdrawn or replaced."""
     while True:
         await asyncio.sleep(_SHRINK_SECONDS)
         try:
@@ -139,7 +139,7 @@ def _session(settings: Settings) -> Session:
 
 
 def _bring_up_to_date(settings: Settings, catalogue: Catalogue, faults: FilteringBoundLogger) -> None:
-    """Settle cells and boundaries, and records of loads, where a killed load left them behind."""
+    """Settle cells, boundaries and records of loads that a killed load left unfinished."""
     from flowdb.reference.settling import settle  # noqa: PLC0415 - loads shapely only if something is to be settled
 
     lake = Lake.open(Path(settings.store))
@@ -148,7 +148,7 @@ def _bring_up_to_date(settings: Settings, catalogue: Catalogue, faults: Filterin
             faults.warning(change)
         mend(catalogue, lake)
     except LakeError as problem:
-        # A load that runs at this moment holds them, and leaves them right.
+        # A load that is running has locked them, and will settle them.
         faults.warning(str(problem))
 
 

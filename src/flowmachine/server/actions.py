@@ -1,4 +1,4 @@
-"""What the server does when asked: one function an action, and the table of them."""
+"""The actions of the server: one function per action, and their table."""
 
 import datetime as dt
 import inspect
@@ -53,7 +53,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Machine:
-    """All that actions work with."""
+    """Everything that actions use."""
 
     session: Session
     atlas: Atlas
@@ -62,11 +62,11 @@ class Machine:
     catalogue: Catalogue
     drawings: Drawings
     history: bool = False
-    """Whether results of days that were withdrawn or replaced since are still given, marked as such."""
+    """Whether results of days that were later withdrawn or replaced are still given, marked as such."""
 
 
 def ping(_: Machine) -> Reply:
-    """Whether the server is there."""
+    """Whether the server answers."""
     return Reply(ok=True, msg="pong")
 
 
@@ -87,7 +87,7 @@ def get_catalogue(_: Machine) -> Reply:
 
 
 def get_server_status(machine: Machine) -> Reply:
-    """Version, time zone and how much there is to do."""
+    """Version, time zone, and the numbers of queries by state."""
     counts = machine.store.counts()
     numbers = {state: counts.get(state, 0) for state in (QUEUED, EXECUTING, COMPLETED, ERRORED)}
     return Reply(
@@ -102,7 +102,7 @@ def get_server_status(machine: Machine) -> Reply:
 
 
 def run_query(machine: Machine, spec: Mapping[str, Any], request_id: str) -> Reply:
-    """Let a query be computed, unless its result is stored or on its way."""
+    """Queue a query, unless its result is stored, queued or being computed."""
     try:
         query = understand(spec, lambda query_id: _known(machine, query_id))
     except InvalidQuery as problem:
@@ -124,9 +124,9 @@ def run_query(machine: Machine, spec: Mapping[str, Any], request_id: str) -> Rep
 
 
 def get_aggregation_unit(machine: Machine, spec: Mapping[str, Any]) -> Reply:
-    """The level of a query's locations, and every kind in it; of a spec that is wrong, what is, and its kinds too.
+    """The level of a query's locations, and every kind in it; for an invalid spec, its errors and its kinds.
 
-    Where a spec names stored queries by their ids, `without_ids` is the answer for somebody who may not know of them.
+    If a spec names stored queries by their ids, `without_ids` is the answer for a user who may not know of them.
     """
     reply = _checked(machine, spec, lambda query_id: _known(machine, query_id))
     if not names_stored_queries(spec):
@@ -142,7 +142,7 @@ def _checked(machine: Machine, spec: Mapping[str, Any], known: Known) -> Reply:
     except InvalidQuery as problem:
         reply = _invalid(spec, problem)
         if not may_leave(str(spec.get("query_kind"))):
-            # What is wrong with the kind that is to be run needs no scope of a query.
+            # Errors about the outermost kind need no scope of a query.
             return replace(reply, payload={**reply.payload, **kinds_in({})})
         named = kinds_in(spec if too_deep(spec) else spelled_out(spec, known))
         return replace(reply, payload={**reply.payload, **named})
@@ -150,7 +150,7 @@ def _checked(machine: Machine, spec: Mapping[str, Any], known: Known) -> Reply:
 
 
 def poll_query(machine: Machine, query_id: str) -> Reply:
-    """How far a query is."""
+    """The state and progress of a query."""
     row = _public_row(machine, query_id)
     if row is None:
         return _awol(query_id)
@@ -196,13 +196,13 @@ def get_query_params(machine: Machine, query_id: str) -> Reply:
 
 
 def get_result(machine: Machine, query_id: str, batch: int = 0, format: str = "rows") -> Reply:  # noqa: A002 - the wire's
-    """One batch of what was released of a query's rows, as rows or as GeoJSON features."""
+    """One batch of a query's released rows, as rows or as GeoJSON features."""
     row = _public_row(machine, query_id)
     if row is None:
         return _awol(query_id)
     if format not in ("rows", "geo"):
         return Reply(ok=False, msg=f"format is {format!r}. Must be one of: rows, geo.")
-    # Whoever has the first batch of a result gets the others.
+    # A client that has the first batch of a result gets the others too.
     outdated = _outdated(machine, row) if batch == 0 else []
     if outdated and not machine.history:
         return _withdrawn(query_id, outdated)
@@ -259,7 +259,7 @@ def get_available_dates(machine: Machine) -> Reply:
 
 
 def get_day_versions(machine: Machine) -> Reply:
-    """The version of each stored day of every event type: another one once the day is corrected."""
+    """The version of each stored day of every event type; it changes when the day is corrected."""
     snapshot = machine.session.engine.snapshot()
     days = {event_type: snapshot.days[event_type] for event_type in EVENT_TYPES if event_type in snapshot.days}
     versions = {
@@ -291,14 +291,14 @@ def get_qa_checks(machine: Machine, cdr_type: str, start_date: str, end_date: st
 
 
 def cancel_query(machine: Machine, query_id: str) -> Reply:
-    """Stop a query that waits or runs; others stay as they are."""
+    """Stop a query that is queued or running; other states do not change."""
     if _public_row(machine, query_id) is None:
         return _awol(query_id)
     return Reply(ok=True, payload={"query_id": query_id, "query_state": machine.workers.cancel(query_id)})
 
 
 def list_queries(machine: Machine) -> Reply:
-    """Every query and stored part that is known, the latest first."""
+    """Every known query and stored part, the latest first."""
     entries = [
         {
             "query_id": row.query_id,
@@ -313,13 +313,13 @@ def list_queries(machine: Machine) -> Reply:
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to ask for: what answers, and which parameters it takes; `whole` takes all of them as one spec."""
+    """One action: the function that answers, and whether it takes the `whole` of the parameters as one spec."""
 
     answer: Callable[..., Reply]
     whole: bool = False
 
     def __call__(self, machine: Machine, params: Mapping[str, Any], request_id: str) -> Reply:
-        """The answer, or what is wrong with the parameters."""
+        """The answer, or the error in the parameters."""
         if self.whole:
             more = {"request_id": request_id} if "request_id" in inspect.signature(self.answer).parameters else {}
             return self.answer(machine, params, **more)
@@ -360,11 +360,11 @@ ACTIONS: dict[str, Action] = {
         list_queries,
     )
 }
-"""What may be asked for, by name."""
+"""The actions by name."""
 
 
 def _public_row(machine: Machine, query_id: str) -> Row | None:
-    """The record of a query whose state may be given; that of a part may not."""
+    """The record of a query; None for a part, whose state is not public."""
     row = machine.store.find(query_id)
     return row if row is not None and may_leave(row.query_kind) else None
 
@@ -375,7 +375,7 @@ def _known(machine: Machine, query_id: str) -> tuple[str, Mapping[str, Any]] | N
 
 
 def _outdated(machine: Machine, row: Row) -> list[OutdatedDay]:
-    """The days of a stored or dropped result that were withdrawn or replaced since it was computed."""
+    """The days of a stored or deleted result that were withdrawn or replaced since it was computed."""
     if row.state not in (COMPLETED, KNOWN):
         return []
     return machine.store.outdated(row.query_id, machine.session.engine.snapshot())
@@ -394,7 +394,7 @@ def _of_former_days(outdated: list[OutdatedDay]) -> str:
 
 
 def _changes(outdated: list[OutdatedDay]) -> str:
-    """What happened to the first of some days, and to how many others."""
+    """What happened to the first of some days, and how many others changed too."""
     first = outdated[0]
     what = f"{first.event_type} of {first.day} was {'withdrawn' if first.withdrawn else 'replaced'}"
     more = len(outdated) - 1
@@ -426,19 +426,19 @@ def _invalid(spec: Mapping[str, Any], problem: InvalidQuery) -> Reply:
 
 
 def _progress(machine: Machine, row: Row | None) -> dict[str, int]:
-    """How many stored tables a query still needs, itself included, and how many of them wait and run."""
+    """How many stored tables a query still needs, itself included, and how many of them are queued and running."""
     if row is None or row.state == COMPLETED:
         return {"eligible": 0, "queued": 0, "running": 0}
     states = [*machine.store.states(row.depends_on or []).values(), row.state]
     eligible = sum(state != COMPLETED for state in states)
     running = states.count(EXECUTING)
-    # Parts wait for their question's worker, not for one of their own.
+    # Parts wait for the worker of their query, not for another one.
     waiting = eligible - running if row.state in (QUEUED, EXECUTING) else 0
     return {"eligible": eligible, "queued": waiting, "running": running}
 
 
 def _rows(machine: Machine, query_id: str, query: Query, path: Path, batch: int) -> _Batch:
-    """A batch of stored rows, None where there is none of that number; how many batches and rows there are."""
+    """A batch of stored rows, None if no batch has that number; how many batches and rows there are."""
     batches, rows = batch_count(path)
     if not 0 <= batch < batches:
         return None, batches, rows
@@ -447,7 +447,7 @@ def _rows(machine: Machine, query_id: str, query: Query, path: Path, batch: int)
 
 
 def _features(machine: Machine, query_id: str, query: Query, path: Path, batch: int) -> _Batch:
-    """A batch of stored rows as features, None where there is none of that number; how many batches and rows."""
+    """A batch of stored rows as features, None if no batch has that number; how many batches and rows."""
     _, rows = batch_count(path)
     now = machine.atlas.places(query.unit or "", machine.session.engine.snapshot())
     places, cuts = machine.drawings.of(query_id, batch, now, lambda: geojson.batches(read_rows(path), query, now))

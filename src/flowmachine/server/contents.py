@@ -1,4 +1,4 @@
-"""Which kinds a spec contains: by them the API decides who may run it, and who may see what is wrong with it."""
+"""The kinds in a spec, by which the API decides who may run it and who may see its errors."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def kinds_in(spec: Any) -> dict[str, list[str]]:
     """
     known = kinds()
     named: dict[str, dict[str, None]] = {"query_kinds": {}, "subset_kinds": {}}
-    # Without recursion: a spec that nests too deeply comes here too.
+    # Without recursion: specs that nest too deeply are checked here too.
     waiting: deque[tuple[Any, str]] = deque([(spec, "query_kinds")])
     while waiting:
         value, place = waiting.popleft()

@@ -1,4 +1,4 @@
-"""Two logs as JSON lines: what was asked and run, on standard output; what may be wrong, on standard error."""
+"""Two logs as JSON lines: requests and runs on standard output, possible faults on standard error."""
 
 import logging
 import sys
@@ -23,18 +23,18 @@ def _logger(name: str, stream: TextIO, level: int) -> FilteringBoundLogger:
 
 
 def run_log() -> FilteringBoundLogger:
-    """The log of what was asked and run: action, ids, kind, state, seconds, rows; never a value of the data."""
+    """The log of requests and runs: action, ids, kind, state, seconds, rows; never a value of the data."""
     return _logger("flowmachine.query_run_log", sys.stdout, logging.INFO)
 
 
 def debug_log(level: str) -> FilteringBoundLogger:
-    """The log for whoever looks for a fault."""
+    """The log for finding faults."""
     least = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(stream=sys.stderr, level=least, format="%(name)s: %(message)s")
     return _logger("flowmachine.debug", sys.stderr, least)
 
 
 def fault(error: BaseException) -> dict[str, Any]:
-    """An error for the log: its type and where it rose; its text is left out, since engines quote data in theirs."""
+    """An error for the log: its type and place; its text is left out, because engines quote data in theirs."""
     frames = traceback.extract_tb(error.__traceback__)
     return {"error": type(error).__name__, "at": [f"{f.filename}:{f.lineno} {f.name}" for f in frames[-6:]]}

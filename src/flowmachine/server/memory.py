@@ -1,10 +1,10 @@
-"""How much memory the engine may use when nobody says it: what the machine or container leaves beside the services."""
+"""The engine's default memory: what the services of a deployment leave of the machine's or container's memory."""
 
 import os
 from pathlib import Path
 
 BESIDE = 700_000_000
-"""Bytes that a deployment takes beside the engine's memory: for this server, FlowAPI, FlowAuth and AutoFlow."""
+"""Bytes that a deployment needs in addition to the engine's memory: for this server, FlowAPI, FlowAuth and AutoFlow."""
 LEAST = 128_000_000
 """Bytes that the engine gets at least; it spills to the disk what does not fit."""
 
@@ -13,7 +13,7 @@ _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
 
 
 def default_memory(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> str:
-    """Four fifths of what the memory of the machine, or of the container, leaves beside a deployment's services."""
+    """Four fifths of the machine's or container's memory that the services of a deployment leave."""
     total = min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_limits(cgroups, own)])
     return f"{max(LEAST, (total - BESIDE) * 4 // 5) // 1_000_000}MB"
 

@@ -1,4 +1,4 @@
-"""The wire: envelopes over a ZeroMQ ROUTER socket, answered one by one while others are worked on."""
+"""The wire: envelopes over a ZeroMQ ROUTER socket, answered independently of each other."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from flowmachine.server.logs import fault
 LARGEST = 16_000_000
 """Bytes of the largest request that is read; the connection of a larger one is dropped."""
 AT_ONCE = 8
-"""How many requests are worked on at once; none of them computes a query."""
+"""How many requests are processed at once; none of them computes a query."""
 WAITING = 512
 """How many requests are read before the first is answered; more wait in the socket."""
 
@@ -35,7 +35,7 @@ class Malformed(Exception):
 
 
 class BrokenText(Malformed):
-    """A request with a text that is none: it holds half of a character."""
+    """A request with an invalid text, which holds half of a character."""
 
 
 class Server:
@@ -64,7 +64,7 @@ class Server:
                 await self._room.acquire()
                 frames = await self._wire.recv_multipart()
                 if len(frames) != 3 or frames[1]:
-                    # There is nobody to tell: where the answer would go is in the frames.
+                    # No reply is possible: its address is in the frames.
                     self._room.release()
                     self._debug_log.warning("a message of other frames than identity, delimiter and JSON is ignored")
                     continue
@@ -80,7 +80,7 @@ class Server:
 
     async def _answer(self, identity: bytes, request: bytes) -> None:
         if len(request) <= _SHORT and b'"ping"' in request:
-            # At once: whoever asks learns that the server is there, and busy, while its threads are taken.
+            # At once, so that clients get an answer even while all threads are busy.
             reply = self._reply(request)
         else:
             reply = await asyncio.get_running_loop().run_in_executor(self._threads, self._reply, request)
@@ -105,7 +105,7 @@ class Server:
         except Exception as error:
             self._debug_log.error("an action failed", action=action, request_id=request_id, **fault(error))
             reply = Reply(ok=False, msg="The server could not answer; its log says where it failed.")
-        # Whoever asked is answered, even where nobody reads the log any more.
+        # The client gets an answer even if the log cannot be written.
         with suppress(OSError):
             self._log(reply, action, request_id, time.monotonic() - began)
         return reply
@@ -157,7 +157,7 @@ def opened(request: bytes) -> tuple[str, str, dict[str, Any]]:
 
 
 def bound(context: zmq.asyncio.Context, host: str, port: int, secret_key: str | None) -> zmq.asyncio.Socket:
-    """The socket, listening; raises FlowMachineError where the address cannot be had."""
+    """The socket, listening; raises FlowMachineError if the address cannot be used."""
     wire = context.socket(zmq.ROUTER)
     wire.linger = 1000
     wire.setsockopt(zmq.MAXMSGSIZE, LARGEST)
@@ -186,7 +186,7 @@ def bound(context: zmq.asyncio.Context, host: str, port: int, secret_key: str | 
 
 
 def admit(context: zmq.asyncio.Context, public_keys: Sequence[str]) -> AsyncioAuthenticator:
-    """Let only clients with these CURVE keys connect; to be called before a socket listens, which else admits any."""
+    """Admit only clients with these CURVE keys; call it before the socket listens, which otherwise admits everyone."""
     if not public_keys:
         raise FlowMachineError("FLOWMACHINE_CURVE_CLIENT_KEYS names no client, so that nobody could connect.")
     allowed = {key.encode() for key in public_keys}

@@ -1,4 +1,4 @@
-"""From a spec to a question: what it means, which data it is asked of, and of which stored parts it is made."""
+"""From a spec to a question: its query, the data that it reads, and the stored parts that it uses."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,14 +19,14 @@ from flowmachine.stored.identity import reads, result_id
 from flowmachine.stored.parts import Question, part_questions
 
 DEEPEST = 40
-"""How many objects and lists of a spec may stand in each other; real questions need about ten."""
+"""How deep objects and lists of a spec may nest; real queries need about ten."""
 MOST_QUERIES = 1000
-"""How many queries a spec may be made of: each takes some milliseconds to plan, before anything is computed."""
+"""How many queries a spec may contain: planning each takes some milliseconds."""
 LONGEST_SPEC = 1_000_000
-"""How many characters the texts of a spec may have together, names of parameters included."""
+"""How many characters the texts of a spec may have in total, names of parameters included."""
 
 Known = Callable[[str], "tuple[str, Mapping[str, Any]] | None"]
-"""Tells the kind and spec of a query that was asked before, by its id."""
+"""Returns the kind and spec of an earlier query by its id."""
 
 
 def published() -> list[str]:
@@ -35,14 +35,14 @@ def published() -> list[str]:
 
 
 def may_leave(kind: str) -> bool:
-    """Whether results of a kind of this name may be given to an analyst; those of an unknown kind may not."""
+    """Whether results of this kind may be given to an analyst; those of an unknown kind may not."""
     return kind in kinds() and is_published(kinds()[kind])
 
 
 def understand(spec: Any, known: Known) -> Query:
     """The query that a spec means; the ids of subscriber subsets are replaced by the specs that they stand for.
 
-    Raises InvalidQuery, also for kinds that tell of single subscribers.
+    Raises InvalidQuery, also for kinds about single subscribers.
     """
     if too_deep(spec):
         raise InvalidQuery({"": [f"The spec is nested too deeply: at most {DEEPEST} objects and lists in each other."]})
@@ -60,9 +60,9 @@ def understand(spec: Any, known: Known) -> Query:
 
 
 def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
-    """A query asked of a snapshot.
+    """A query over the data of a snapshot.
 
-    Raises MissingDates where there is no data, InvalidQuery where the store has no such unit or table of places.
+    Raises MissingDates if there is no data, InvalidQuery if the store lacks the unit or table of places.
     """
     require_offered(query, lambda: session.offered(snapshot))
     whole = plan(query, session.engine.dialect, session.timezone, rule=session.rule)
@@ -76,7 +76,7 @@ def ask(session: Session, query: Query, snapshot: Snapshot) -> Question:
 
 
 def spelled_out(value: Any, known: Known) -> Any:
-    """A spec in which the specs of stored queries stand for their ids as `subscriber_subset`."""
+    """A spec in which each id of a stored query as `subscriber_subset` is replaced by the spec of that query."""
     if isinstance(value, list):
         return [spelled_out(item, known) for item in value]
     if not isinstance(value, Mapping):
@@ -91,7 +91,7 @@ def spelled_out(value: Any, known: Known) -> Any:
 
 
 def _require_small(spec: Any) -> None:
-    """Raise InvalidQuery if planning a spec would take too long: it is made of too many queries, or too long a text."""
+    """Raise InvalidQuery if planning a spec would take too long: it has too many queries, or too much text."""
     queries = characters = 0
     waiting = [spec]
     while waiting:
@@ -112,7 +112,7 @@ def _require_small(spec: Any) -> None:
 
 
 def too_deep(spec: Any) -> bool:
-    """Whether objects and lists of a spec stand in each other more than DEEPEST times."""
+    """Whether objects and lists of a spec nest deeper than DEEPEST."""
     level = [spec]
     for _ in range(DEEPEST):
         level = [

@@ -1,4 +1,4 @@
-"""The records of queries: what was asked, its state, and what its stored result cost.
+"""The records of queries: their specs, states, and the cost of stored results.
 
 They are FlowMachine's own, in the database that FLOWMACHINE_CATALOGUE names. The table is made when it is missing, and
 gets the columns that an older release did not have: the server starts on every deployment, and keeps its results.
@@ -36,7 +36,7 @@ queries = sa.Table(
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
     sa.Index("queries_state", "state"),
 )
-"""One row a query or stored part: `compute_time` in milliseconds, `versions` the rule that the result was made by,
+"""One row a query or stored part: `compute_time` in milliseconds, `versions` the rule that the result was released by,
 `deaths` how often a server died while the query ran."""
 
 query_days = sa.Table(

@@ -1,4 +1,4 @@
-"""The states of a stored question, as data."""
+"""The states of a stored query, as data."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ KNOWN, QUEUED, EXECUTING, COMPLETED, ERRORED, CANCELLED, RESETTING = (
 AWOL = "awol"
 """The state in an answer about an unknown id; no state of a query."""
 WITHDRAWN = "withdrawn"
-"""The state in an answer about a result of days that were withdrawn or replaced since; no state of a query."""
+"""The state in an answer about a result of days that have since been withdrawn or replaced; no state of a query."""
 
 TRANSITIONS: frozenset[tuple[str, str, str]] = frozenset(
     {
@@ -28,7 +28,7 @@ TRANSITIONS: frozenset[tuple[str, str, str]] = frozenset(
         (EXECUTING, "error", ERRORED),
         (QUEUED, "cancel", CANCELLED),
         (EXECUTING, "cancel", CANCELLED),
-        # No worker has these: a server died or stopped, or could not record how they ended. They wait again.
+        # No worker runs these: a server died or stopped, or could not record their end. They are queued again.
         (EXECUTING, "resume", QUEUED),
         (CANCELLED, "reset", RESETTING),
         (ERRORED, "reset", RESETTING),
@@ -36,16 +36,16 @@ TRANSITIONS: frozenset[tuple[str, str, str]] = frozenset(
         (RESETTING, "finish_resetting", KNOWN),
     }
 )
-"""Every change there is: from a state, by an event, to a state."""
+"""Every transition: from a state, by an event, to a state."""
 
 STATES: frozenset[str] = frozenset(state for start, _, stop in TRANSITIONS for state in (start, stop))
 EVENTS: frozenset[str] = frozenset(event for _, event, _ in TRANSITIONS)
 
 
 def fire(connection: sa.Connection, query_id: str, event: str, **values: Any) -> bool:
-    """Let an event happen to a question, and set columns with it; False where its state does not allow it.
+    """Apply an event to a query and set columns with it; False if its state does not allow it.
 
-    One UPDATE that names the former states: of several who try, one succeeds.
+    One UPDATE that names the former states, so that only one of several callers succeeds.
     """
     starts = {start for start, name, _ in TRANSITIONS if name == event}
     (stop,) = {stop for _, name, stop in TRANSITIONS if name == event}

@@ -1,8 +1,8 @@
-"""Stored results and shared parts: Parquet files in the cache directory, with their records in a database.
+"""Stored results and shared parts: Parquet files in the cache directory, with records in a database.
 
-A file is written under another name, synced and renamed, then recorded; where a killed server left one without the
-other, `mend` puts it right. Results are what release let through, and all that is ever served; parts hold rows of
-single subscribers, serve the computing of other queries, and never leave.
+A file is written under another name, synced and renamed, then recorded; if a killed server left a file without its
+record, or a record without its file, `mend` repairs it. Results are released rows, and only they are served; parts are
+rows of single subscribers, which other queries are computed from, and never leave the server.
 """
 
 import datetime as dt
@@ -54,19 +54,19 @@ _FRESH: dict[str, Any] = {"started": None, "finished": None, "error": None}
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be kept, and for how long."""
+    """How much is stored, and for how long."""
 
     size: int
     """Bytes that stored files may take together."""
     half_life: float = 1000
-    """After how many retrievals of anything a retrieval counts half."""
+    """After how many retrievals of any results a retrieval counts half."""
     protected: timedelta = timedelta(days=1)
-    """For how long a new file is kept anyway."""
+    """For how long a new file is never evicted."""
 
 
 @dataclass(frozen=True)
 class OutdatedDay:
-    """A day that a result was computed from, and that is different now."""
+    """A day that a result was computed from, and that has changed since."""
 
     event_type: str
     day: dt.date
@@ -79,7 +79,7 @@ Row: TypeAlias = sa.Row[Any]
 
 
 class Store:
-    """The cache directory of one server and the records of what lies in it."""
+    """The cache directory of one server and the records of its files."""
 
     def __init__(self, directory: Path, records: sa.Engine, limits: Limits, rule: Rule, lock: IO[str]) -> None:
         self._directory = directory
@@ -93,21 +93,21 @@ class Store:
             self._touches = connection.execute(sa.select(sa.func.sum(queries.c.access_count))).scalar() or 0
 
     def close(self) -> None:
-        """Let the next server have the directory."""
+        """Close the records and release the directory."""
         self.records.dispose()
         self._file_lock.close()
 
     # Records
 
     def find(self, query_id: str) -> Row | None:
-        """The record of a question or part; None where nobody asked."""
+        """The record of a query or part; None if it is unknown."""
         with self._reading() as connection:
             return connection.execute(sa.select(queries).where(queries.c.query_id == query_id)).one_or_none()
 
     def enter(self, question: Question, request_id: str) -> bool:
-        """Record that a question is asked, and let it wait for a worker unless it waits, runs or is stored.
+        """Record a query, and queue it unless it is queued, running or stored.
 
-        Returns whether it waits from now on. What failed or was cancelled is tried again.
+        Returns whether it was queued. Failed and cancelled queries are tried again.
         """
         with self._lock, self._writing() as connection:
             self._reset_if_lost(connection, question.query_id)
@@ -119,7 +119,7 @@ class Store:
             return fire(connection, question.query_id, "queue", submitted=now, request_id=request_id, **_FRESH)
 
     def take(self, busy: set[str]) -> Row | None:
-        """The query that has waited longest, now executing; None if none can run. Those that are `busy` run already.
+        """The query that has waited longest, now executing; None if none can run. Those in `busy` run already.
 
         A query that ran when a server died runs alone: if the server dies again, it is the reason.
         """
@@ -142,7 +142,7 @@ class Store:
         return None
 
     def take_part(self, part: Question) -> bool:
-        """Let a part execute; False where it is stored already."""
+        """Mark a part as executing; False if it is stored already."""
         now = datetime.now(UTC)
         with self._lock, self._writing() as connection:
             self._known(connection, part)
@@ -152,19 +152,19 @@ class Store:
             return fire(connection, part.query_id, "execute", started=now, versions=self._rule_identity)
 
     def change(self, query_id: str, event: str, **values: Any) -> bool:
-        """Let an event happen to a question; False where its state does not allow it."""
+        """Apply an event to a query; False if its state does not allow it."""
         with self._writing() as connection:
             return fire(connection, query_id, event, **values)
 
     def fail(self, query_id: str, reason: str) -> bool:
-        """Record why a question could not be answered."""
+        """Record why a query failed."""
         return self.change(query_id, "error", error=reason, finished=datetime.now(UTC))
 
     def take_back(self, busy: set[str], reasons: Mapping[str, str]) -> int:
         """Mend queries that execute by the records although no worker has them; returns how many.
 
-        Their end could not be recorded, as on a full disk. What failed, by `reasons`, is recorded as failed; other
-        queries wait again, and parts can be made again.
+        Their end could not be recorded, as on a full disk. Queries in `reasons` are recorded as failed; other
+        queries are queued again, and parts can be computed again.
         """
         executing = sa.select(queries.c.query_id, queries.c.query_kind).where(queries.c.state == EXECUTING)
         with self._reading() as connection:
@@ -182,7 +182,7 @@ class Store:
         return len(lost)
 
     def wait_again(self, row: Row) -> bool:
-        """Let a completed query wait for a worker again if its file is not there as it was stored, or is of no use."""
+        """Queue a completed query again if its file is missing or is not as it was stored."""
         now = self.find(row.query_id)
         if row.state != COMPLETED or now is None or (now.state == COMPLETED and not self._is_lost(now)):
             return False
@@ -191,7 +191,7 @@ class Store:
             return fire(connection, row.query_id, "queue", submitted=datetime.now(UTC), **_FRESH)
 
     def outdated(self, query_id: str, snapshot: Snapshot) -> list[OutdatedDay]:
-        """The days that a query read and that were withdrawn or replaced since, in order."""
+        """The days that a query read and that have since been withdrawn or replaced, in order."""
         chosen = sa.select(query_days).where(query_days.c.query_id == query_id)
         with self._reading() as connection:
             days = connection.execute(chosen.order_by(query_days.c.event_type, query_days.c.day)).all()
@@ -203,7 +203,7 @@ class Store:
         ]
 
     def drop_outdated(self, snapshot: Snapshot) -> int:
-        """Delete stored rows that were made of days that were withdrawn or replaced since; returns how many."""
+        """Delete stored rows computed from days that have since been withdrawn or replaced; returns how many."""
         d = query_days.c
         current = {(t, day, stored.version) for t, days in snapshot.days.items() for day, stored in days.items()}
         with self._reading() as connection:
@@ -221,13 +221,13 @@ class Store:
         return sum(self.forget(query_id) for query_id in sorted(ids))
 
     def states(self, query_ids: Sequence[str]) -> dict[str, str]:
-        """The states of these questions."""
+        """The states of these queries."""
         chosen = sa.select(queries.c.query_id, queries.c.state).where(queries.c.query_id.in_(query_ids))
         with self._reading() as connection:
             return {row.query_id: row.state for row in connection.execute(chosen)}
 
     def counts(self) -> dict[str, int]:
-        """How many questions that were asked are in each state."""
+        """How many queries are in each state, without parts."""
         c = queries.c
         chosen = sa.select(c.query_kind, c.state, sa.func.count().label("n")).group_by(c.query_kind, c.state)
         counted: Counter[str] = Counter()
@@ -238,7 +238,7 @@ class Store:
         return dict(counted)
 
     def every(self) -> list[Row]:
-        """The records of every question and part, the latest asked first."""
+        """The records of every query and part, the latest submitted first."""
         with self._reading() as connection:
             newest = sa.select(queries).order_by(queries.c.submitted.desc(), queries.c.query_id)
             return list(connection.execute(newest).all())
@@ -246,16 +246,16 @@ class Store:
     # Files
 
     def staged(self, query_id: str, kind: str) -> Path:
-        """Where to write the rows of a question before they are kept."""
+        """Where to write the rows of a query before they are stored."""
         return self._path(query_id, kind).with_suffix(".part")
 
     def keep(self, question: Question, milliseconds: float) -> bool:
-        """Make the staged rows of a question its stored rows; False where it was cancelled meanwhile."""
+        """Store the staged rows of a query; False if it was cancelled meanwhile."""
         query_id, kind = question.query_id, question.query.kind
         staged, path = self.staged(query_id, kind), self._path(query_id, kind)
         rows, taken = measured(staged)
         if staged.is_dir() or path.is_dir():
-            # Renaming puts a file in the place of a file only.
+            # A rename replaces only a file by a file.
             remove(path)
         publish(staged, path)
         kept = self.change(
@@ -276,7 +276,7 @@ class Store:
 
     @contextmanager
     def using(self, query_id: str) -> Iterator[Path | None]:
-        """The file of stored rows, kept from eviction meanwhile; None where there is none."""
+        """The file of stored rows, protected from eviction meanwhile; None if there is none."""
         with self._lock:
             self._in_use[query_id] += 1
         try:
@@ -289,7 +289,7 @@ class Store:
                     del self._in_use[query_id]
 
     def touch(self, query_id: str) -> None:
-        """Count a retrieval, so that what is often wanted is kept longer."""
+        """Count a retrieval: results that are often retrieved are kept longer."""
         with self._lock, self._writing() as connection:
             multiplier = connection.execute(
                 sa.select(queries.c.cache_score_multiplier).where(queries.c.query_id == query_id)
@@ -306,7 +306,7 @@ class Store:
             )
 
     def forget(self, query_id: str) -> bool:
-        """Delete stored rows; the question stays known. False where they are in use or there are none."""
+        """Delete stored rows but not the query's record. False if they are in use or do not exist."""
         with self._lock:
             if self._in_use[query_id]:
                 return False
@@ -317,15 +317,15 @@ class Store:
         return self.change(query_id, "finish_resetting")
 
     def lost(self, query_id: str) -> None:
-        """Record that stored rows cannot be read any more, so that asking again computes them again."""
+        """Record that stored rows are unreadable, so that the next request computes them again."""
         with self._lock, self._writing() as connection:
             self._reset(connection, query_id, (COMPLETED,))
 
     def shrink(self) -> int:
-        """Delete what is worth least until all fits the limit; returns how many files went.
+        """Evict the files of least worth until the rest fits the limit; returns how many were evicted.
 
-        Worth is FlowKit's cache score: the seconds that computing took for each byte, times how often and how lately
-        it was wanted. What is in use, or younger than the protected period, stays.
+        Worth is FlowKit's cache score: the seconds of computation per byte, times a weight for how often and how lately
+        the rows were retrieved. Files in use, or younger than the protected period, stay.
         """
         now, gone = datetime.now(UTC), 0
         with self._reading() as connection:
@@ -340,9 +340,9 @@ class Store:
         return gone
 
     def mend(self) -> dict[str, int]:
-        """Put right what a killed server left: nothing stays half done, and what waited or ran waits again.
+        """Repair the state that a killed server left; queries that were queued or running are queued again.
 
-        What was released under another rule is forgotten. Returns how many of each were mended.
+        Results released under another rule are deleted. Returns the number of each repair.
         """
         mended: Counter[str] = Counter()
         kept: set[Path] = set()
@@ -359,7 +359,7 @@ class Store:
                         mended["requeued"] += 1
                         fire(connection, row.query_id, "resume", deaths=deaths)
                 elif row.state in (EXECUTING, QUEUED) and not public:
-                    # Parts are computed when a question needs them; they wait for no worker.
+                    # Parts are computed when a query needs them, and are not queued.
                     fire(connection, row.query_id, "cancel")
                 elif row.state == RESETTING:
                     fire(connection, row.query_id, "finish_resetting")
@@ -413,7 +413,7 @@ class Store:
     def _touched(self, former: float | None) -> float:
         """The multiplier after a retrieval: the sum of (1 + ln 2 / half life) ** retrievals so far.
 
-        It is kept as its logarithm: the sum itself would leave the range of a float after a million retrievals.
+        It is stored as its logarithm: the sum itself would exceed the range of a float after a million retrievals.
         """
         added = (self._touches - 2) * math.log1p(math.log(2) / self._limits.half_life)
         if former is None:
@@ -432,7 +432,7 @@ class Store:
 
 
 def open_store(directory: Path, records_url: str, limits: Limits, rule: Rule) -> Store:
-    """Take a cache directory, made where it is not there; raises FlowMachineError where another server has it."""
+    """Open a cache directory, created if missing; raises FlowMachineError if another server uses it."""
     try:
         for folder in (directory, directory / "results", directory / "parts"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -451,13 +451,13 @@ def open_store(directory: Path, records_url: str, limits: Limits, rule: Rule) ->
 
 
 def batch_count(path: Path) -> tuple[int, int]:
-    """How many batches and rows stored rows have; no rows are one empty batch."""
+    """The number of batches and of rows; a result without rows is one empty batch."""
     rows = pq.read_metadata(path).num_rows
     return max(1, math.ceil(rows / ROWS_AT_ONCE)), rows
 
 
 def read_rows(path: Path, start: int = 0, stop: int | None = None) -> pa.Table:
-    """Stored rows from `start` to before `stop`; row groups outside are not read."""
+    """Stored rows from `start` to before `stop`; other row groups are not read."""
     with pq.ParquetFile(path) as file:
         stop = file.metadata.num_rows if stop is None else stop
         offset, chosen, skipped = 0, [], 0

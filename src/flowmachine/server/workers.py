@@ -1,4 +1,4 @@
-"""Workers: threads that take waiting questions, store the parts that they share, and then their results."""
+"""Workers: threads that take queued queries, compute and store their shared parts, and then their results."""
 
 import threading
 import time
@@ -29,16 +29,16 @@ REASONS: Mapping[str, str] = {
     "SQLAlchemyError": "The records of queries could not be read or written: have the administrator check the disk.",
     "OSError": "A file could not be read or written: have the administrator check the disk and the lake.",
 }
-"""What the asker is told of an engine's error, by the type of the error; its text is not told, as it quotes data."""
+"""The reason shown to the user for an engine's error, by its type; the error's own text may quote data."""
 OTHERWISE = "The engine could not compute it; the administrator finds the place in the server's log."
 
 
 class Stopped(Exception):
-    """The question was cancelled, or the server stops."""
+    """The query was cancelled, or the server stops."""
 
 
 class Job:
-    """A question that a worker computes."""
+    """A query that a worker computes."""
 
     def __init__(self, query_id: str) -> None:
         self.query_id = query_id
@@ -48,7 +48,7 @@ class Job:
 
 
 class Workers:
-    """A fixed number of threads over one session and one store."""
+    """A fixed number of threads that share one session and one store."""
 
     def __init__(
         self,
@@ -73,12 +73,12 @@ class Workers:
         self._threads = [threading.Thread(target=self._serve, name=f"worker-{n}", daemon=True) for n in range(number)]
 
     def start(self) -> None:
-        """Begin to take questions."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def close(self, seconds: float = 10) -> None:
-        """Stop what runs; it is taken up at the next start."""
+        """Stop the running queries; they are queued again at the next start."""
         self._closing.set()
         for job in list(self._jobs.values()):
             job.stopped.set()
@@ -90,7 +90,7 @@ class Workers:
             time.sleep(0.05)
 
     def submit(self, question: Question, request_id: str) -> None:
-        """Let a question wait for a worker, unless it waits, runs or is stored already."""
+        """Queue a query, unless it is queued, running or stored already."""
         with self._work:
             self._submitted.setdefault(question.query_id, question)
         if self._store.enter(question, request_id):
@@ -99,21 +99,21 @@ class Workers:
             self._submitted.pop(question.query_id, None)
 
     def wait_again(self, row: Row) -> bool:
-        """Let a query run again if it is completed and its file is not there any more; returns whether it waits."""
+        """Queue a completed query again if its file is missing; returns whether it was queued."""
         if not self._store.wait_again(row):
             return False
         self.wake()
         return True
 
     def wake(self) -> None:
-        """Let an idle worker look for work."""
+        """Let idle workers look for queued queries."""
         with self._work:
             self._work.notify_all()
 
     def cancel(self, query_id: str) -> str:
-        """Stop a question that waits or runs; returns its state then."""
+        """Stop a query that is queued or running; returns its state afterwards."""
         if self._store.change(query_id, "cancel"):
-            # Who takes a question holds this until its job can be found.
+            # A worker that takes a query holds this lock until its job is registered.
             with self._work:
                 job = self._jobs.get(query_id)
             if job is not None:
@@ -132,7 +132,7 @@ class Workers:
                 continue
             if taken is None:
                 with self._work:
-                    # Waking at times costs nothing, and a lost call then only costs a moment.
+                    # The timeout bounds the delay if a notification is lost.
                     self._work.wait(timeout=0.5)
                 continue
             job, row = taken
@@ -174,7 +174,7 @@ class Workers:
                 self._debug_log.error("a question failed", query_id=job.query_id, **fault(error))
             reason = _reason(error)
         if self._closing.is_set() and job.stopped.is_set():
-            # It was told to stop, and did not die of it.
+            # It ended because it was stopped, not because of a fault.
             self._store.change(job.query_id, "resume")
             return
         if reason is not None:
@@ -196,7 +196,7 @@ class Workers:
         self._store.shrink()
 
     def _question(self, row: Row) -> Question:
-        """The question of a record, over the data that it was asked of."""
+        """The question of a record, over the data of the time when it was submitted."""
         query = parse(row.params)
         question = ask(self._session, query, self._session.engine.snapshot())
         if question.query_id != row.query_id:
@@ -207,7 +207,7 @@ class Workers:
         return question
 
     def _part(self, job: Job, part: Question, stored: Mapping[str, Path], in_use: ExitStack) -> Path:
-        """The stored rows of a part: those there are, or those that another worker is writing, or new ones."""
+        """The stored rows of a part: existing ones, those that another worker is writing, or new ones."""
         while True:
             with self._work:
                 other = self._parts.get(part.query_id)
@@ -233,11 +233,11 @@ class Workers:
                 return path
 
     def _write(self, job: Job, question: Question, stored: Mapping[str, Path]) -> None:
-        """Compute and store the rows of a question or part."""
+        """Compute and store the rows of a query or part."""
         query_id, kind, began = question.query_id, question.query.kind, time.monotonic()
         staged = job.writing = self._store.staged(query_id, kind)
         part = query_id != job.query_id
-        # Whatever ends it ends the part's execution as well: a part that says it executes is begun by nobody.
+        # Every exit ends the part's execution too: no worker starts a part that is recorded as executing.
         try:
             # A cancellation ends the delay of a dummy query too.
             job.stopped.wait(delay_of(question.query))
@@ -246,7 +246,7 @@ class Workers:
             self._store.keep(question, (time.monotonic() - began) * 1000)
         except BaseException as error:
             if part:
-                # What cannot be recorded, as on a full disk, `take_back` mends.
+                # If it cannot be recorded, as on a full disk, `take_back` does it later.
                 with suppress(SQLAlchemyError):
                     _ = (
                         self._store.change(query_id, "cancel")
@@ -262,13 +262,13 @@ class Workers:
             remove(staged)
 
     def _interrupt(self, job: Job) -> None:
-        # Held meanwhile, so that it cannot strike the next job that writes to the same path.
+        # The lock keeps the interruption from the next job that writes to the same path.
         with job.lock:
             if job.writing is not None:
                 self._session.engine.interrupt(job.writing)
 
     def _interrupt_until_gone(self, job: Job) -> None:
-        # A call that comes before the engine has begun is lost, so it is repeated.
+        # An interruption before the engine has started is lost, so it is repeated.
         while self._jobs.get(job.query_id) is job:
             self._interrupt(job)
             time.sleep(0.05)

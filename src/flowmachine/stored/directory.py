@@ -36,25 +36,25 @@ class StoredFiles:
         entries = []
         for about in self.directory.glob(f"*/{_ABOUT}"):
             if not about.parent.name.startswith("."):
-                # What was forgotten at this moment, or written by another release, is not there.
+                # Skips rows that are being deleted, or were written by another release.
                 with suppress(OSError, ValueError):
                     entries.append(StoredQuery.from_json(about.read_text()))
         return sorted(entries, key=lambda entry: (entry.when, entry.id))
 
     @contextmanager
     def reading(self, entries: Iterable[StoredQuery]) -> Iterator[dict[str, Path]]:
-        """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
+        """A context in which stored rows cannot be forgotten: those that still exist, by the query's id."""
         with ExitStack() as locks:
             paths = {}
             for entry in entries:
                 is_present = locks.enter_context(_locked(self.directory / entry.id, fcntl.LOCK_SH))
-                # A file that was cut short is not trusted.
+                # A truncated file is not used.
                 if is_present and size(self.directory / entry.id / _ROWS) == entry.bytes:
                     paths[entry.query_id] = self.directory / entry.id / _ROWS
             yield paths
 
     def write(self, entry: StoredQuery, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
-        """Store the rows of a plan; whoever stores the same at the same time finds them stored."""
+        """Store the rows of a plan; safe if two processes store the same query at once."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o700)
         self._sweep()

@@ -70,11 +70,11 @@ class Storage(Protocol):
         ...
 
     def reading(self, entries: Iterable[StoredQuery]) -> AbstractContextManager[Mapping[str, Any]]:
-        """A context in which stored rows cannot be forgotten: those that are there still, by the query's id."""
+        """A context in which stored rows cannot be forgotten: those that still exist, by the query's id."""
         ...
 
     def write(self, entry: StoredQuery, plan: Plan, snapshot: Snapshot, parts: Mapping[str, Where]) -> StoredQuery:
-        """Store the rows of a plan; whoever stores the same at the same time finds them stored."""
+        """Store the rows of a plan; safe if two processes store the same query at once."""
         ...
 
     def forget(self, entry: StoredQuery) -> None:
