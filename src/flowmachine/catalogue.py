@@ -25,7 +25,7 @@ def schemas(units: tuple[str, ...] = UNITS) -> dict[str, Any]:
 
     `FlowmachineQuerySchema` is the root: what may be run. Each kind and each slot stands once, and a kind refers to the
     slots that its parameters hold. A kind whose unit is that of a nested query has a read-only `aggregation_unit`, so
-    that whoever lists permissions sees the units that it comes in.
+    that its units are known wherever permissions are listed.
     """
     if units == UNITS:
         return _schemas()
@@ -46,7 +46,7 @@ def _schemas() -> dict[str, Any]:
     for name, cls in by_kind.items():
         component = components[cls.__name__]
         component["description"] = summary(cls)
-        # A single member is told as an enum, which is how readers of FlowKit's document find kinds.
+        # A single member is written as an enum, by which readers of FlowKit's document recognise kinds.
         component["properties"]["query_kind"] = {"type": "string", "enum": [name]}
         component.setdefault("required", []).insert(0, "query_kind")
         if "aggregation_unit" not in component["properties"] and has_location(cls):

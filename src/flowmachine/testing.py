@@ -65,10 +65,10 @@ class Cell:
     last_day: dt.date = EVER[1]
     site: str | None = None
     mapped: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
-    """By mapping, as `cell_units` names it, and unit: the place that tables of the deployment's own give it."""
+    """By mapping, as `cell_units` names it, and unit: the place that custom tables give it."""
 
     def place(self, unit: str, mapping: str | None = None) -> tuple[Any, ...] | None:
-        """What tells the cell's place in a unit: (pcod,), (location_id,), (site_id,) or (lon, lat); None for none."""
+        """The key of the cell's place in a unit: (pcod,), (location_id,), (site_id,) or (lon, lat); None for none."""
         if mapping is not None:
             return self.mapped.get(mapping, {}).get(unit)
         if unit == "lon-lat":

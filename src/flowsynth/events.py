@@ -278,8 +278,8 @@ def _mds(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Gene
 
 
 def _topups(day: _Day, ids: Longs, who: Ints, seconds: Ints, random: np.random.Generator) -> dict[str, object]:
-    # Nobody tops up before less is left than their smallest recharge. So whatever they had after one topup is
-    # at least what they have before the next, and days can be made alone with balances that agree.
+    # Subscribers top up only when their balance is below their smallest recharge. So the balance after one topup is
+    # never below that before the next, and days can be generated independently with consistent balances.
     smallest = (who.astype(np.int64) * 2_654_435_761 >> 5) % 3
     amount = _RECHARGES[smallest + np.minimum(random.geometric(0.55, len(who)) - 1, 3)]
     before = np.floor(_RECHARGES[smallest] * random.beta(0.8, 3.0, len(who)) * 100)

@@ -102,7 +102,7 @@ WRONG = {
         "",
         "aggregate_by is hour, which is finer than the day of total_by",
     ),
-    "money at a point": ({**MONEY, "aggregation_unit": "lon-lat"}, "aggregation_unit", "amounts are told by areas"),
+    "money at a point": ({**MONEY, "aggregation_unit": "lon-lat"}, "aggregation_unit", "amounts are given for areas"),
     "money of a table of places": ({**MONEY, "mapping_table": None}, "mapping_table", "There is no such parameter."),
     "money of reversed days": ({**MONEY, "end_date": "2015-12-31"}, "", "must not be after end_date"),
     "money of no known kind": ({**MONEY, "metric": "tax"}, "metric", "amount, commission, fee, discount"),

@@ -240,7 +240,7 @@ def questions(draw, kind, unit=None, depth=0):  # noqa: PLR0915 - a case a param
             case "tower_cluster_call_threshold":
                 spec[name] = draw(st.sampled_from([0, 0, 1, 2, 3]))
             case "aggregation_unit":
-                # Amounts are told by areas alone.
+                # Amounts are given for areas only.
                 spec[name] = "admin1" if kind == "dfs_metric_total_amount" and unit == "lon-lat" else unit
             case "event_types" if issubclass(cls, Contacts) or kind == "location_introversion":
                 spec[name] = draw(st.sampled_from([None, ["calls"], ["calls", "sms"]]))

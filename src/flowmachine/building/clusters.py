@@ -1,4 +1,4 @@
-"""Where each subscriber was often: sites drawn together to clusters, scored, labelled, and told by areas.
+"""Where each subscriber was often: sites grouped into clusters, scored, labelled and placed in areas.
 
 The chain of the kinds of meaningful locations. Source: Isaacman et al. (2011), "Identifying Important Places in
 People's Lives from Cellular Network Data", doi:10.1007/978-3-642-21726-5_9, with FlowKit's scores and labels.
@@ -55,7 +55,7 @@ class Clustered(OverEvents, Protocol):
 def clusters(cdr: Cdr, query: Clustered, windows: Sequence[Window]) -> ir.Table:
     """Each subscriber's clusters: subscriber, lon, lat, hour and weekday (mean scores).
 
-    With several windows, `window` tells by its number in which each cluster was found.
+    With several windows, `window` is the number of the window of each cluster.
     """
     sites = _sites(cdr, query, windows)
     by = [name for name in ("subscriber", "window") if name in sites.columns]

@@ -117,7 +117,7 @@ class PostgresDialect:
         return ibis.table(ibis_schema(REFERENCE[name].columns), name=name, database="flowdb")
 
     def boundaries(self, tables: Tables, unit: str) -> ir.Table:
-        """The boundaries of a level, which has a table of its own."""
+        """The boundaries of a level, which is one table."""
         types = {f"{unit}pcod": "string", f"{unit}name": "string", "geom": "binary"}
         level = ibis.table(types, name=unit, database="geography")
         return level.select(

@@ -17,7 +17,7 @@ _FINEST = 10_000
 
 def _an_area(unit: str) -> str:
     if unit == "lon-lat":
-        raise ValueError("It is 'lon-lat': amounts are told by areas, such as admin1, and not by single points.")
+        raise ValueError("It is 'lon-lat': amounts are given for areas, such as admin1, and not for single points.")
     return unit
 
 

@@ -1,4 +1,4 @@
-"""How far from a place of their own each subscriber's events are."""
+"""How far each subscriber's events are from the subscriber's reference location."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
