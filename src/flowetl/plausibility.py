@@ -20,6 +20,8 @@ from flowkit_base.sql_text import literal, literals
 
 _TELEPHONE = r"\+?\d{8,15}"
 _UNKNOWN_AT_MOST = 0.9
+# Of a handful of rows a share says nothing: one new cell makes it.
+_FEWEST_ROWS = 20
 _PEOPLE_AT_MOST = 0.1
 
 
@@ -46,7 +48,7 @@ def check_cells(run: Run, staged: Staged, *, insist: bool) -> None:
     """See that the staged rows of each file are at cells.
 
     Makes the table `people_as_cells` of texts that are to be left empty, and counts their rows in `staged.emptied`.
-    Raises DeliveryError, unless `insist`, if nearly all rows of a file are at unknown cells or at people.
+    Raises DeliveryError, unless `insist`, if nearly all rows of a file are at unknown cells (of 20 rows or more) or at people.
     """
     good = literals(p for part in staged.parts for p in part.glob("day=*-*/*.parquet"))
     connection = run.connection
@@ -97,7 +99,7 @@ def check_cells(run: Run, staged: Staged, *, insist: bool) -> None:
                 f"(such as {shape}) and is no loaded cell: read the column of cells with --map location_id=COLUMN. "
                 "If these are cells, load the cells first, or say --insist."
             )
-        if cells and unknown >= _UNKNOWN_AT_MOST * located:
+        if cells and located >= _FEWEST_ROWS and unknown >= _UNKNOWN_AT_MOST * located:
             raise DeliveryError(
                 f"{delivery.name}: {unknown:,} of {located:,} rows are at cells that are not loaded (such as {shape}): "
                 "is it the file of another network, or is the cell in another column? Load the cells first, or say "

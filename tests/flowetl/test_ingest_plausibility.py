@@ -70,6 +70,14 @@ def test_some_unknown_cells_are_told_and_loaded(located):
     assert (report.loaded, report.unknown_cells) == (30, 10)
 
 
+def test_a_handful_of_rows_at_a_new_cell_is_loaded(located):
+    """One late event at a cell that is not loaded yet is no sign of a wrong file."""
+    header = "id,outgoing,datetime,msisdn,msisdn_counterpart,location_id"
+    path = located.calls("i1,True,2016-01-01 10:00:00,alice,bob,NEW", header=header)
+    (report,) = located.load(path)
+    assert (report.loaded, report.unknown_cells) == (1, 1)
+
+
 @pytest.mark.parametrize("with_cells", [True, False])
 def test_swapped_columns_bring_no_number_into_the_lake(deployment, with_cells):
     """If the columns of cells and counterparts are swapped, the delivery is refused, and no raw number stays behind."""
