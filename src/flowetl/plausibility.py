@@ -48,7 +48,7 @@ def check_cells(run: Run, staged: Staged, *, insist: bool) -> None:
     """See that the staged rows of each file are at cells.
 
     Makes the table `people_as_cells` of texts that are to be left empty, and counts their rows in `staged.emptied`.
-    Raises DeliveryError, unless `insist`, if nearly all rows of a file are at unknown cells (of 20 rows or more) or at people.
+    Raises DeliveryError, unless `insist`, if nearly all rows of a file, of 20 or more, are at unknown cells or people.
     """
     good = literals(p for part in staged.parts for p in part.glob("day=*-*/*.parquet"))
     connection = run.connection
