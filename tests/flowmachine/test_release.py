@@ -24,6 +24,7 @@ CROWDED = [
         c,
         lon=80 + i,
         lat=26.0 + i,
+        site=f"site-{c}",
         pcods={"admin1": r, "admin3": r + str(i), "health_zone": r},
         mapped={BY_HAND: {"admin1": (r,), "admin3": (r + str(i),), "health_zone": ("W",)}},
     )
@@ -42,6 +43,11 @@ AROUND = {
 """Squares round the cells, for what is placed by its own position."""
 
 
+def _day(n):
+    """The nth of the days that random queries are about."""
+    return START + dt.timedelta(days=n)
+
+
 def crowd(size):
     """A world in which so many subscribers are in N and three in S, on every day."""
     where = random.Random(size)
@@ -49,7 +55,7 @@ def crowd(size):
         Event(
             "calls",
             n,
-            f"2016-03-{25 + day}T{where.randrange(3, 23):02}:00",
+            f"{_day(day)}T{where.randrange(3, 23):02}:00",
             "c" if n < 3 else where.choice("ab"),
             counterpart=where.randrange(size),
             outgoing=True,
@@ -62,7 +68,7 @@ def crowd(size):
         Event(
             "topups",
             n,
-            f"2016-03-{25 + n % 5}T12:00",
+            f"{_day(n % 5)}T12:00",
             None,
             values={"recharge_amount": 5.0 * (n % 2), "pre_event_balance": 0.0, "post_event_balance": 5.0 * (n % 2)},
         )
@@ -72,7 +78,7 @@ def crowd(size):
         Event(
             "transactions",
             n,
-            f"2016-03-{25 + day}T12:00",
+            f"{_day(day)}T12:00",
             "c" if n < 3 else where.choice("ab"),
             id=n,
             # Now and then somebody moves more than all the others together.
@@ -81,7 +87,7 @@ def crowd(size):
         for n in range(size + 3)
         for day in range(5)
     ]
-    empty = [(name, dt.date(2016, 3, 25 + n)) for name in ("topups", "transactions") for n in range(5)]
+    empty = [(name, _day(n)) for name in ("topups", "transactions") for n in range(5)]
     return World(events, CROWDED, empty_days=empty, tacs=TACS, boundaries=AROUND)
 
 
@@ -91,8 +97,8 @@ def test_a_row_is_published_from_sixteen_people_on(people, published, tmp_path):
     session = crowd(people).session(tmp_path / "lake")
     asked = {
         "query_kind": "unique_subscriber_counts",
-        "start_date": "2016-03-25",
-        "end_date": "2016-03-30",
+        "start_date": str(START),
+        "end_date": str(_day(5)),
         "aggregation_unit": "admin1",
     }
 
