@@ -23,7 +23,7 @@ def main() -> None:
         settings = Settings()  # pyright: ignore[reportCallIssue]  # values come from the environment
     except ValidationError as error:
         sys.exit("\n".join(complaints(error, Settings)))
-    # The web framework takes seconds to load on a busy machine; a wrong setting is told before.
+    # The web framework takes seconds to load on a busy machine; a wrong setting is reported before.
     from flowapi.main import create_app  # noqa: PLC0415
     from flowapi.serving import serve  # noqa: PLC0415
 

@@ -59,16 +59,16 @@ def access(event: str, *, level: str = "info", **values: Any) -> None:
 
 
 def query(event: str, **values: Any) -> None:
-    """Write a line about what is asked (logger flowapi.query)."""
+    """Write a line about a query or a fetch (logger flowapi.query)."""
     _write("flowapi.query", "info", event, values)
 
 
 def granted(record: Record, scopes: Iterable[str], roles: Iterable[str]) -> None:
     """Write that roles grant scopes, and remember both for the line of the whole request."""
-    asked, by = sorted(scopes), sorted(roles)
-    record.scopes.update(asked)
+    needed, by = sorted(scopes), sorted(roles)
+    record.scopes.update(needed)
     record.roles.update(by)
-    access("permission granted", requested_scopes=asked, granting_roles=by)
+    access("permission granted", requested_scopes=needed, granting_roles=by)
 
 
 def whole_request(record: Record, http_status: int, outcome: str) -> None:

@@ -15,7 +15,7 @@ def has_query_scope(roles: Roles) -> bool:
     return any(scopes.split(scope) for granted in roles.values() for scope in granted)
 
 
-def held_together(roles: Roles, needed: Iterable[str]) -> bool:
+def roles_together_hold(roles: Roles, needed: Iterable[str]) -> bool:
     """Whether the roles hold the scopes if taken together, which grants nothing."""
     return frozenset(needed) <= frozenset().union(*roles.values())
 
@@ -128,7 +128,7 @@ class _Reach:
 
     def _walked(self, schema: Any) -> tuple[set[str], list[Any]]:
         """The kinds below a schema, and the schemas of subsets that were met and not entered."""
-        found: set[str] = set()
+        kinds: set[str] = set()
         seen: set[str] = set()
         subsets: list[Any] = []
         waiting = [schema]
@@ -145,13 +145,13 @@ class _Reach:
                     continue
                 properties = node.get("properties")
                 if isinstance(properties, dict) and "query_kind" in properties:
-                    found.update(_choices(self, properties["query_kind"]))
+                    kinds.update(_choices(self, properties["query_kind"]))
                     subsets.extend(inner for name, inner in properties.items() if name == SUBSET)
                     waiting.extend(inner for name, inner in properties.items() if name != SUBSET)
                     waiting.extend(inner for name, inner in node.items() if name != "properties")
                 else:
                     waiting.extend(node.values())
-        return found, subsets
+        return kinds, subsets
 
 
 def _reference(schema: Any) -> str | None:

@@ -68,7 +68,7 @@ class StreamAbortedError(Exception):
 
 
 class _Answer:
-    """One answer on its way out: held back until its record is written."""
+    """One answer on its way out: which waits until its record is written."""
 
     def __init__(self, scope: Scope, record: audit.Record, send: Send, metrics: Metrics) -> None:
         self._scope = scope

@@ -48,11 +48,11 @@ class Metrics:
         facts: dict[str, tuple[str, Callable[[], float]]] = {
             "flowapi_keys": ("Keys that tokens are checked with.", lambda: len(trust.keys)),
             "flowapi_revoked_tokens": (
-                "Tokens of the revocation list that is held.",
+                "Tokens of the current revocation list.",
                 lambda: len(trust.revocations.revoked) if trust.revocations else 0,
             ),
             "flowapi_revocations_age_seconds": (
-                "Seconds since the revocation list that is held was signed; NaN where there is none.",
+                "Seconds since the current revocation list was signed; NaN if there is none.",
                 trust.revocations_age,
             ),
         }

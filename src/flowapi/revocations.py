@@ -1,4 +1,4 @@
-"""Which tokens are believed: by the keys and the revocation list that FlowAuth publishes, read anew all the time."""
+"""Which tokens are believed: by the keys and the revocation list that FlowAuth publishes, read again and again."""
 
 import asyncio
 import contextlib
@@ -60,7 +60,7 @@ class UntrustedError(Exception):
 
 @dataclass
 class Followed:
-    """A document that is read anew all the time: where, when it was read last, and what hinders."""
+    """A document that is read again and again: where from, when last, and why it could not be read."""
 
     name: str
     place: str
@@ -146,26 +146,26 @@ class Trust:
         return None
 
     def revocations_age(self) -> float:
-        """Seconds since FlowAuth signed the list that is held; NaN where there is none."""
+        """Seconds since FlowAuth signed the current list; NaN if there is none."""
         if self.revocations is None:
             return math.nan
         return (_now() - self.revocations.issued).total_seconds()
 
-    def told(self) -> dict[str, Any]:
-        """Say for /api/0/health what is held, since when, and what hinders."""
-        told: dict[str, Any] = {"keys": len(self.keys)}
+    def status(self) -> dict[str, Any]:
+        """For /api/0/health: the current keys and revocations, their age, and why they could not be read."""
+        status: dict[str, Any] = {"keys": len(self.keys)}
         for each in self.followed:
             read = each.read.isoformat() if each.read else None
-            told[each.name] = {"read": read, "problem": each.problem}
-        if "revocations" in told:
-            held = self.revocations
-            told["revocations"] |= {
-                "issued": held.issued.isoformat() if held else None,
-                "revoked": len(held.revoked) if held else 0,
+            status[each.name] = {"read": read, "problem": each.problem}
+        if "revocations" in status:
+            current = self.revocations
+            status["revocations"] |= {
+                "issued": current.issued.isoformat() if current else None,
+                "revoked": len(current.revoked) if current else 0,
             }
         if self.unkept is not None:
-            told["unkept"] = self.unkept
-        return told
+            status["unkept"] = self.unkept
+        return status
 
     async def refresh(self) -> None:
         """Read every document once; of what cannot be read, the last good one stays."""
@@ -180,21 +180,21 @@ class Trust:
             try:
                 await self.refresh()
             except Exception:
-                # A task that ends is told to nobody, and FlowAPI would believe revoked tokens for ever.
+                # Nobody notices that a task has ended, and FlowAPI would accept revoked tokens for ever.
                 log.exception("FlowAPI failed at reading the key set and the revocation list; it will try again.")
 
     async def _checked(self, token: str) -> Claims:
         return verify_token(token, self.keys, self._audience)
 
     async def _comes(self, kid: str | None) -> bool:
-        """Tell whether a key that was not known is there after an early reading."""
+        """Whether a key that was not known is known after an early reading."""
         if kid is None or self._settings.flowapi_key_set is None or kid in map(key_id, self.keys):
             return False
         await self._hastened()
         return kid in map(key_id, self.keys)
 
     async def _hastened(self) -> bool:
-        """Read the documents early, at most once in a few seconds; tell whether there are keys then."""
+        """Read the documents early, at most once in a few seconds; whether there are keys then."""
         if self._reading.locked():
             async with self._reading:
                 pass
@@ -225,7 +225,7 @@ class Trust:
             raise UnreadableError("FlowAPI does not run")
         content = bytearray()
         try:
-            # What is packed may be small and become large; it is wanted, and counted, as it is.
+            # A compressed answer may be small and unpack to a large one, so bytes are counted uncompressed.
             headers = {"Accept-Encoding": "identity"}
             async with (
                 asyncio.timeout(PATIENCE),
@@ -243,7 +243,7 @@ class Trust:
             raise UnreadableError(f"FlowAuth did not send it within {PATIENCE:g} seconds") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             log.info("%s: %s", document.place, error)
-            raise UnreadableError(f"FlowAuth could not be asked ({type(error).__name__})") from None
+            raise UnreadableError(f"FlowAuth could not be reached ({type(error).__name__})") from None
         return bytes(content)
 
     def _take_keys(self, content: bytes) -> None:
@@ -256,27 +256,27 @@ class Trust:
         except UnicodeDecodeError:
             raise UnreadableError("It is not a signed list") from None
         new = read_revocations(text, self.keys, self._audience)
-        held = self.revocations
-        if held is not None and new.issued < held.issued:
-            raise UnreadableError(f"It was signed at {new.issued.isoformat()}, before the one that is held")
+        current = self.revocations
+        if current is not None and new.issued < current.issued:
+            raise UnreadableError(f"It was signed at {new.issued.isoformat()}, before the current one")
         # What was revoked stays so, even where FlowAuth's database comes from a backup that knows nothing of it.
         now = _now().timestamp()
-        kept = {jti: expiry for jti, expiry in (held.revoked if held else {}).items() if expiry > now}
+        kept = {jti: expiry for jti, expiry in (current.revoked if current else {}).items() if expiry > now}
         self.revocations = RevocationList(new.audience, new.issued, {**kept, **new.revoked})
 
     def _keep(self) -> None:
-        """Write what is held to the disk, whole or not at all."""
-        told: dict[str, Any] = {"audience": self._audience}
+        """Write the current documents to the disk, whole or not at all."""
+        state: dict[str, Any] = {"audience": self._audience}
         for each in self.followed:
             read = each.read.isoformat() if each.read else None
             if each.name == "key_set" and self._key_set is not None:
-                told[each.name] = {"place": each.place, "text": self._key_set, "read": read}
-            elif each.name == "revocations" and (held := self.revocations) is not None:
-                said = {"aud": held.audience, "iat": held.issued.timestamp(), "revoked": dict(held.revoked)}
-                told[each.name] = {"said": said, "read": read}
+                state[each.name] = {"place": each.place, "text": self._key_set, "read": read}
+            elif each.name == "revocations" and (current := self.revocations) is not None:
+                said = {"aud": current.audience, "iat": current.issued.timestamp(), "revoked": dict(current.revoked)}
+                state[each.name] = {"said": said, "read": read}
         try:
             self._state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(self._state, json.dumps(told), 0o600)
+            write_whole(self._state, json.dumps(state), 0o600)
         except OSError as error:
             if self.unkept is None:
                 log.error("FLOWAPI_STATE: %s cannot be written (%s).", self._state, error.strerror)
@@ -285,15 +285,15 @@ class Trust:
             self.unkept = None
 
     def _restore(self) -> None:
-        """Hold again what was held before a restart.
+        """Take the documents of before a restart.
 
         The signature of the list was checked when it was taken; its key may have been withdrawn since, which must not
         bring revoked tokens back.
         """
         try:
-            told = json.loads(self._state.read_bytes())
+            state = json.loads(self._state.read_bytes())
             for each in self.followed:
-                kept = told.get(each.name)
+                kept = state.get(each.name)
                 if kept is None or (each.name == "key_set" and kept["place"] != each.place):
                     continue
                 if each.name == "key_set":

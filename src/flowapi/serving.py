@@ -25,7 +25,7 @@ SPARE_FILES = 128
 
 
 def serve(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
-    """Serve the application on a listening socket until the process is told to stop."""
+    """Serve the application on a listening socket until the process is stopped."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = min(settings.flowapi_max_connections, max(files - SPARE_FILES, 16))
     seconds = settings.flowapi_request_seconds

@@ -131,12 +131,12 @@ class Settings(base.Settings):
     def _whole_tls_pair(self) -> "Settings":
         certificate, key = self.flowapi_tls_cert.is_file(), self.flowapi_tls_key.is_file()
         if certificate != key:
-            there, missing = (
+            present, missing = (
                 (self.flowapi_tls_cert, self.flowapi_tls_key)
                 if certificate
                 else (self.flowapi_tls_key, self.flowapi_tls_cert)
             )
-            raise ValueError(f"TLS needs a certificate and its key: {there} is there, but {missing} is missing")
+            raise ValueError(f"TLS needs a certificate and its key: {present} exists, but {missing} is missing")
         if not certificate:
             named = {"flowapi_tls_cert", "flowapi_tls_key"} & self.model_fields_set
             if named:

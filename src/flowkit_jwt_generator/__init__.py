@@ -53,7 +53,7 @@ def __getattr__(name: str) -> Any:
     # pytest imports this package in every run, for its plugin; cryptography is loaded only when it is used.
     if name in __all__:
         for module in ("keys", "jwt", "published", "server"):
-            found = importlib.import_module(f"flowkit_jwt_generator.{module}")
-            if hasattr(found, name):
-                return getattr(found, name)
+            loaded = importlib.import_module(f"flowkit_jwt_generator.{module}")
+            if hasattr(loaded, name):
+                return getattr(loaded, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

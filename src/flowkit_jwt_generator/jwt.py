@@ -149,7 +149,7 @@ def generate_token(
 def verify_token(token: str, public_keys: Sequence[rsa.RSAPublicKey | str | bytes], audience: str) -> Claims:
     """Check a token and read its claims.
 
-    The algorithm is RS256 and no other; `exp`, `aud` and `sub` must be there; `nbf` must have come
+    The algorithm is RS256 and no other; `exp`, `aud` and `sub` must be present; `nbf` must have come
     (five seconds of clock difference are allowed), `exp` must not; the roles must be packed, and unpack to
     two megabytes at most.
 

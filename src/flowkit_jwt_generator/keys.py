@@ -1,4 +1,4 @@
-"""RSA keys of tokens: made, and read from PEM or base64 of PEM."""
+"""RSA keys of tokens: generated, and read from PEM or base64 of PEM."""
 
 import base64
 import binascii

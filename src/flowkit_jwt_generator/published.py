@@ -42,10 +42,10 @@ def read_key_set(content: str | bytes) -> list[rsa.RSAPublicKey]:
     if len(content) > LARGEST_KEY_SET_BYTES:
         raise ValueError(f"The key set has more than {LARGEST_KEY_SET_BYTES:,} bytes.")
     try:
-        told: Any = json.loads(content)
+        key_set: Any = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ValueError("The key set is not JSON.") from error
-    listed = told.get("keys") if isinstance(told, dict) else None
+    listed = key_set.get("keys") if isinstance(key_set, dict) else None
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise ValueError("The key set has no list of keys.")
     if len(listed) > MOST_KEYS:
@@ -94,11 +94,11 @@ def _signs(key: Mapping[str, Any]) -> bool:
     return key.get("kty") == "RSA" and key.get("use", "sig") == "sig" and key.get("alg", "RS256") == "RS256"
 
 
-def _key(told: Mapping[str, Any]) -> rsa.RSAPublicKey:
-    if "d" in told:
+def _key(entry: Mapping[str, Any]) -> rsa.RSAPublicKey:
+    if "d" in entry:
         raise ValueError("The key set holds a private key; publish the public halves only, and change this key.")
     try:
-        key = RSAAlgorithm.from_jwk({name: told[name] for name in ("kty", "n", "e")})
+        key = RSAAlgorithm.from_jwk({name: entry[name] for name in ("kty", "n", "e")})
     except (InvalidKeyError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError("The key set holds an RSA key that is damaged.") from error
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < SMALLEST_KEY_BITS:

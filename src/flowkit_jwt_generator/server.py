@@ -13,12 +13,12 @@ class ServerSpecError(UserError):
 
 
 def get_all_claims_from_flowapi(flowapi_url: str) -> list[str]:
-    """Read every scope that a FlowAPI server knows from its public description; asked once a process."""
+    """Read every scope that a FlowAPI server knows from its public description; requested once a process."""
     return list(_token_section(flowapi_url)["x-security-scopes"])
 
 
 def get_audience_from_flowapi(flowapi_url: str) -> str:
-    """Read the name of a FlowAPI server, which tokens carry as `aud`; asked once a process."""
+    """Read the name of a FlowAPI server, which tokens carry as `aud`; requested once a process."""
     return str(_token_section(flowapi_url)["x-audience"])
 
 

@@ -131,12 +131,12 @@ async def test_what_is_no_key_set_changes_nothing(flowauth, settings, signing_ke
         await trust.refresh()
         assert await believed(trust, signing_key)
         assert not await believed(trust, other_key)
-        problem = trust.told()["key_set"]["problem"]
+        problem = trust.status()["key_set"]["problem"]
         assert problem.endswith(".")
         assert "127.0.0.1" not in problem
         flowauth.publish(signing_key)
         await trust.refresh()
-        assert trust.told()["key_set"]["problem"] is None
+        assert trust.status()["key_set"]["problem"] is None
 
 
 def test_a_private_key_in_the_set_is_refused(signing_key):
@@ -211,7 +211,7 @@ async def test_a_state_that_cannot_be_kept_is_told(flowauth, settings, other_key
     trust = Trust(settings(flowapi_state=tmp_path / "file" / "state"))
     async with trust.kept_in_step():
         assert await believed(trust, other_key)
-        assert "FLOWAPI_STATE" in trust.told()["unkept"]
+        assert "FLOWAPI_STATE" in trust.status()["unkept"]
 
 
 async def test_a_server_that_sends_without_end_is_left(settings, monkeypatch, signing_key):
@@ -237,7 +237,7 @@ async def test_a_server_that_sends_without_end_is_left(settings, monkeypatch, si
     began = time.monotonic()
     async with trust.kept_in_step():
         assert time.monotonic() - began < 2
-        assert "seconds" in trust.told()["key_set"]["problem"]
+        assert "seconds" in trust.status()["key_set"]["problem"]
     server.close()
 
 

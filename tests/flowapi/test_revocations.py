@@ -61,7 +61,7 @@ async def test_a_revoked_token_is_refused_from_the_next_reading_on(flowauth, set
         flowauth.revoke(signing_key, "another", token[1])
         await trust.refresh()
         assert await revoked(trust, token)
-        assert trust.told()["revocations"]["revoked"] == 2
+        assert trust.status()["revocations"]["revoked"] == 2
         assert trust.revocations_age() < 10
 
 
@@ -109,11 +109,11 @@ async def test_a_bad_list_changes_nothing(flowauth, settings, signing_key, other
         await trust.refresh()
         assert not await revoked(trust, token)
         assert await revoked(trust, held)
-        assert trust.told()["revocations"]["problem"]
+        assert trust.status()["revocations"]["problem"]
         flowauth.revoke(signing_key, token[1])
         await trust.refresh()
         assert await revoked(trust, token)
-        assert trust.told()["revocations"]["problem"] is None
+        assert trust.status()["revocations"]["problem"] is None
 
 
 async def test_a_list_within_the_same_second_is_taken(flowauth, settings, signing_key, token):
@@ -134,7 +134,7 @@ async def test_a_revoked_token_does_not_come_back(flowauth, settings, signing_ke
         flowauth.revoke(signing_key)
         await trust.refresh()
         assert await revoked(trust, token)
-        assert trust.told()["revocations"]["revoked"] == 1
+        assert trust.status()["revocations"]["revoked"] == 1
 
 
 @pytest.mark.parametrize("status", [404, 500, 503, 301])
@@ -149,10 +149,10 @@ async def test_the_list_outlives_a_restart_while_flowauth_is_away(flowauth, sett
         assert await revoked(trust, token)
         unknown = "FlowAuth has no server of this name; add it there."
         told = unknown if status == 404 else f"FlowAuth answered {status}."
-        assert trust.told()["revocations"]["problem"] == told
+        assert trust.status()["revocations"]["problem"] == told
         flowauth.revoke(signing_key, iat=NOW - 3600)
         await trust.refresh()
-        assert "before the one that is held" in trust.told()["revocations"]["problem"]
+        assert "before the current one" in trust.status()["revocations"]["problem"]
 
 
 async def test_the_list_of_a_withdrawn_key_outlives_a_restart(flowauth, settings, signing_key, other_key, token):
@@ -165,7 +165,7 @@ async def test_the_list_of_a_withdrawn_key_outlives_a_restart(flowauth, settings
     trust = Trust(settings(**changes))
     async with trust.kept_in_step():
         assert len(trust.keys) == 1
-        assert "Signature verification failed" in trust.told()["revocations"]["problem"]
+        assert "Signature verification failed" in trust.status()["revocations"]["problem"]
         assert await revoked(trust, token)
 
 

@@ -250,6 +250,17 @@ def test_a_token_stands_alone(model):
     assert claims["exp"] - claims["iat"] == 2 * 86400
 
 
+def test_a_token_that_a_proxy_would_refuse_is_noted(model):
+    """A token of more than 8,000 bytes stands alone on standard output; a note names the limits of proxies to raise."""
+    done = model.flowkit("token", "a" * 4000)
+    assert done.returncode == 0
+    assert len(done.stdout.strip()) > 8000
+    (note,) = done.stderr.splitlines()
+    assert note.startswith(f"Note: The token has {len(done.stdout.strip()):,} bytes")
+    assert "large_client_header_buffers" in note
+    assert "LimitRequestFieldSize" in note
+
+
 def test_doctor_says_what_to_do(model):
     """A deployment that is well but not up has one thing to mend, and doctor says which command does."""
     done = model.flowkit("doctor")

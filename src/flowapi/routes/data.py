@@ -42,9 +42,9 @@ async def get_available_dates(request: Request, caller: Caller) -> Response:
         raise failure(reply)
     answer = {"available_dates": reply.payload}
     versions = await ask(request, "get_day_versions", {})
-    # A FlowMachine server of FlowKit's does not know of versions: its days are told without.
+    # FlowKit's own FlowMachine server does not know versions: its days have none.
     if versions.ok:
-        # A day may have come or gone between the two answers: it is told of in both places or in none.
+        # A day may have come or gone between the two answers: it stands in both places or in none.
         answer["versions"] = {
             event_type: {day: versions.payload[event_type][day] for day in days if day in versions.payload[event_type]}
             for event_type, days in reply.payload.items()

@@ -19,14 +19,14 @@ router = APIRouter(default_response_class=Response, tags=["Server"])
     responses=described({200: ("Both answer.", "application/json", "health")}, 503),
 )
 async def health(request: Request) -> Response:
-    """Ask the FlowMachine server for a sign of life, and tell of the keys and the revocation list."""
+    """Ask the FlowMachine server for a sign of life, and give the state of the keys and the revocation list."""
     trust: Trust = request.app.state.trust
     if doubts := trust.doubts():
-        raise ApiError(503, doubts.code, str(doubts), tokens=trust.told())
+        raise ApiError(503, doubts.code, str(doubts), tokens=trust.status())
     reply = await ask(request, "ping", {}, timeout=min(3.0, request.app.state.settings.flowapi_backend_timeout))
     if not reply.ok:
         raise failure(reply)
-    return JsonResponse({"status": "ok", "version": openapi.version(), "tokens": trust.told()})
+    return JsonResponse({"status": "ok", "version": openapi.version(), "tokens": trust.status()})
 
 
 @router.get("/metrics", include_in_schema=False)

@@ -93,7 +93,7 @@ async def known_query(request: Request, caller: Claims, query_id: str, *actions:
     )
     # Ids are computed from queries, so anyone could learn what others ran by trying ids. A caller who lacks the
     # scopes gets the answer of an id that does not exist.
-    if not authorisation.held_together(caller.roles, needed):
+    if not authorisation.roles_together_hold(caller.roles, needed):
         raise unknown_query(caller)
     permit(request, caller, {*needed, *actions})
     return unit

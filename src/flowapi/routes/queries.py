@@ -76,7 +76,7 @@ def _as_seen_by(roles: authorisation.Roles, checked: Reply) -> Reply:
     hidden: dict[str, Any] | None = checked.payload.get("without_ids")
     if hidden is None:
         return checked
-    if authorisation.held_together(roles, scopes.subset_scopes(payload(checked, "subset_kinds"))):
+    if authorisation.roles_together_hold(roles, scopes.subset_scopes(payload(checked, "subset_kinds"))):
         return checked
     return Reply(ok=False, msg=str(hidden.get("msg", "")), payload=hidden)
 

@@ -8,9 +8,12 @@ import typer
 from flowkit import chosen
 from flowkit.deployment import tokens
 from flowkit.errors import DeploymentError
+from flowkit.terminal import note
 
 SECTION = "Ask"
 app = typer.Typer()
+USUAL_HEADER_BYTES = 8_000
+"""What nginx and Apache take of a header line unless they are set otherwise is 192 bytes more."""
 
 
 @app.command(epilog="Example: flowkit token ann@example.org --role viewer --days 30")
@@ -28,4 +31,11 @@ def token(
     """
     if not user.strip() or not user.isprintable():
         raise DeploymentError("A token names the person whom it is for: flowkit token USER, such as ann@example.org.")
-    sys.stdout.write(tokens.token(chosen.deployment(), user, role, days) + "\n")
+    text = tokens.token(chosen.deployment(), user, role, days)
+    sys.stdout.write(text + "\n")
+    if len(text) > USUAL_HEADER_BYTES:
+        note(
+            f"The token has {len(text):,} bytes, more than a proxy usually takes in a header. FlowAPI takes it; in a "
+            "proxy before it set large_client_header_buffers 4 64k (nginx) or LimitRequestFieldSize 65536 (Apache), or "
+            "make a token with fewer scopes by --role."
+        )
