@@ -52,7 +52,8 @@ def test_every_command_that_is_shown_exists():
 
     assert len(lines) >= 20
     for line in lines:
-        words = shlex.split(line)[1:]
+        words = shlex.split(line.replace("flowkit --deployment ", "flowkit --deployment="))[1:]
+        words = [word for word in words if not word.startswith("--deployment=")]
         command = typer.main.get_command(app)
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]
