@@ -1,6 +1,7 @@
 """What all tests share: the engines, and where the reference data lies."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ pytest_plugins = [
 
 # Every Java process of the tests lives for seconds or minutes: compiling harder than this costs more than it saves.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+# A shell starts what runs in the background with Ctrl-C ignored, and every process of the tests would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = (
     "test_kinds_on_engines.py",
