@@ -87,7 +87,7 @@ def test_types_are_told_in_plain_words(tool):
     told = {p["name"]: tool.typed(p["schema"]) for p in entry("location_event_counts")["parameters"]}
 
     assert told["interval"] == "`day` or `hour` or `min`"
-    assert told["event_types"] == "list of `calls` or `sms` or `mds` or `topups`"
+    assert told["event_types"] == "list of `calls` or `sms` or `mds` or `topups` or `forwards`"
     assert told["start_date"].startswith("date")
     assert "`start_hour`, whole number from 0 to 24: The first hour;" in told["hours"]
     assert told["subscriber_subset"] == "[query about single people](README.md#asked-inside-others) or text"
