@@ -48,17 +48,17 @@ def test_a_day_replaced_meanwhile_does_not_stop_the_commit_of_another(lake, monk
 def test_a_writer_without_our_locks_only_delays_a_commit(lake, monkeypatch):
     """A program that writes to the Delta table by itself, between our opening and our commit, costs one more try."""
     lake.commit_day("calls", FIRST, [staged(lake, FIRST, 1)], {})
-    file, create, other = staged(lake, SECOND, 3), delta.DeltaTable.create, []
+    file, write, other = staged(lake, SECOND, 3), delta.DeltaTable.create_write_transaction, []
 
-    def opened(path, *args, **options):
-        table = create(path, *args, **options)
+    def write_late(table, *args, **options):
         if not other:
-            other.append(delta.DeltaTable(path).delete("day = '2016-01-01'"))
-        return table
+            other.append(delta.DeltaTable(lake.events_path("calls")).delete("day = '2016-01-01'"))
+        return write(table, *args, **options)
 
-    monkeypatch.setattr(delta.DeltaTable, "create", opened)
+    monkeypatch.setattr(delta.DeltaTable, "create_write_transaction", write_late)
     lake.commit_day("calls", SECOND, [file], {})
 
+    assert other
     assert lake.snapshot().dates("calls") == [SECOND]
 
 
