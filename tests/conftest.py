@@ -5,6 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long a drawn example takes is the machine's affair; a test says whether it holds.
+settings.register_profile("flowkit", deadline=None)
+settings.load_profile("flowkit")
 
 pytest_plugins = [
     "tests.engines.postgres_cluster",
