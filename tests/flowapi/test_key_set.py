@@ -425,7 +425,7 @@ def test_keys_change_without_a_gap(real_flowauth, start_flowapi, fake, tmp_path)
     assert (ask(old), held()) == (200, 1)
 
     with database.write() as session:
-        signs_from = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=6)
+        signs_from = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=10)
         new_kid = keys.announce(session, keys.make(vault), "ada", signs_from).kid
     wait_until(lambda: held() == 2)
     assert datetime.datetime.now(datetime.UTC) < signs_from
