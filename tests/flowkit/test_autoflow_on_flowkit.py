@@ -143,7 +143,8 @@ def test_the_token_is_in_no_output(week):
     """Neither notebooks nor reports nor the run table hold the token."""
     files = [file for file in week.outputs.rglob("*") if file.is_file()]
 
-    assert len(files) == 9 * 3 + 1
+    # SQLite may keep files of its own beside the run table.
+    assert len([file for file in files if not file.name.startswith("autoflow.db")]) == 9 * 3
     assert [file.name for file in files if week.token.encode() in file.read_bytes()] == []
     assert week.token not in week.said
 
