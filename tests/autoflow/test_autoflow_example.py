@@ -130,7 +130,8 @@ def test_the_token_is_in_no_output(week: tuple[Settings, list[Run]]) -> None:
     token = settings.flowapi_token.get_secret_value().encode()
     files = [path for path in settings.autoflow_outputs_dir.rglob("*") if path.is_file()]
 
-    assert len(files) == 9 * 3 + 1
+    # SQLite may keep files of its own beside the run table.
+    assert len([path for path in files if not path.name.startswith("autoflow.db")]) == 9 * 3
     assert not [path.name for path in files if token in path.read_bytes()]
 
 
