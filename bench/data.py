@@ -122,7 +122,7 @@ def _store_day(maker: duckdb.DuckDBPyConnection, lake: Lake, size: Size, day: dt
         ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
         """
     )
-    lake.commit_day("calls", day, staged, {"rows": last - first}, maker)
+    lake.commit_day("calls", day, [staged], {"rows": last - first}, maker)
 
 
 def _store_topups(maker: duckdb.DuckDBPyConnection, lake: Lake, size: Size, day: dt.date) -> None:
@@ -154,7 +154,7 @@ def _store_topups(maker: duckdb.DuckDBPyConnection, lake: Lake, size: Size, day:
         ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)
         """
     )
-    lake.commit_day("topups", day, staged, {"rows": last - first}, maker)
+    lake.commit_day("topups", day, [staged], {"rows": last - first}, maker)
 
 
 def _reference(maker: duckdb.DuckDBPyConnection, size: Size) -> Mapping[str, pa.Table]:

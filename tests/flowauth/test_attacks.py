@@ -509,7 +509,7 @@ PAYLOADS = (
     "'><svg/onload=alert(1)>",
     "</textarea></title></style><iframe srcdoc='<script>alert(1)</script>'>",
     "javascript:alert(1)//",
-    "{{ 7*7 }}{% raw %}${7*7}<%= 7*7 %>",
+    "{{ 7654321*9 }}{% raw %}${7654321*9}<%= 7654321*9 %>",
     '" autofocus onfocus=alert(1) x="',
     "<!--<base href=//evil.example/>--><base href=//evil.example/>",
     "&lt;script&gt;\u2028alert(1)&#60;/script&#62;",
@@ -564,8 +564,7 @@ def _looked_at(answer, path):
     assert not [n for _, n, _ in found.attributes if n.startswith("on") or n in ("srcdoc", "formaction")], path
     led = [value for _, name, value in found.attributes if name in ("href", "src", "action", "xlink:href")]
     assert not [value for value in led if not re.match(r"(/(?!/)|#|\?|data:text/plain)", value)], path
-    assert "4949" not in answer.text
-    assert ">49" not in answer.text
+    assert str(7654321 * 9) not in answer.text
 
 
 def test_no_stored_text_becomes_markup(app, database, signed_in_as, administrator, analyst, peopled):

@@ -62,6 +62,8 @@ def search(
 def roles_of(session: Session, user: User, server: Server) -> Sequence[Role]:
     """The roles that a person holds on a server, by name."""
     select = sa.select(Role).join(Role.users).where(User.id == user.id, Role.server_id == server.id)
+    # One statement for the scopes of all of them.
+    select = select.options(selectinload(Role.scopes))
     return session.scalars(select.order_by(Role.name)).all()
 
 
