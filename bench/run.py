@@ -97,11 +97,11 @@ class Files(dict[str, str]):
     def __missing__(self, name: str) -> str:
         days = re.fullmatch(r"(calls|topups|visits)_(\d+)_(\d+)", name)
         if not days:
-            return str([str(file) for file in self.snapshot.reference[name]])
+            return str([str(file) for file in self.snapshot.reference[name].files])
         start, stop = (FIRST + dt.timedelta(days=int(n)) for n in days.groups()[1:])
         days_of = self.snapshot.days["topups" if days[1] == "topups" else "calls"]
-        held = [stored for day, stored in sorted(days_of.items()) if start <= day < stop]
-        return str([str(stored.visits if days[1] == "visits" else stored.file) for stored in held])
+        stored = [each for day, each in sorted(days_of.items()) if start <= day < stop]
+        return str([str(file) for each in stored for file in (each.visits if days[1] == "visits" else each.files)])
 
 
 def hand_written(name: str, snapshot: Snapshot) -> str:

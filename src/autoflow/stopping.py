@@ -40,10 +40,14 @@ class Stop:
 def stopping_on_signals(stop: Stop) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into requests to stop for the length of a block, if this is the main thread."""
 
+    def stop_by(name: str) -> None:
+        log.info("stopping", signal=name)
+        stop.stop()
+
     def on_signal(number: int, _: object) -> None:
-        log.info("stopping", signal=signal.Signals(number).name)
-        # Not from within the handler: the thread that it interrupts may hold the lock that stopping needs.
-        threading.Thread(target=stop.stop, name="stop").start()
+        # Not from within the handler: the thread that it interrupts may hold a lock that stopping needs, or be writing
+        # a line of the log.
+        threading.Thread(target=stop_by, args=(signal.Signals(number).name,), name="stop").start()
 
     if threading.current_thread() is not threading.main_thread():
         yield
