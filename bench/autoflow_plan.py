@@ -38,11 +38,13 @@ STENCIL = "[[2016-01-01, 2016-01-02], [-28, -21], [-7, 0], 0]"
 def main() -> None:
     """Fill a run table, plan, and print the times."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            flowapi_url=served_dates(),
-            flowapi_token=jwt.encode({"sub": "bench"}, "a key of this benchmark only, for a server of its own"),
-            autoflow_inputs_dir=Path(folder),
-            autoflow_outputs_dir=Path(folder),
+        settings = Settings.model_validate(
+            {
+                "flowapi_url": served_dates(),
+                "flowapi_token": jwt.encode({"sub": "bench"}, "a key of this benchmark only, for a server of its own"),
+                "autoflow_inputs_dir": Path(folder),
+                "autoflow_outputs_dir": Path(folder),
+            }
         )
         write_inputs(Path(folder))
         definition = read_workflows(Path(folder))
@@ -61,7 +63,7 @@ def served_dates() -> str:
     body = json.dumps({"available_dates": {"calls": list(map(str, DAYS)), "sms": list(map(str, DAYS[:-1]))}}).encode()
 
     class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name of the overridden one)
             pass
 
         def do_GET(self) -> None:

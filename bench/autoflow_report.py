@@ -70,7 +70,7 @@ def result(kind: str, value: str) -> dict[str, Any]:
 def once(source: Path, form: str) -> None:
     """Make the report twice in this process, and print the seconds of each."""
     begun = time.perf_counter()
-    from autoflow.report import write_report  # noqa: PLC0415
+    from autoflow.reports.report import write_report  # noqa: PLC0415
 
     for _ in range(2):
         write_report(source, source.with_suffix(f".{form}"), "2016-01-04", format=form)  # pyright: ignore[reportArgumentType]

@@ -28,6 +28,7 @@ from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from flowauth import access
@@ -102,12 +103,14 @@ class Asked:
 
 
 def settings(uri: str) -> Settings:
-    return Settings(
-        private_jwt_signing_key=generate_keypair()[0].decode(),
-        flowauth_fernet_key=Fernet.generate_key().decode(),
-        secret_key="a secret of a benchmark",
-        db_uri=uri,
-        flowauth_follow_seconds=0,
+    return Settings.model_validate(
+        {
+            "private_jwt_signing_key": generate_keypair()[0].decode(),
+            "flowauth_fernet_key": Fernet.generate_key().decode(),
+            "secret_key": "a secret of a benchmark",
+            "db_uri": uri,
+            "flowauth_follow_seconds": 0,
+        }
     )
 
 
@@ -319,11 +322,11 @@ def counted(engine: sa.Engine) -> Iterator[list[str]]:
         if not statement.startswith("BEGIN"):
             statements.append(statement)
 
-    sa.event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", note)
     try:
         yield statements
     finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", note)
 
 
 def told(found: list[Asked]) -> str:
