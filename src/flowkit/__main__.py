@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from flowkit import chosen, commands, signals
+from flowkit import chosen, commands
 from flowkit.terminal import err, note, out
 from flowkit_base.errors import UserError, library_sentence
-from flowkit_base.stopping import Stopped
+from flowkit_base.stopping import Stopped, stoppable
 
 app = typer.Typer(
     name="flowkit",
@@ -61,18 +61,13 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     logging.getLogger("flowmachine").addHandler(_Notes(logging.WARNING))
-    signals.listen()
     try:
-        app()
+        with stoppable(lambda: "What was not finished was not stored."):
+            app()
     except Stopped as stopped:
         err.print(str(stopped))
         sys.exit(stopped.code)
     except BaseException as problem:
-        finished = isinstance(problem, SystemExit) and not problem.code
-        if (number := signals.received()) and not finished:
-            # The code that was interrupted may have taken it for a failure of its own.
-            err.print(signals.sentence(number))
-            sys.exit(128 + number)
         sentence = sentence_of(problem)
         if sentence is None:
             raise

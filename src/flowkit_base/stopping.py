@@ -39,9 +39,10 @@ def stoppable(consequence: Callable[[], str]) -> Iterator[Sequence[int]]:
     former = {each: signal.signal(each, interrupt) for each in heeded}
     try:
         yield received
-    except BaseException:
+    except BaseException as problem:
         # A library that was interrupted raises errors of its own, with other causes.
-        if not received:
+        finished = isinstance(problem, SystemExit) and not problem.code
+        if finished or not received:
             raise
         name = _NAMES[signal.Signals(received[0])]
         raise Stopped(f"Stopped by {name}. {consequence()}", received[0]) from None

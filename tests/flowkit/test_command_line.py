@@ -100,7 +100,7 @@ def test_a_command_ends_by_a_signal(model, tmp_path, number, code):
         written, said = process.communicate(timeout=60)
     assert (process.returncode, written) == (code, "")
     (line,) = said.splitlines()
-    assert line.endswith(": what was not finished was not stored.")
+    assert line.endswith(" What was not finished was not stored.")
 
 
 def test_a_deployment_is_made_step_by_step(model, said):

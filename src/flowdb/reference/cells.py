@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flowdb.lake import Lake, LakeError
-from flowdb.reference.checks import SINCE_EVER, STILL, check_once, check_places, check_service_dates
-from flowdb.reference.delivered_csv import read_csv, refuse_other_table, typed_rows
-from flowdb.reference.replacement import Loaded, arrow_table, changing, refuse_other_ids
-from flowdb.reference.settling import settle_locked
+from flowdb.reference.checks import SINCE_EVER, STILL
+from flowdb.reference.loading import load_csv
+from flowdb.reference.replacement import Loaded
 from flowdb.reference.values import Encoding
 from flowdb.tables import CELLS
 
@@ -30,22 +29,15 @@ def load(
     that overlap are refused, or, with `overlaps="cut"`, the earlier version ends the day before the later begins.
     Raises LakeError naming file, line and field.
     """
-    content = read_csv(file, encoding)
-    if not insist:
-        refuse_other_table(content, CELLS, columns or {})
-    rows, warnings = typed_rows(
-        content, CELLS, columns, required=("id", "longitude", "latitude"), assumed={"version": 0}
+    return load_csv(
+        lake,
+        file,
+        CELLS,
+        columns,
+        encoding=encoding,
+        insist=insist,
+        check=lambda rows: _part_versions(file, rows, overlaps),
     )
-    check_places(rows)
-    check_service_dates(rows)
-    check_once(rows, ("id", "version"))
-    warnings += _part_versions(file, rows, overlaps)
-    with changing(lake):
-        if not insist:
-            refuse_other_ids("cells", lake.reference("cells")["id"].to_pylist(), [row["id"] for row in rows])
-        lake.replace_reference("cells", arrow_table(rows, CELLS), {"source": file.name})
-        warnings += settle_locked(lake)
-    return Loaded(len(rows), tuple(warnings))
 
 
 def _part_versions(file: Path, rows: list[dict[str, Any]], overlaps: Literal["refuse", "cut"]) -> list[str]:
