@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def serve() -> None:
-    """Serve until the process is told to stop; raises Refused, in sentences, if it cannot start."""
+    """Serve until the process receives a signal to stop; raises Refused, in sentences, if it cannot start."""
     settings = Settings.read()
     _write_log_to_stderr(settings.flowauth_log_level)
     # The web framework takes seconds to load on a busy machine; a wrong setting is reported before.

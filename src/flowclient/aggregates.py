@@ -538,7 +538,7 @@ def dummy_query_spec(
     geom_table: str | None = None,
     geom_table_join_column: str | None = None,
 ) -> QuerySpec:
-    """Nothing about any data: it gives back what it was asked with, after a delay, to test clients.
+    """Nothing about any data: it gives back its own parameter after a delay, to test clients.
 
     It runs through a server like any other question: it waits for a worker, takes `dummy_delay` seconds
     there, can be polled and cancelled meanwhile, and its result is kept. The result is one row with the
@@ -589,7 +589,7 @@ def dummy_query(
     geom_table: str | None = None,
     geom_table_join_column: str | None = None,
 ) -> Query:
-    """Nothing about any data: it gives back what it was asked with, after a delay, to test clients.
+    """Nothing about any data: it gives back its own parameter after a delay, to test clients.
 
     It runs through a server like any other question: it waits for a worker, takes `dummy_delay` seconds
     there, can be polled and cancelled meanwhile, and its result is kept. The result is one row with the
@@ -696,8 +696,8 @@ def histogram_aggregate_spec(*, metric: QuerySpec, bins: Bins, range: Bounds | N
     """How many subscribers have a metric in each bin.
 
     A bin holds its lower edge and not its upper one; the last bin holds both. Without a range, equal
-    bins span the metric's least to greatest value. Where one bin stands for too few people, none is
-    told.
+    bins span the metric's least to greatest value. If one bin stands for too few people, all are
+    suppressed.
 
     Parameters
     ----------
@@ -727,8 +727,8 @@ def histogram_aggregate(
     """How many subscribers have a metric in each bin.
 
     A bin holds its lower edge and not its upper one; the last bin holds both. Without a range, equal
-    bins span the metric's least to greatest value. Where one bin stands for too few people, none is
-    told.
+    bins span the metric's least to greatest value. If one bin stands for too few people, all are
+    suppressed.
 
     Parameters
     ----------
@@ -816,8 +816,8 @@ def joined_spatial_aggregate_spec(*, locations: QuerySpec, metric: QuerySpec, me
     which tell the sum to whoever knows the number of people. A metric that is no number, a handset, has
     a `mode`, and a `distr`: the share of each value among the subscribers, with `key` the value. A
     share is published where 16 people make it up. As the shares of a location sum to 1, one that is
-    withheld could be told from the others: at least two are withheld, of 16 people together, the next
-    smallest too where need be.
+    withheld could be computed from the others: at least two are withheld, of 16 people together, the
+    next smallest too if needed.
 
     Parameters
     ----------
@@ -855,8 +855,8 @@ def joined_spatial_aggregate(
     which tell the sum to whoever knows the number of people. A metric that is no number, a handset, has
     a `mode`, and a `distr`: the share of each value among the subscribers, with `key` the value. A
     share is published where 16 people make it up. As the shares of a location sum to 1, one that is
-    withheld could be told from the others: at least two are withheld, of 16 people together, the next
-    smallest too where need be.
+    withheld could be computed from the others: at least two are withheld, of 16 people together, the
+    next smallest too if needed.
 
     Parameters
     ----------
@@ -1021,7 +1021,7 @@ def localised_calendar_activity_spec(
     A row tells a location, the starts of periods in order, in local time, and how many of those who
     have the location as theirs had an event, wherever it was, in each of these periods and in no other;
     those without one have an empty label. A sample is one of the subscribers who have a location. A
-    location of which one row stands for too few people is not told at all.
+    location of which one row stands for too few people is suppressed as a whole.
 
     Parameters
     ----------
@@ -1084,7 +1084,7 @@ def localised_calendar_activity(
     A row tells a location, the starts of periods in order, in local time, and how many of those who
     have the location as theirs had an event, wherever it was, in each of these periods and in no other;
     those without one have an empty label. A sample is one of the subscribers who have a location. A
-    location of which one row stands for too few people is not told at all.
+    location of which one row stands for too few people is suppressed as a whole.
 
     Parameters
     ----------

@@ -167,9 +167,9 @@ def displacement_spec(
     """A statistic of how far each subscriber's events are from the subscriber's reference location, in km.
 
     Every event at a known place counts, with the geodesic distance on WGS84 of its cell. Subscribers
-    without a reference location are absent; those whose reference location is told as nowhere are at no
-    distance from it, as in FlowKit. `stddev` and `variance` are of the sample: a subscriber with one
-    event has none and is absent. Of equally common distances, `mode` is the smallest.
+    without a reference location are absent; those whose reference location is recorded as nowhere are
+    at no distance from it, as in FlowKit. `stddev` and `variance` are of the sample: a subscriber with
+    one event has none and is absent. Of equally common distances, `mode` is the smallest.
 
     Parameters
     ----------
@@ -569,7 +569,7 @@ def pareto_interactions_spec(
     """The least share of each subscriber's contacts that account for a proportion of the events.
 
     Contacts are taken from the one with most events on, until their events are at least the proportion
-    of all. All counterparts that are not told are one contact; the subscriber may be one too. Source:
+    of all. All counterparts that are missing are one contact; the subscriber may be one too. Source:
     FlowKit's definition, after V. Pareto's principle that few account for most.
 
     Parameters
@@ -670,8 +670,8 @@ def subscriber_degree_spec(
 ) -> QuerySpec:
     """How many others each subscriber had contact with.
 
-    Others are counterparts other than the subscriber. Events whose counterpart is not told do not
-    count; a subscriber who has no other event is absent, as are those without one.
+    Others are counterparts other than the subscriber. Events whose counterpart is missing do not count;
+    a subscriber who has no other event is absent, as are those without one.
 
     Parameters
     ----------
@@ -721,7 +721,7 @@ def topup_amount_spec(
 ) -> QuerySpec:
     """A statistic of the amounts that each subscriber recharged.
 
-    Recharges whose amount is not told do not count. `stddev` and `variance` are of the sample: a
+    Recharges whose amount is missing do not count. `stddev` and `variance` are of the sample: a
     subscriber with one recharge has none and is absent. Of equally common amounts, `mode` is the
     smallest.
 
@@ -774,7 +774,7 @@ def topup_balance_spec(
     found; before the first it is what that found, after the last what that left. A balance weighs as
     many seconds as it lasted within the window: `sum` is balance times seconds, `avg` that divided by
     the window's seconds, `variance` and `stddev` are of the sample of seconds, `median` is the balance
-    above and below which half of the time was spent, and `mode` the balance that was held longest, of
+    above and below which half of the time was spent, and `mode` the balance that lasted longest, of
     equals the smallest. `max` and `min` are over what recharges found and left, and `count` is how many
     recharges there were. Recharges at one instant come in the order of the balance before, then after;
     those that do not tell both balances do not count.

@@ -33,7 +33,7 @@ def offset_at_local(timezone: str, until: dt.date, micros: str) -> str:
     known = _changes(timezone, until)
     steps = [(known[0][0], known[0][1])]
     for (_, before), (second, after) in pairwise(known):
-        # Up to the later of the two wall times the old offset holds: twice-told times are the first,
+        # Up to the later of the two wall times the old offset holds: times that occur twice are the first,
         # skipped ones move forward.
         steps.append((second + max(before, after), after))
     return _stepwise(steps, micros)

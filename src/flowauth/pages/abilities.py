@@ -95,8 +95,8 @@ def abilities(granted: Iterable[str], offered: Iterable[str]) -> Abilities:
         warnings.append("Boundaries cannot be read without get_result.")
     if asks and not run and not read:
         warnings.append(
-            "Neither run nor get_result is held, so that queries can be neither run nor read: the state of one that "
-            "is known can be looked at, no more."
+            "Neither run nor get_result is allowed, so that queries can be neither run nor read: the state of one "
+            "that is known can be looked at, no more."
         )
     others = [words for name, words in SIMPLE.items() if name in granted and name not in (RUN, GET_RESULT)] + sorted(
         scope for scope in granted if ":" not in scope and scope not in SIMPLE

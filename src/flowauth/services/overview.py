@@ -29,7 +29,7 @@ class Access:
 
 def pairs(find: str, server_id: int) -> sa.Select[Any]:
     """Each person beside each server on which they hold a role; `access` says more of some of these rows."""
-    # Pairs are told apart by their numbers, which takes half the time of their names.
+    # Pairs are compared by their numbers, which takes half the time of their names.
     roles = sa.select(users_with_roles.c.user_id, Role.server_id).join(Role, Role.id == users_with_roles.c.role_id)
     roles = (roles.where(Role.server_id == server_id) if server_id else roles).distinct().subquery()
     select = (

@@ -41,7 +41,7 @@ def load(
 
 
 def _part_versions(file: Path, rows: list[dict[str, Any]], overlaps: Literal["refuse", "cut"]) -> list[str]:
-    """See that no two versions of a cell serve on one day; cut the earlier ones where told so."""
+    """Check that no two versions of a cell serve on one day; with `overlaps="cut"`, end the earlier ones sooner."""
 
     def start(row: dict[str, Any]) -> dt.date:
         return row.get("date_of_first_service") or SINCE_EVER

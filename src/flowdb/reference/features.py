@@ -84,7 +84,7 @@ def _library_errors(path: Path, encoding: str | None, notes: list[str]) -> Itera
         ) as error:
             raise DeliveryError(f"{path.name} cannot be read as boundaries: {first_line(error)}.") from None
     for message in dict.fromkeys(first_line(w.message) for w in caught if isinstance(w.message, Warning)):
-        # Rings that are not closed are told by feature.
+        # Rings that are not closed are reported by feature.
         if "ring" not in message.lower():
             notes.append(f"{path.name}: {message}.")
 

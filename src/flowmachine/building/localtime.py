@@ -1,7 +1,7 @@
 """Where local seconds, hours, days and years begin, as plain arithmetic, the same on every engine.
 
 The offsets of a zone are looked up while a plan is built: a window has few of them, however long it is, so they become
-a few steps in its expression. A local hour that is told twice, when clocks go back, is two hours. A day begins at its
+a few steps in its expression. A local hour that occurs twice, when clocks go back, is two hours. A day begins at its
 first instant: at the first of two midnights, or at the jump where clocks jump over midnight.
 """
 

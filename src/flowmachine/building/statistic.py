@@ -41,7 +41,7 @@ def commonest(rows: ir.Table, by: Sequence[str]) -> ir.Table:
 def weighted(rows: ir.Table, by: Sequence[str], method: Statistic, *, once: int = 1) -> ir.Table:
     """A statistic of the `value` of each `by`, each value as often as its integer `weight` says: by, value.
 
-    `once` is the weight of a value that is told once, which sum, count and the sample's variance are counted in.
+    `once` is the weight of a value that occurs once, which sum, count and the sample's variance are counted in.
     """
     keys = list(by)
     total, product = rows.weight.sum(), (rows.value * rows.weight).sum()

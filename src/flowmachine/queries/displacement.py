@@ -20,8 +20,8 @@ class Displacement(Window, OfEvents, AtHours, Sampled):
     """A statistic of how far each subscriber's events are from the subscriber's reference location, in km.
 
     Every event at a known place counts, with the geodesic distance on WGS84 of its cell. Subscribers without a
-    reference location are absent; those whose reference location is told as nowhere are at no distance from it, as in
-    FlowKit. `stddev` and `variance` are of the sample: a subscriber with one event has none and is absent. Of equally
+    reference location are absent; those whose reference location is recorded as nowhere are at no distance from it, as
+    in FlowKit. `stddev` and `variance` are of the sample: a subscriber with one event has none and is absent. Of equally
     common distances, `mode` is the smallest.
     """
 

@@ -12,7 +12,7 @@ LONGEST_DELAY = 3600
 
 
 class DummyQuery(InUnit):
-    """Nothing about any data: it gives back what it was asked with, after a delay, to test clients.
+    """Nothing about any data: it gives back its own parameter after a delay, to test clients.
 
     It runs through a server like any other question: it waits for a worker, takes `dummy_delay` seconds there, can be
     polled and cancelled meanwhile, and its result is kept. The result is one row with the `dummy_param`. It needs no

@@ -58,7 +58,7 @@ class HistogramAggregate(Query):
     """How many subscribers have a metric in each bin.
 
     A bin holds its lower edge and not its upper one; the last bin holds both. Without a range, equal bins span the
-    metric's least to greatest value. Where one bin stands for too few people, none is told.
+    metric's least to greatest value. If one bin stands for too few people, all are suppressed.
     """
 
     query_kind: Literal["histogram_aggregate"] = "histogram_aggregate"

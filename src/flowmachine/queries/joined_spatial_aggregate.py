@@ -27,8 +27,8 @@ class JoinedSpatialAggregate(Query):
 
     A metric that is no number, a handset, has a `mode`, and a `distr`: the share of each value among the subscribers,
     with `key` the value. A share is published where 16 people make it up. As the shares of a location sum to 1, one
-    that is withheld could be told from the others: at least two are withheld, of 16 people together, the next smallest
-    too where need be.
+    that is withheld could be computed from the others: at least two are withheld, of 16 people together, the next
+    smallest too if needed.
     """
 
     query_kind: Literal["joined_spatial_aggregate"] = "joined_spatial_aggregate"

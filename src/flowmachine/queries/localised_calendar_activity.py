@@ -19,7 +19,7 @@ class LocalisedCalendarActivity(Periods, OfEvents, AtHours, Sampled):
     A row tells a location, the starts of periods in order, in local time, and how many of those who have the location
     as theirs had an event, wherever it was, in each of these periods and in no other; those without one have an empty
     label. A sample is one of the subscribers who have a location. A location of which one row stands for too few
-    people is not told at all.
+    people is suppressed as a whole.
     """
 
     query_kind: Literal["localised_calendar_activity"] = "localised_calendar_activity"

@@ -16,7 +16,7 @@ class ParetoInteractions(Window, Contacts, AtHours, Sampled):
     """The least share of each subscriber's contacts that account for a proportion of the events.
 
     Contacts are taken from the one with most events on, until their events are at least the proportion of all. All
-    counterparts that are not told are one contact; the subscriber may be one too. Source: FlowKit's definition, after
+    counterparts that are missing are one contact; the subscriber may be one too. Source: FlowKit's definition, after
     V. Pareto's principle that few account for most.
     """
 

@@ -10,7 +10,7 @@ from flowmachine.kind import AtHours, Cdr, Contacts, Directed, Role, Sampled, Wi
 class SubscriberDegree(Window, Contacts, Directed, AtHours, Sampled):
     """How many others each subscriber had contact with.
 
-    Others are counterparts other than the subscriber. Events whose counterpart is not told do not count; a subscriber
+    Others are counterparts other than the subscriber. Events whose counterpart is missing do not count; a subscriber
     who has no other event is absent, as are those without one.
     """
 

@@ -12,7 +12,7 @@ from flowmachine.kind import AtHours, Cdr, OfTopups, Role, Sampled, Statistic, W
 class TopUpAmount(Window, OfTopups, AtHours, Sampled):
     """A statistic of the amounts that each subscriber recharged.
 
-    Recharges whose amount is not told do not count. `stddev` and `variance` are of the sample: a subscriber with one
+    Recharges whose amount is missing do not count. `stddev` and `variance` are of the sample: a subscriber with one
     recharge has none and is absent. Of equally common amounts, `mode` is the smallest.
     """
 

@@ -22,7 +22,7 @@ class TopUpBalance(Window, OfTopups, AtHours, Sampled):
     first it is what that found, after the last what that left. A balance weighs as many seconds as it lasted within
     the window: `sum` is balance times seconds, `avg` that divided by the window's seconds, `variance` and `stddev` are
     of the sample of seconds, `median` is the balance above and below which half of the time was spent, and `mode` the
-    balance that was held longest, of equals the smallest. `max` and `min` are over what recharges found and left, and
+    balance that lasted longest, of equals the smallest. `max` and `min` are over what recharges found and left, and
     `count` is how many recharges there were. Recharges at one instant come in the order of the balance before, then
     after; those that do not tell both balances do not count.
     """

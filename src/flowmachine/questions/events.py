@@ -70,7 +70,7 @@ class Directed(OfEvents):
 
     @property
     def needs(self) -> Mapping[str, str]:
-        """A direction, where one is asked for."""
+        """A direction, if one is given."""
         required = (
             {"outgoing": "direction must be both: {types} have no direction."} if self.direction != "both" else {}
         )

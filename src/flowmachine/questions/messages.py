@@ -36,7 +36,8 @@ def perhaps(given: Any, choices: Iterable[str]) -> str:
 def not_one_of(given: Any, choices: Iterable[str]) -> str:
     """The sentence that something is none of the choices, with the one that is perhaps meant."""
     choices = list(choices)
-    return f"It is {given!r}. Must be one of: {', '.join(choices)}.{perhaps(given, choices)}"
+    shown = repr(given) if isinstance(given, str) else json.dumps(given, default=repr)
+    return f"It is {shown}. Must be one of: {', '.join(choices)}.{perhaps(given, choices)}"
 
 
 def _locate(given: Any, loc: tuple[int | str, ...]) -> tuple[str, Any, Any]:

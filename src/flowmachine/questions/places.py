@@ -19,7 +19,7 @@ def _unit(name: str) -> str:
 
 
 Unit = Annotated[str, AfterValidator(_unit), WithJsonSchema({"type": "string", "enum": list(UNITS)}, mode="validation")]
-"""What locations are told by: one of UNITS, or a level of a deployment's own; which there are, its store knows."""
+"""The unit of locations: one of UNITS, or a level of a deployment's own, which its store lists."""
 
 
 def _table_name(value: str) -> str:
@@ -39,7 +39,7 @@ _ColumnName = Annotated[str, AfterValidator(_column_name)]
 
 
 class ByUnit(Query):
-    """Which level locations are told by; cells are where they stand."""
+    """The unit of locations; a cell lies where it stands."""
 
     anywhere: ClassVar[bool] = False
     """True of a kind that takes any unit, whether the store has it or not, as it looks at no place."""
@@ -53,7 +53,7 @@ class ByUnit(Query):
 
 
 class InUnit(ByUnit):
-    """Which level locations are told by, and which table says where cells are."""
+    """The unit of locations, and the table that says where cells lie."""
 
     mapping_table: Annotated[
         _TableName | None,

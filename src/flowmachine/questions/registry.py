@@ -1,4 +1,4 @@
-"""Every kind that can be asked of: those of `flowmachine.queries`, and those of plugins."""
+"""Every query kind: those of `flowmachine.queries`, and those of plugins."""
 
 import importlib
 import pkgutil

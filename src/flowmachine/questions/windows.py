@@ -58,7 +58,7 @@ class Window(Query):
 
 
 MOST_PERIODS = 100_000
-"""The most periods that one question is asked of."""
+"""The most periods of one question."""
 LONGEST = dt.timedelta(days=36_525)
 """The longest time that periods may span together: a hundred years."""
 LATEST = 9899

@@ -12,7 +12,7 @@ from flowmachine.stored.identity import Reads, reads, result_id
 
 @dataclass(frozen=True)
 class Question:
-    """A query asked of what the store held at one moment."""
+    """A query over what the store contained at one moment."""
 
     query: Query
     query_id: str
