@@ -21,8 +21,8 @@ class Displacement(Window, OfEvents, AtHours, Sampled):
 
     Every event at a known place counts, with the geodesic distance on WGS84 of its cell. Subscribers without a
     reference location are absent; those whose reference location is recorded as nowhere are at no distance from it, as
-    in FlowKit. `stddev` and `variance` are of the sample: a subscriber with one event has none and is absent. Of equally
-    common distances, `mode` is the smallest.
+    in FlowKit. `stddev` and `variance` are of the sample: a subscriber with one event has none and is absent. Of
+    equally common distances, `mode` is the smallest.
     """
 
     query_kind: Literal["displacement"] = "displacement"
