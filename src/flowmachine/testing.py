@@ -195,13 +195,20 @@ def _without_events(timezone: str, days: tuple[tuple[str, dt.date], ...]) -> Tem
 
 
 def _publish(lake: Lake, days: Mapping[tuple[str, dt.date], Sequence[Mapping[str, Any]]]) -> None:
-    # One engine settles all days: starting one takes longer than a day.
-    with duckdb.connect(config={"threads": 1}) as settling:
-        for (event_type, day), rows in sorted(days.items()):
-            staged = lake.stage(event_type, day)
-            schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
-            pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), staged)
-            lake.commit_day(event_type, day, [staged], {"rows": len(rows)}, settling)
+    for event_type in sorted({name for name, _ in days}):
+        of_type = {day: rows for (name, day), rows in sorted(days.items()) if name == event_type}
+        schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
+        staged = {day: [lake.stage(event_type, day)] for day in of_type}
+        for day, rows in of_type.items():
+            pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), staged[day][0])
+        facts = {day: {"rows": len(rows)} for day, rows in of_type.items()}
+        lake.commit_days(event_type, staged, facts, _settling().cursor())
+
+
+@cache
+def _settling() -> duckdb.DuckDBPyConnection:
+    """One engine settles the days of all worlds: starting one takes longer than a day."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def rows(table: pa.Table) -> list[tuple[Any, ...]]:

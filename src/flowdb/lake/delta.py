@@ -47,12 +47,13 @@ def active_files(path: Path) -> tuple[ActiveFile, ...]:
 
 
 def commits(path: Path) -> list[dict[str, Any]]:
-    """What each commit of a Delta table says of itself, the oldest first; none if there is no table."""
+    """What the commits of a Delta table say of themselves, the oldest first; none if there is no table."""
     try:
         history = DeltaTable(path).history()
     except TableNotFoundError:
         return []
-    return [json.loads(commit["flowdb"]) for commit in reversed(history) if "flowdb" in commit]
+    records = [json.loads(commit["flowdb"]) for commit in reversed(history) if "flowdb" in commit]
+    return [each for record in records for each in (record if isinstance(record, list) else [record])]
 
 
 def added(path: Path, file: Path, partition: tuple[str, str] | None = None) -> AddAction:
@@ -72,14 +73,16 @@ def replace_files(
     path: Path,
     schema: pa.Schema,
     files: Sequence[AddAction],
-    record: Mapping[str, Any],
-    partition: tuple[str, str] | None = None,
+    records: Sequence[Mapping[str, Any]],
+    partitions: tuple[str, Sequence[str]] | None = None,
 ) -> None:
-    """Atomically replace the files of a table, or of one partition of it, by others (see `added`).
+    """Atomically replace the files of a table, or of some partitions of it, by others (see `added`).
 
-    The table is created if it does not exist. `record` is what the commit says of itself.
+    The table is created if it does not exist. `records` are what the commit says of itself.
     """
-    columns = [partition[0]] if partition else []
+    columns = [partitions[0]] if partitions else []
+    # A record by itself is what older releases read.
+    record = records[0] if len(records) == 1 else records
 
     def commit() -> None:
         # Opening a table takes a third of the time of creating it where it already is.
@@ -92,7 +95,7 @@ def replace_files(
             mode="overwrite",
             schema=schema,
             partition_by=columns,
-            partition_filters=[(partition[0], "=", partition[1])] if partition else None,
+            partition_filters=[(partitions[0], "in", list(partitions[1]))] if partitions else None,
             commit_properties=_properties(record),
         )
 
@@ -141,5 +144,5 @@ def _files_of(path: Path, *log: object) -> tuple[ActiveFile, ...]:
     return tuple(sorted(files, key=lambda file: file.path))
 
 
-def _properties(record: Mapping[str, Any]) -> CommitProperties:
+def _properties(record: Any) -> CommitProperties:
     return CommitProperties(custom_metadata={"flowdb": json.dumps(record)})

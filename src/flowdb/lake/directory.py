@@ -124,16 +124,28 @@ class Lake:
         counts, checks; JSON) are kept with the commit; `facts` reads them. Returns the commit's record, as `history`
         gives it.
         """
-        for file in staged:
-            sync(file)
-            visits.settle(event_type, file, connection)
-        path, partition = self.events_path(event_type), ("day", str(day))
-        files = [delta.added(path, file, partition) for file in staged]
+        return self.commit_days(event_type, {day: staged}, {day: facts}, connection)[0]
+
+    def commit_days(
+        self,
+        event_type: str,
+        staged: Mapping[dt.date, Sequence[Path]],
+        facts: Mapping[dt.date, Mapping[str, Any]],
+        connection: "duckdb.DuckDBPyConnection | None" = None,
+    ) -> list[dict[str, Any]]:
+        """Atomically publish the staged files of several days as one; see `commit_day`. Returns a record a day."""
+        path, files = self.events_path(event_type), []
+        for day, parts in staged.items():
+            for file in parts:
+                sync(file)
+                visits.settle(event_type, file, connection)
+                files.append(delta.added(path, file, ("day", str(day))))
         with self._committing(event_type):
             # Within the lock, so that timestamps and commits are in one order.
-            record = _record(day, "ingested", facts)
-            delta.replace_files(path, arrow_schema(stored_columns(event_type)), files, record, partition)
-        return record
+            records = [_record(day, "ingested", facts[day]) for day in staged]
+            schema = arrow_schema(stored_columns(event_type))
+            delta.replace_files(path, schema, files, records, ("day", list(map(str, staged))))
+        return records
 
     def withdraw_day(self, event_type: str, day: dt.date, reason: str) -> dict[str, Any]:
         """Withdraw a day; its history stays. Raises LakeError if the day is not published.
@@ -174,7 +186,7 @@ class Lake:
         sync(file)
         files = [delta.added(path, file)]
         with self._committing(name):
-            delta.replace_files(path, schema, files, {"facts": dict(facts or {})})
+            delta.replace_files(path, schema, files, [{"facts": dict(facts or {})}])
 
     def reference(self, name: str) -> pa.Table:
         """The rows of a reference table; none if it was never loaded."""
