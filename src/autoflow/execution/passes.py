@@ -18,7 +18,10 @@ from autoflow.stopping import Stop
 
 
 def make_pass(settings: Settings, progress: Progress | None, stop: Stop, since: Since) -> dt.datetime | None:
-    """Run what is due if it is time; give the moment of the next pass, None while workflows.yml is unusable."""
+    """Run what is due if it is time; give the moment of the next pass.
+
+    None is given while workflows.yml is unusable, and after a request to stop.
+    """
     try:
         definition = read_workflows(settings.autoflow_inputs_dir)
     except (WorkflowsError, OSError) as error:
@@ -32,6 +35,9 @@ def make_pass(settings: Settings, progress: Progress | None, stop: Stop, since: 
                 _, keys = tick(runner, definition, progress)
             return next_wake(runner.table, definition, settings, keys)
     except (FlowApiError, OSError, sqlalchemy.exc.SQLAlchemyError) as error:
+        if stop.requested.is_set():
+            # It did not fail: it was stopped.
+            return None
         log.error("this tick failed", error=str(error.__cause__ or error))
         return min(_after(max(settings.autoflow_retry_delay, 5)), _scheduled(definition, settings))
 
