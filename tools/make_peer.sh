@@ -10,7 +10,7 @@ if [ $# -ne 1 ] && [ "${2:-}" != flowmachine ] && [ "${2:-}" != notebooks ]; the
 fi
 python3 -m venv "$1"
 python="$1/bin/python"
-install() { "$python" -m pip install --quiet --disable-pip-version-check "$@"; }
+install() { "$python" -m pip install --quiet --no-compile --disable-pip-version-check "$@"; }
 # click, cryptography and requests: the token maker's command and keys need them, and its package does not say so.
 install flowclient==1.34.0 flowkit-jwt-generator==1.34.0 click cryptography requests
 "$python" -c "import flowclient, flowkit_jwt_generator"
