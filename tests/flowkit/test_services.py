@@ -49,7 +49,8 @@ def test_as_many_logs_are_kept(tmp_path):
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
     """A service that lives and one that ends at once, watched by a keeper with little patience."""
-    monkeypatch.setattr(services, "_QUICK", 3.0)
+    # On a busy machine five starts take longer than the two seconds that their pauses do.
+    monkeypatch.setattr(services, "_QUICK", 6.0)
     notes = []
     monkeypatch.setattr(services, "note", notes.append)
     (port,) = free_ports(1)
@@ -75,4 +76,4 @@ def test_a_service_that_ends_again_and_again_ends_no_other(watched):
     assert live.process.pid == first
     assert notes[0].startswith("Weary ends again and again (the last line of its log is: Namespaces")
     assert "the others go on" in notes[0]
-    assert dead.starts[services._MOST_STARTS] - dead.starts[0] >= 3.0
+    assert dead.starts[services._MOST_STARTS] - dead.starts[0] >= 6.0
