@@ -72,3 +72,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if marker := item.get_closest_marker("takes_long"):
             item.user_properties.append(("takes_long", marker.args[0]))
+        elif item.get_closest_marker("spark"):
+            item.user_properties.append(("takes_long", "computes on Spark"))

@@ -20,6 +20,8 @@ from autoflow.runs.table import open_run_table
 from autoflow.schedule.available import FlowApiError
 from autoflow.settings import Settings
 
+pytestmark = pytest.mark.takes_long("waits until a disk has room again")
+
 WORKFLOWS = """\
 workflows:
   - {name: broken, notebooks: {n: {filename: broken.ipynb}}}

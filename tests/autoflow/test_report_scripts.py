@@ -22,7 +22,10 @@ from autoflow.settings import Settings
 NEPALI = "काठमाडौं उपत्यकामा जनसंख्याको आवागमन क्षेत्र"
 ARABIC = "حركة السكان في المنطقة الشمالية"
 needs_devanagari = pytest.mark.skipif(not devanagari(), reason="fontpkg-noto-sans-devanagari is not installed")
-pytestmark = pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed"),
+    pytest.mark.takes_long("runs a notebook and sets its report"),
+]
 
 
 def bare(text: str) -> str:

@@ -17,6 +17,8 @@ from autoflow.runs.run import RunState
 from autoflow.runs.table import open_run_table
 from autoflow.settings import Settings
 
+pytestmark = pytest.mark.takes_long("starts the service, kills it, and starts it again")
+
 WORKFLOWS = """\
 workflows: [{name: w, notebooks: {n: {filename: n.ipynb}}}]
 available_dates_sensor: {schedule: %s, workflows: [{workflow_name: w}]}

@@ -16,6 +16,8 @@ from tests.autoflow.conftest import until
 from autoflow.runs.table import open_run_table
 from autoflow.settings import Settings
 
+pytestmark = pytest.mark.takes_long("starts the service and waits for its schedule")
+
 WORKFLOWS = """\
 workflows: [{name: w, notebooks: {n: {filename: n.ipynb}}}]
 available_dates_sensor: {schedule: "%s", workflows: [{workflow_name: w}]}

@@ -8,6 +8,8 @@ from bench.questions import QUESTIONS
 
 from bench import run as bench
 
+pytestmark = pytest.mark.takes_long("runs the benchmarks once on little data")
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):

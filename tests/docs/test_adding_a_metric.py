@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.takes_long("generates the client and the documentation anew")
+
 PROJECT = Path(__file__).parents[2]
 COPIED = (
     "src",

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.absent import absent
-from tests.engines.spark_session import NoSparkError
+from tests.engines.spark_session import JAVA_OPTIONS, NoSparkError
 
 WORKERS = 2
 
@@ -63,6 +63,7 @@ def _start(held: ExitStack, spark: Path, scratch: Path, name: str, command: list
                 "SPARK_HOME": str(spark),
                 "SPARK_DAEMON_MEMORY": "256m",
                 "SPARK_LOCAL_IP": "127.0.0.1",
+                "JDK_JAVA_OPTIONS": JAVA_OPTIONS,
                 "SPARK_LOCAL_DIRS": str(scratch / f"{name}-local"),
             },
             stdin=subprocess.DEVNULL,

@@ -21,7 +21,10 @@ from flowdb.postgres import Copied, PostgresError, available_days, copy_from_lak
 from flowdb.tables import CELLS, EVENTS
 from flowkit_base.zones import day_bounds
 
-pytestmark = pytest.mark.postgres
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.takes_long("copies days between PostgreSQL and a lake, and is killed in between"),
+]
 
 ROOT = Path(__file__).parents[2]
 SECOND = FIRST + dt.timedelta(days=1)

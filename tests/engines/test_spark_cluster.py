@@ -9,12 +9,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.engines.spark_session import JAVA_OPTIONS
 from tests.flowmachine_server.living_server import ServerProcess, Wire, make_lake, moves, people
 
 import flowmachine
 from flowmachine.testing import Cell, Event, World
 
-pytestmark = pytest.mark.spark
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.takes_long("computes on a Spark cluster of two workers"),
+]
 ROOT = Path(__file__).parents[2]
 SUBSCRIBERS = 60_000
 LIMIT = "200k"
@@ -26,7 +30,7 @@ def run(*command, **environment):
     done = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", **environment},
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "JDK_JAVA_OPTIONS": JAVA_OPTIONS, **environment},
         capture_output=True,
         text=True,
         timeout=600,
@@ -102,6 +106,7 @@ def spark_server(cluster_address, tmp_path_factory):
         FLOWMACHINE_ENGINE="spark",
         FLOWMACHINE_SPARK_MASTER=cluster_address,
         SPARK_LOCAL_IP="127.0.0.1",
+        JDK_JAVA_OPTIONS=JAVA_OPTIONS,
     )
     server.start(wait=False)
     server.wait_until_up(120)

@@ -19,6 +19,8 @@ from flowkit_jwt_generator import generate_token, read_key_set
 from flowkit_jwt_generator.jwt import TokenError
 from flowkit_jwt_generator.keys import public_pem
 
+pytestmark = pytest.mark.takes_long("waits for keys that are fetched again")
+
 NOW = int(datetime.datetime.now(datetime.UTC).timestamp())
 
 

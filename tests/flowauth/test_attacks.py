@@ -24,6 +24,8 @@ from flowauth.services import passwords, people, provider, roles, servers, sign_
 from flowauth.services.limits import Limits
 from flowauth.tables import Attempts, AuditRecord, Base, Role, Scope, Server, SignIn, Token, User
 
+pytestmark = pytest.mark.takes_long("tries every way in many times")
+
 EVIL = "https://evil.example"
 FOR_ANYBODY = {
     "/", "/sign-in", "/sign-in/code", provider.PATH, "/sign-out",

@@ -16,6 +16,8 @@ from flowauth.services import passwords, people, roles, servers
 from flowauth.services.limits import Limits
 from flowauth.tables import Role, User
 
+pytestmark = pytest.mark.takes_long("makes a FlowAuth with thousands of people")
+
 MANAGED = ["users", "users/new", "servers", "servers/new", "roles", "roles/new", "keys", "access", "audit"]
 MANAGED += ["revocations", "access.csv", "keys/public.pem"]
 

@@ -21,6 +21,8 @@ from tests.flowauth.conftest import PASSWORD
 from flowauth.database import Database
 from flowauth.services import people
 
+pytestmark = pytest.mark.takes_long("starts FlowAuth several times")
+
 COMMAND = [sys.executable, "-m", "flowauth"]
 OURS = ("FLOW", "DB_URI", "SECRET_KEY", "PRIVATE_JWT", "DEMO_MODE", "RESET_", "TWO_FACTOR")
 

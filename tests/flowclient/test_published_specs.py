@@ -12,7 +12,10 @@ import flowclient
 
 PEER = os.environ.get("FLOWKIT_PEER_PYTHON")
 
-pytestmark = pytest.mark.skipif(not PEER, reason="FLOWKIT_PEER_PYTHON names no python with the published flowclient")
+pytestmark = [
+    pytest.mark.skipif(not PEER, reason="FLOWKIT_PEER_PYTHON names no python with the published flowclient"),
+    pytest.mark.takes_long("starts the published client"),
+]
 
 LOCATION = {"query_kind": "daily_location", "date": "2016-01-01", "aggregation_unit": "admin3", "method": "last"}
 METRIC = {"query_kind": "event_count", "start_date": "2016-01-01", "end_date": "2016-01-08"}

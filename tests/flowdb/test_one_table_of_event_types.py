@@ -10,6 +10,8 @@ import pytest
 
 from flowdb.tables import DEFAULT_TYPES, EVENTS, QUERYABLE, USUAL_TYPES
 
+pytestmark = pytest.mark.takes_long("generates everything for a further event type")
+
 DECLARED = """
         EventTable(
             "ussd",

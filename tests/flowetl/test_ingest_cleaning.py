@@ -13,6 +13,8 @@ from flowdb.lake import arrow_schema
 from flowdb.tables import stored_columns
 from flowetl import IngestError
 
+pytestmark = pytest.mark.takes_long("loads a large file in little memory")
+
 
 def test_blanks_around_values_are_nothing(deployment):
     """Blanks, tabs and no-break spaces around a value do not change it, nor whom it names."""

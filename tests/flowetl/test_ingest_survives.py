@@ -13,6 +13,8 @@ import pytest
 from flowdb.lake import sweep
 from flowdb.records import available_dates, latest_states, mend
 
+pytestmark = pytest.mark.takes_long("kills and repeats loads")
+
 PROGRAM = Path(__file__).with_name("ingest_process.py")
 DAYS = [dt.date(2016, 1, d) for d in range(1, 9)]
 

@@ -9,6 +9,8 @@ import pytest
 
 from flowkit.deployment import PORTS
 
+pytestmark = pytest.mark.takes_long("starts a whole deployment and a browser")
+
 ROOT = Path(__file__).parents[2]
 LOCAL = re.compile(r"http://127\.0\.0\.1:\d+[\w/.-]*")
 FOR_PROGRAMS = re.compile(r"/\.well-known/|/revocations/|\.(json|yaml)$")

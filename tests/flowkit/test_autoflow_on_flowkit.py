@@ -19,6 +19,8 @@ from tests.flowkit.living_deployment import Place, environment, flowkit
 from autoflow.examples import copy_example
 from flowsynth import Crisis, synthesise
 
+pytestmark = pytest.mark.takes_long("runs reports on a whole deployment")
+
 # Those of which the examples speak.
 EVENT_TYPES = ("calls", "sms")
 WEEK = [f"2016-01-0{n}" for n in range(1, 8)]

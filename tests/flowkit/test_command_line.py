@@ -32,6 +32,8 @@ from tests.flowkit.living_deployment import (
 
 from flowdb.lake.directory import TOGETHER
 
+pytestmark = pytest.mark.takes_long("makes a deployment by its commands, each a process")
+
 GROUPS = ("geography", "cells", "sites", "tacs", "etl")
 NEW = "2016-01-09"
 """A day that is not in."""

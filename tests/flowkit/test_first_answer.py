@@ -17,6 +17,8 @@ import pyotp
 import pytest
 from tests.flowkit.living_deployment import environment, free_ports, refused
 
+pytestmark = pytest.mark.takes_long("starts a whole deployment and works in a browser")
+
 PAGE = Path(__file__).parents[2] / "docs" / "flowauth-administrators.md"
 PICTURES = os.environ.get("FLOWAUTH_PICTURES")
 SCREEN = {"width": 1120, "height": 800}

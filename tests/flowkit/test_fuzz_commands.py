@@ -16,6 +16,8 @@ from flowkit.deployment import creation
 from flowkit.deployment.settings import TEMPLATE
 from flowmachine.errors import FlowMachineError
 
+pytestmark = pytest.mark.takes_long("tries every command with many wrong files")
+
 ROUNDS = 4
 """How often each command is typed."""
 AUTH = 6

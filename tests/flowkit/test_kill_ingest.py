@@ -6,7 +6,10 @@ import subprocess
 import time
 
 import pyarrow.parquet as pq
+import pytest
 from tests.flowkit.living_deployment import COMMAND, DAYS, Place, environment, flowkit
+
+pytestmark = pytest.mark.takes_long("kills and repeats a load of several days")
 
 KILLS = 2
 

@@ -5,6 +5,8 @@ from tests.flowdb.test_lake_retention import DAY, age, files
 from tests.flowdb.test_settled_visits import put
 from tests.flowkit.living_deployment import Place, flowkit, refused
 
+pytestmark = pytest.mark.takes_long("loads days several times, by commands")
+
 
 @pytest.fixture
 def place(tmp_path):

@@ -24,6 +24,8 @@ from flowkit_jwt_generator import generate_token, load_private_key
 from flowmachine.catalogue import catalogue
 from flowmachine.questions.registry import kinds
 
+pytestmark = pytest.mark.takes_long("starts a whole deployment")
+
 SMALLEST = 16
 WINDOW = {"start_date": DAYS[0], "end_date": DAYS[2]}
 RADIUS = {"query_kind": "radius_of_gyration", "start_date": DAYS[0], "end_date": DAYS[4]}

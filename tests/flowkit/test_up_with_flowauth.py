@@ -17,6 +17,8 @@ from flowauth.tables import AuditRecord, Server
 from flowkit.deployment import Deployment, flowauth
 from flowkit.services import register
 
+pytestmark = pytest.mark.takes_long("starts a whole deployment with FlowAuth")
+
 SECRETS = ["FLOWAUTH_FERNET_KEY", "SECRET_KEY", "FLOWAUTH_ADMIN_PASSWORD"]
 """What FlowAuth alone needs."""
 OWN = "crumpet-Tundra-49-violin"

@@ -24,8 +24,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, given
 from tests.conftest import SHARED
 from tests.engines.postgres_cluster import NoPostgresError, cluster
 from tests.engines.spark_session import NoSparkError, spark_session
@@ -33,6 +31,7 @@ from tests.flowmachine import reference
 from tests.flowmachine.conftest import postgres_worlds
 from tests.flowmachine.test_expected_rows import as_rows
 from tests.flowmachine.test_kinds_on_engines import COUNTED, same, worlds_and_questions
+from tests.flowmachine.worlds import afresh
 
 from flowdb.lake import Lake
 from flowdb.records import Catalogue
@@ -146,15 +145,7 @@ def ask_random_questions(
     """By kind, how many questions were `asked` about random worlds, and how many answers `agreed`."""
     counted: dict[str, Counter[str]] = {kind: Counter() for kind in COUNTED}
 
-    @hypothesis.settings(
-        max_examples=worlds,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-        database=None,
-    )
-    @hypothesis.seed(seed)
-    @given(worlds_and_questions(len(COUNTED)))
+    @afresh(worlds, seed, worlds_and_questions(len(COUNTED)))
     def ask(drawn: Any) -> None:
         world, asked = drawn
         with open_world(world) as session:

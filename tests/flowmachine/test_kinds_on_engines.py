@@ -5,13 +5,14 @@ import math
 import os
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from tests.flowmachine import reference
-from tests.flowmachine.worlds import questions, worlds
+from tests.flowmachine.worlds import afresh, questions, worlds
 
 from flowmachine.questions.registry import kinds
 from flowmachine.testing import rows
+
+pytestmark = pytest.mark.takes_long("asks hundreds of random questions about random worlds")
 
 ENGINES = [
     "duckdb",
@@ -19,10 +20,10 @@ ENGINES = [
     pytest.param("spark", marks=pytest.mark.spark),
 ]
 COUNTED = sorted(set(kinds()) - {"geography"})
-ASKED = 5
+ASKED = 6
 """How many questions are asked of a world, each of another kind."""
 WORLDS = {
-    engine: int(os.environ.get("FLOWKIT_WORLDS", n)) for engine, n in [("duckdb", 150), ("postgres", 40), ("spark", 5)]
+    engine: int(os.environ.get("FLOWKIT_WORLDS", n)) for engine, n in [("duckdb", 60), ("postgres", 16), ("spark", 5)]
 }
 """How many random worlds an engine is asked about."""
 
@@ -38,15 +39,7 @@ def test_agrees_with_its_definition_on_random_worlds(engine, request):
     """Whatever the events, cells, zone and parameters, every engine gives the rows that the definition gives."""
     ask = request.getfixturevalue(f"ask_{engine}")
 
-    @settings(
-        max_examples=WORLDS[engine],
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate],
-        database=None,
-    )
-    @seed(2016)
-    @given(worlds_and_questions())
+    @afresh(WORLDS[engine], 2016, worlds_and_questions())
     def agree(drawn):
         world, asked = drawn
         session = ask(world)

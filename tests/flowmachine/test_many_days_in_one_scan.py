@@ -3,16 +3,17 @@
 import datetime as dt
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from tests.flowmachine.test_kinds_on_engines import ENGINES, assert_same
 from tests.flowmachine.world import WORLD
-from tests.flowmachine.worlds import questions, worlds
+from tests.flowmachine.worlds import afresh, questions, worlds
 
 from flowmachine.building.plan import plan
 from flowmachine.engines.duckdb import DuckDBDialect
 from flowmachine.questions.parsing import parse
 from flowmachine.testing import rows
+
+pytestmark = pytest.mark.takes_long("asks many questions about random worlds")
 
 KINDS = ["modal_location", "location_visits"]
 
@@ -30,11 +31,7 @@ def asked(kind, locations):
 def test_agrees_with_its_definition(kind, ask_duckdb):
     """Days that differ in their date alone, asked together, give the rows of the definition."""
 
-    @settings(
-        max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
-    )
-    @seed(2016)
-    @given(worlds(), st.lists(questions(kind), min_size=3, max_size=3))
+    @afresh(7, 2016, worlds(), st.lists(questions(kind), min_size=3, max_size=3))
     def agree(world, drawn):
         session = ask_duckdb(world)
         for query in drawn:

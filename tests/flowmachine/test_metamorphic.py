@@ -8,10 +8,9 @@ from collections import Counter, defaultdict
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from tests.flowmachine.test_kinds_on_engines import same
-from tests.flowmachine.worlds import DAYS, START, UNITS, days, questions, worlds
+from tests.flowmachine.worlds import DAYS, START, UNITS, afresh, days, questions, worlds
 
 from flowdb.lake import Lake
 from flowdb.records import Catalogue
@@ -23,12 +22,13 @@ from flowmachine.questions.registry import kinds
 from flowmachine.session import connect
 from flowmachine.testing import Event, rows
 
+pytestmark = pytest.mark.takes_long("asks many questions about random worlds, each twice or more")
+
 ALL = sorted(kinds())
 OF_PEOPLE = [kind for kind in ALL if kinds()[kind].role != "Aggregate"]
-EACH = settings(
-    max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
-)
-FEW = settings(parent=EACH, max_examples=3)
+EACH = 8
+"""How many worlds are asked."""
+FEW = 3
 """Where every kind is asked, a world is many questions."""
 HALVES = {"mds": 1, "topups": 0}
 """Two groups of subscribers, those with odd and those with even numbers, by the event type that they alone have."""
@@ -88,11 +88,9 @@ def test_the_order_of_events_in_the_store_changes_nothing(ask_duckdb):
     """Events of the same subscriber and time that lie in another order give the same answers, for every kind."""
     told = Counter()
 
-    @FEW
-    @seed(1)
-    @given(worlds(), drawn(ALL), st.randoms(use_true_random=False))
+    @afresh(FEW, 1, worlds(), drawn(ALL), st.integers(0, 2**32))
     def hold(world, asked, chance):
-        shuffled = random.Random(chance.random()).sample(world.events, len(world.events))
+        shuffled = random.Random(chance).sample(world.events, len(world.events))
         before, after = ask_duckdb(world), ask_duckdb(dataclasses.replace(world, events=shuffled))
         for query in asked:
             found = rows(before.run(query))
@@ -168,9 +166,7 @@ def test_a_permuted_delivery_changes_nothing(delivered):
     """The same events in other files and in another order give the same answers, for every kind."""
     told = Counter()
 
-    @FEW
-    @seed(2)
-    @given(worlds(), drawn(ALL))
+    @afresh(FEW, 2, worlds(), drawn(ALL))
     def hold(world, asked):
         one, other = delivered(world, 1, random.Random(3)), delivered(world, 3, random.Random(4))
         for query in asked:
@@ -189,9 +185,7 @@ def test_flows_sum_to_their_inflows_and_outflows(ask_duckdb):
     """What came to a place from all others is its inflow, and what left it its outflow."""
     told = Counter()
 
-    @EACH
-    @seed(3)
-    @given(worlds(), drawn(["flows"] * 3))
+    @afresh(EACH, 3, worlds(), drawn(["flows"] * 3))
     def hold(world, asked):
         session = ask_duckdb(world)
         for query in asked:
@@ -214,9 +208,7 @@ def test_from_and_to_swapped_transpose(kind, ask_duckdb):
     mirrored = {"left": "right", "right": "left", "left outer": "right outer", "right outer": "left outer"}
     told = Counter()
 
-    @EACH
-    @seed(4)
-    @given(worlds(), drawn([kind] * 3))
+    @afresh(EACH, 4, worlds(), drawn([kind] * 3))
     def hold(world, asked):
         session = ask_duckdb(world)
         for query in asked:
@@ -288,9 +280,7 @@ def test_disjoint_subsets_add_up(ask_duckdb):
     """Counts of two groups of subscribers add up to those of all, and their single rows are all the rows."""
     told = Counter()
 
-    @FEW
-    @seed(5)
-    @given(worlds(), drawn(ALL))
+    @afresh(FEW, 5, worlds(), drawn(ALL))
     def hold(world, asked):
         session = ask_duckdb(halved(world))
         for query in asked:
@@ -320,9 +310,7 @@ def test_windows_add_up(ask_duckdb):
     """Events of one stretch of days and of the next add up to those of both."""
     told = Counter()
 
-    @EACH
-    @seed(6)
-    @given(worlds(), drawn(["event_count", "location_event_counts"] * 3), st.integers(1, DAYS - 1))
+    @afresh(EACH, 6, worlds(), drawn(["event_count", "location_event_counts"] * 3), st.integers(1, DAYS - 1))
     def hold(world, asked, cut):
         session = ask_duckdb(world)
         for query in asked:
@@ -342,9 +330,7 @@ def test_a_longer_window_loses_nobody(ask_duckdb):
     told = Counter()
     counted = ["unique_subscriber_counts", "trips_od_matrix", "consecutive_trips_od_matrix", "unique_location_counts"]
 
-    @EACH
-    @seed(7)
-    @given(worlds(), drawn(counted), st.integers(1, DAYS - 1))
+    @afresh(EACH, 7, worlds(), drawn(counted), st.integers(1, DAYS - 1))
     def hold(world, asked, cut):
         session = ask_duckdb(world)
         for query in asked:
@@ -365,9 +351,7 @@ def test_presence_and_movement_agree_with_each_other(ask_duckdb):
     """Of one window, whoever is counted as moving, staying or visiting was seen where they are counted."""
     told = Counter()
 
-    @settings(parent=EACH, max_examples=25)
-    @seed(8)
-    @given(worlds(), st.sampled_from(UNITS), days, st.sampled_from(["last", "most-common"]))
+    @afresh(25, 8, worlds(), st.sampled_from(UNITS), days, st.sampled_from(["last", "most-common"]))
     def hold(world, unit, day, method):
         session = ask_duckdb(world)
         whole = window({"aggregation_unit": unit}, 0, DAYS)
@@ -418,9 +402,7 @@ def test_direction_divides_interactions(ask_duckdb):
     """Outgoing and incoming halves are as many, and the introversion of both is between that of each."""
     told = Counter()
 
-    @settings(parent=EACH, max_examples=40)
-    @seed(9)
-    @given(worlds(), st.sampled_from(UNITS))
+    @afresh(20, 9, worlds(), st.sampled_from(UNITS))
     def hold(world, unit):
         session = ask_duckdb(world)
         spec = window({"query_kind": "location_introversion", "aggregation_unit": unit}, 0, DAYS)

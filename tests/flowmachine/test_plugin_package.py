@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.flowmachine_server.living_server import ServerProcess, Wire, make_lake
 
+pytestmark = pytest.mark.takes_long("starts processes that import and describe every kind")
+
 PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "examples" / "flowmachine-plugin"
 SPEC = {

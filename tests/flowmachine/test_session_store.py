@@ -21,6 +21,8 @@ from flowmachine.questions.registry import kinds
 from flowmachine.session import connect
 from flowmachine.testing import Cell, Event, World, rows
 
+pytestmark = pytest.mark.takes_long("starts processes, or computes on Spark")
+
 ROOT = Path(__file__).parents[2]
 CELLS = [Cell("a", pcods={"admin3": "A"}), Cell("b", pcods={"admin3": "B"})]
 DAYS = ("2016-01-01", "2016-01-02")

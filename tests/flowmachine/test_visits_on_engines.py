@@ -3,16 +3,17 @@
 import random
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from tests.flowmachine.test_kinds_on_engines import assert_same
-from tests.flowmachine.worlds import questions, worlds
+from tests.flowmachine.worlds import afresh, questions, worlds
 
 from flowmachine.building.plan import plan
 from flowmachine.engines.duckdb import DuckDBDialect
 from flowmachine.questions.parsing import parse
 from flowmachine.session import connect
 from flowmachine.testing import Cell, Event, World, rows
+
+pytestmark = pytest.mark.takes_long("asks many questions about random worlds")
 
 OF_VISITS = [
     "daily_location",
@@ -25,7 +26,7 @@ OF_VISITS = [
     "unique_locations",
     "unique_subscriber_counts",
 ]
-EXAMPLES = {"duckdb": 12, "spark": 2}
+EXAMPLES = {"duckdb": 7, "spark": 2}
 
 
 @pytest.mark.parametrize("engine", ["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
@@ -34,15 +35,7 @@ def test_missing_and_torn_visits_change_nothing(engine, new_directory, request):
     options = {"session": request.getfixturevalue("spark")} if engine == "spark" else {"threads": 2}
     draw = random.Random(7)
 
-    @settings(
-        max_examples=EXAMPLES[engine],
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-        database=None,
-    )
-    @seed(2016)
-    @given(worlds(), st.tuples(*(questions(kind) for kind in OF_VISITS)))
+    @afresh(EXAMPLES[engine], 2016, worlds(), st.tuples(*(questions(kind) for kind in OF_VISITS)))
     def agree(world, asked):
         lake = world.lake(new_directory())
         for file in sorted(lake.path.glob("visits/*/*/*.parquet")):

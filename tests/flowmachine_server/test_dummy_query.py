@@ -2,9 +2,12 @@
 
 import time
 
+import pytest
 from tests.flowmachine_server.living_server import Wire, people
 
 from flowdb.lake import Lake
+
+pytestmark = pytest.mark.takes_long("starts a server")
 
 
 def dummy(param: str, delay: int = 0, unit: str = "admin3") -> dict:

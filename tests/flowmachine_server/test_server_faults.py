@@ -12,6 +12,8 @@ from flowmachine.server.memory import LEAST, default_memory
 from flowmachine.server.states import EXECUTING
 from flowmachine.server.store import MOST_DEATHS
 
+pytestmark = pytest.mark.takes_long("starts servers, and kills them")
+
 
 @pytest.fixture
 def small_disk(tmp_path):

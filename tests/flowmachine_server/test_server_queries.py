@@ -20,6 +20,8 @@ from tests.flowmachine_server.living_server import (
 
 import flowmachine
 
+pytestmark = pytest.mark.takes_long("asks a server many questions")
+
 HEX = set("0123456789abcdef")
 
 

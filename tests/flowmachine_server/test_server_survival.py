@@ -12,6 +12,8 @@ from tests.flowmachine_server.living_server import DAYS, FIRST, Wire, daily, fre
 import flowmachine
 from flowmachine.server.__main__ import main
 
+pytestmark = pytest.mark.takes_long("starts servers, and kills them")
+
 KILLS = 6
 
 

@@ -16,6 +16,8 @@ from flowauth.services.limits import Limits
 from flowauth.tables import Role, Server, Token, User
 from flowkit_jwt_generator.keys import load_private_key
 
+pytestmark = pytest.mark.takes_long("does in a browser what a person does in minutes")
+
 OTHER = "gravel-Orbit-82-walnut"
 scripted = pytest.mark.parametrize("javascript", [True, False], ids=["script", "no-script"])
 
