@@ -16,7 +16,7 @@ from autoflow.runs.table import RunTable
 from autoflow.schedule.cron import next_tick
 from autoflow.schedule.waiting import Until, stamp, wait
 
-pytestmark = pytest.mark.takes_long("reads the clocks of every zone for a year")
+pytestmark = pytest.mark.takes_long("follows the clocks of five zones for a year")
 
 DAY = dt.date(2016, 1, 2)
 

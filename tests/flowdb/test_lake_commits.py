@@ -8,6 +8,7 @@ import types
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from flowdb.lake import arrow_schema, delta
 from flowdb.tables import stored_columns
@@ -76,6 +77,7 @@ for file in files:
 """
 
 
+@pytest.mark.takes_long("starts four processes that commit many times")
 def test_processes_that_publish_at_once_all_succeed(lake, pytestconfig):
     """Four processes that replace two days of one table eight times each end without an error or a lost day."""
     command = [sys.executable, "-c", WRITER, str(lake.path)]

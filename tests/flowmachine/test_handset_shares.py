@@ -10,7 +10,7 @@ from tests.flowmachine.test_kinds_on_engines import ENGINES
 from flowmachine.release import SMALLEST
 from flowmachine.testing import Cell, Event, World, rows
 
-pytestmark = pytest.mark.takes_long("asks about a hundred worlds of random handsets")
+pytestmark = pytest.mark.takes_long("asks about forty worlds of random handsets")
 
 DAY = {"start_date": "2016-01-01", "end_date": "2016-01-02"}
 HOME = {"query_kind": "daily_location", "date": "2016-01-01", "aggregation_unit": "admin1", "method": "last"}
