@@ -2,8 +2,7 @@
 PYTHON ?= python3
 DEMO ?= demo
 bin = .venv/bin
-# Python compiles a module when it is first imported; compiling all of them takes a third of the time of installing.
-install = $(bin)/python -m pip install --quiet --no-compile --disable-pip-version-check
+install = $(bin)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check bench docs fuzz generate lock setup setup-dev clean
 
@@ -26,7 +25,8 @@ setup-dev: .venv/.dev
 .venv/.dev: requirements/dev.txt pyproject.toml
 	@test -x $(bin)/python || $(PYTHON) -m venv .venv
 	@echo "Installing what development and the tests need into .venv: two to six minutes, once."
-	@$(install) --require-hashes --no-deps -r requirements/dev.txt
+	@# Python compiles what is imported when it is first imported, which is a part of it all.
+	@$(install) --no-compile --require-hashes --no-deps -r requirements/dev.txt
 	@$(install) --no-deps --no-build-isolation --editable .
 	@touch $@
 
