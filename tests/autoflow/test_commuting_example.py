@@ -158,6 +158,7 @@ def test_the_report_says_what_a_minister_asks(ran, told):
 
 
 @pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")
+@pytest.mark.takes_long("executes the example and sets its report")
 def test_a_week_of_which_nothing_may_be_published_has_a_report(settings, flowapi):
     """When every number is withheld the report says so instead of failing."""
     flowapi.dates, flowapi.withhold = {"calls": WEEK}, True

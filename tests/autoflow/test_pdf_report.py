@@ -492,6 +492,7 @@ WORDS = st.text("abcdefghijkmnopqrstuvwxyzéüßñçåøœŵłA", min_size=5, ma
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @example(pieces=["\u202e", "AAAAa"], inline=False)
 @given(pieces=st.lists(st.one_of(WORDS, SIGNS), max_size=40), inline=st.booleans())
+@pytest.mark.takes_long("sets many random texts")
 def test_any_text_can_be_set(pieces: list[str], inline: bool, tmp_path: Path) -> None:
     """Whatever stands in a text, a report is made; whatever stands in a table or a result, its words are in it."""
     text = "".join(pieces)

@@ -156,6 +156,7 @@ def test_the_valid_document_is_taken_by_both(inputs: Path) -> None:
 @example(path=("available_dates_sensor", "cdr_types"), act="replace", junk=[])
 @example(path=("workflows", 0, "notebooks"), act="replace", junk={})
 @example(path=("workflows", 0, "notebooks", "first"), act="add", junk="reference_date")
+@pytest.mark.takes_long("reads many random files")
 def test_schema_and_reader_agree(inputs: Path, path: tuple[Any, ...], act: str, junk: Any) -> None:
     """What the schema refuses the reader refuses, and what the reader refuses the schema does or cannot know."""
     document = changed(path, act, junk)

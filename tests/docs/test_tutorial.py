@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial-nepal.md"
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 OF_THE_MACHINE = ("store ", "API ")
@@ -29,6 +31,7 @@ def told(output):
     return [line for line in lines if line and not line.startswith(OF_THE_MACHINE)]
 
 
+@pytest.mark.takes_long("runs every command of the tutorial")
 def test_every_step_prints_what_the_tutorial_shows(nepal, tmp_path):
     """A reader who types the tutorial's commands beside the data sees what the tutorial shows."""
     (tmp_path / "nepal").symlink_to(nepal / "data" / "nepal")

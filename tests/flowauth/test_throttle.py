@@ -68,6 +68,7 @@ def test_a_thousand_guesses_in_an_hour_get_a_handful_of_looks(database, settings
 
 
 @on_sqlite
+@pytest.mark.takes_long("makes 2,400 guesses")
 def test_hundred_guesses_an_hour_for_a_day(database, settings, analyst, looks):
     """In no hour of a long attack from many addresses are more than ten guesses looked at, and four once it goes on."""
     times = []
