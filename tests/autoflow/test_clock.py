@@ -16,8 +16,6 @@ from autoflow.runs.table import RunTable
 from autoflow.schedule.cron import next_tick
 from autoflow.schedule.waiting import Until, stamp, wait
 
-pytestmark = pytest.mark.takes_long("follows the clocks of five zones for a year")
-
 DAY = dt.date(2016, 1, 2)
 
 
@@ -78,6 +76,7 @@ def test_a_schedule_across_a_change_of_the_hour(
     assert ticks(cron, timezone, start, stop) == shown
 
 
+@pytest.mark.takes_long("follows the clocks of five zones for a year")
 def test_a_year_has_one_tick_a_day() -> None:
     """Whatever the zone and its changes, a schedule of each day comes once on each day of a year."""
     for zone in ("Europe/Paris", "America/Havana", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu"):

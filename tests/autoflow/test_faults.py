@@ -20,8 +20,6 @@ from autoflow.runs.table import open_run_table
 from autoflow.schedule.available import FlowApiError
 from autoflow.settings import Settings
 
-pytestmark = pytest.mark.takes_long("waits until a disk has room again")
-
 WORKFLOWS = """\
 workflows:
   - {name: broken, notebooks: {n: {filename: broken.ipynb}}}
@@ -246,6 +244,7 @@ def test_a_disk_that_is_too_small_for_an_output(
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.takes_long("waits until a disk has room again")
 def test_a_disk_that_is_full_when_a_run_ends(
     settings: Settings, prepared: Callable[..., Path], small_disk: Path
 ) -> None:

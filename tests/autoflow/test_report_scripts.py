@@ -22,10 +22,7 @@ from autoflow.settings import Settings
 NEPALI = "काठमाडौं उपत्यकामा जनसंख्याको आवागमन क्षेत्र"
 ARABIC = "حركة السكان في المنطقة الشمالية"
 needs_devanagari = pytest.mark.skipif(not devanagari(), reason="fontpkg-noto-sans-devanagari is not installed")
-pytestmark = [
-    pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed"),
-    pytest.mark.takes_long("runs a notebook and sets its report"),
-]
+pytestmark = pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")
 
 
 def bare(text: str) -> str:
@@ -155,6 +152,7 @@ def test_a_plot_may_have_nepali(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.takes_long("runs a notebook and sets its report")
 def test_warnings_are_in_the_log_in_the_status_and_on_the_report(
     settings: Settings,
     flowapi: Any,

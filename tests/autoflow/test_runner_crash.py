@@ -17,8 +17,6 @@ from autoflow.runs.run import RunState
 from autoflow.runs.table import open_run_table
 from autoflow.settings import Settings
 
-pytestmark = pytest.mark.takes_long("starts the service, kills it, and starts it again")
-
 WORKFLOWS = """\
 workflows: [{name: w, notebooks: {n: {filename: n.ipynb}}}]
 available_dates_sensor: {schedule: %s, workflows: [{workflow_name: w}]}
@@ -200,6 +198,7 @@ def test_once_names_what_was_given_up(
     assert "'autoflow once --retry-failed' tries what was given up again." in errors
 
 
+@pytest.mark.takes_long("starts the service, kills it, and starts it again")
 def test_a_failed_run_is_tried_again_between_ticks(
     settings: Settings, flowapi: Any, prepare: Callable[..., None], start: Callable[..., Any]
 ) -> None:

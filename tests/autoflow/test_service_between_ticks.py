@@ -16,8 +16,6 @@ from tests.autoflow.conftest import until
 from autoflow.runs.table import open_run_table
 from autoflow.settings import Settings
 
-pytestmark = pytest.mark.takes_long("starts the service and waits for its schedule")
-
 WORKFLOWS = """\
 workflows: [{name: w, notebooks: {n: {filename: n.ipynb}}}]
 available_dates_sensor: {schedule: "%s", workflows: [{workflow_name: w}]}
@@ -68,6 +66,7 @@ def dates(settings: Settings) -> list[str]:
     return found
 
 
+@pytest.mark.takes_long("starts the service and waits for its schedule")
 def test_the_service_is_small_whenever_it_waits(
     settings: Settings,
     flowapi: Any,
@@ -106,6 +105,7 @@ def test_the_service_is_small_whenever_it_waits(
     assert "Traceback" not in said
 
 
+@pytest.mark.takes_long("starts the service and waits for its schedule")
 def test_a_broken_workflows_file_stops_nothing_but_the_runs(
     settings: Settings,
     flowapi: Any,

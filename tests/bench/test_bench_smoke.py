@@ -8,8 +8,6 @@ from bench.questions import QUESTIONS
 
 from bench import run as bench
 
-pytestmark = pytest.mark.takes_long("runs the benchmarks once on little data")
-
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
@@ -21,6 +19,7 @@ def lake(directory):
     return bench_lake(directory, Size.of(20_000))
 
 
+@pytest.mark.takes_long("runs the benchmarks once on little data")
 def test_the_benchmarks_run_and_tell(lake, directory):
     """Every question gives the rows of its hand-written SQL, and the page and the figures tell of each."""
     page = directory / "page.md"

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.takes_long("generates the client and the documentation anew")
-
 PROJECT = Path(__file__).parents[2]
 COPIED = (
     "src",
@@ -77,6 +75,7 @@ def run(copy, *command):
     return done.stdout
 
 
+@pytest.mark.takes_long("generates the client and the documentation anew")
 def test_one_file_makes_the_metric_appear_everywhere(copy):
     """Whoever adds the class has the kind in the catalogue, the API, its scopes, the client and the documentation."""
     commands = block("sh", "**3. Regenerate and test:**")

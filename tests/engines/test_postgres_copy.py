@@ -21,10 +21,7 @@ from flowdb.postgres import Copied, PostgresError, available_days, copy_from_lak
 from flowdb.tables import CELLS, EVENTS
 from flowkit_base.zones import day_bounds
 
-pytestmark = [
-    pytest.mark.postgres,
-    pytest.mark.takes_long("copies days between PostgreSQL and a lake, and is killed in between"),
-]
+pytestmark = pytest.mark.postgres
 
 ROOT = Path(__file__).parents[2]
 SECOND = FIRST + dt.timedelta(days=1)
@@ -244,6 +241,7 @@ def test_days_of_23_and_25_hours_fit_their_partitions(postgres, template, tmp_pa
         assert all(local == partition for local, partition in ask(url, days))
 
 
+@pytest.mark.takes_long("copies days between PostgreSQL and a lake, and is killed in between")
 def test_a_killed_copy_leaves_no_half_day(flowdb, tmp_path):
     """However a copy is killed, every visible day is whole and recorded; run again, it ends the work."""
     lake = Lake.create(tmp_path / "lake", "Asia/Kathmandu")

@@ -19,8 +19,6 @@ from flowkit_jwt_generator import generate_token, read_key_set
 from flowkit_jwt_generator.jwt import TokenError
 from flowkit_jwt_generator.keys import public_pem
 
-pytestmark = pytest.mark.takes_long("waits for keys that are fetched again")
-
 NOW = int(datetime.datetime.now(datetime.UTC).timestamp())
 
 
@@ -383,6 +381,7 @@ def answers(url):
         return False
 
 
+@pytest.mark.takes_long("waits for keys that are fetched again")
 def test_keys_change_without_a_gap(real_flowauth, start_flowapi, fake, tmp_path):
     """A key is announced, fetched, signs; old tokens live on beside new ones, until their key is withdrawn."""
     from flowauth.services import keys, people, roles, servers, tokens

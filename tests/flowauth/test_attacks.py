@@ -24,8 +24,6 @@ from flowauth.services import passwords, people, provider, roles, servers, sign_
 from flowauth.services.limits import Limits
 from flowauth.tables import Attempts, AuditRecord, Base, Role, Scope, Server, SignIn, Token, User
 
-pytestmark = pytest.mark.takes_long("tries every way in many times")
-
 EVIL = "https://evil.example"
 FOR_ANYBODY = {
     "/", "/sign-in", "/sign-in/code", provider.PATH, "/sign-out",
@@ -411,6 +409,7 @@ def test_an_account_of_the_provider_is_one_persons(signed_in_as, administrator, 
     assert kept(database) == before
 
 
+@pytest.mark.takes_long("tries every method of every route")
 def test_a_method_that_is_not_meant_does_nothing(app, signed_in_as, administrator, peopled, database):
     """Other methods, and headers that would turn one into another, reach no route that changes something."""
     browser = signed_in_as(administrator)
@@ -569,6 +568,7 @@ def _looked_at(answer, path):
     assert str(7654321 * 9) not in answer.text
 
 
+@pytest.mark.takes_long("opens every page for each of nine texts")
 def test_no_stored_text_becomes_markup(app, database, signed_in_as, administrator, analyst, peopled):
     """Whatever text stands in any field of the database, no page takes it for markup, a template or a script."""
     browser = signed_in_as(administrator)
@@ -743,6 +743,7 @@ def test_others_tokens_and_accounts_cannot_be_reached_by_number(
     assert {each["username"] for each in listed} == {"ann"}
 
 
+@pytest.mark.takes_long("makes a thousand guesses")
 def test_a_thousand_guesses_over_all_ways_in_get_a_handful_of_looks(app, analyst, monkeypatch):
     """Of a thousand passwords, given to the page and the API by turns, ten at most are compared with the right one."""
     looks = []

@@ -16,8 +16,6 @@ from flowauth.services import passwords, people, roles, servers
 from flowauth.services.limits import Limits
 from flowauth.tables import Role, User
 
-pytestmark = pytest.mark.takes_long("makes a FlowAuth with thousands of people")
-
 MANAGED = ["users", "users/new", "servers", "servers/new", "roles", "roles/new", "keys", "access", "audit"]
 MANAGED += ["revocations", "access.csv", "keys/public.pem"]
 
@@ -323,6 +321,7 @@ def test_what_a_role_can_really_do_is_told_in_words(held, sentence, warning):
     assert any(warning in each for each in told.warnings) if warning else told.warnings == []
 
 
+@pytest.mark.takes_long("makes a FlowAuth with thousands of people")
 def test_long_lists_and_large_trees_stay_small(app, signed_in_as, administrator, database):
     """With 2,000 users and a role of 600 scopes every page stays below 100 kB and a few statements."""
     kinds = [f"kind_number_{n}" for n in range(24)]

@@ -7,8 +7,6 @@ from flowauth.database import Database
 from flowauth.services.following import claim
 from flowauth.tables import Base
 
-pytestmark = pytest.mark.takes_long("makes a FlowAuth with more than a thousand people")
-
 FEW = bench.Size(users=60, servers=3, roles=6, records=120)
 MANY = bench.Size(users=1_200, servers=55, roles=165, records=1_000)
 

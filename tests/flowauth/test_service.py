@@ -21,8 +21,6 @@ from tests.flowauth.conftest import PASSWORD
 from flowauth.database import Database
 from flowauth.services import people
 
-pytestmark = pytest.mark.takes_long("starts FlowAuth several times")
-
 COMMAND = [sys.executable, "-m", "flowauth"]
 OURS = ("FLOW", "DB_URI", "SECRET_KEY", "PRIVATE_JWT", "DEMO_MODE", "RESET_", "TWO_FACTOR")
 
@@ -168,6 +166,7 @@ def test_a_port_that_is_taken_is_told(environment):
     assert "set FLOWAUTH_PORT to a free one" in said
 
 
+@pytest.mark.takes_long("starts FlowAuth several times")
 def test_a_database_of_another_fernet_key_is_told(start, environment):
     """A Fernet key that the database was not written with is told at the start, and not by the first token."""
     start().stop()
@@ -196,6 +195,7 @@ def test_a_full_disk_is_told_and_loses_nothing(start):
     assert "Traceback" not in up.said
 
 
+@pytest.mark.takes_long("starts FlowAuth several times")
 def test_a_kill_loses_nothing_that_was_answered(start):
     """Killed while administrators add people, it has everybody who was answered for, and the audit log holds."""
     up, added = start(), []

@@ -12,10 +12,7 @@ import flowclient
 
 PEER = os.environ.get("FLOWKIT_PEER_PYTHON")
 
-pytestmark = [
-    pytest.mark.skipif(not PEER, reason="FLOWKIT_PEER_PYTHON names no python with the published flowclient"),
-    pytest.mark.takes_long("starts the published client"),
-]
+pytestmark = pytest.mark.skipif(not PEER, reason="FLOWKIT_PEER_PYTHON names no python with the published flowclient")
 
 LOCATION = {"query_kind": "daily_location", "date": "2016-01-01", "aggregation_unit": "admin3", "method": "last"}
 METRIC = {"query_kind": "event_count", "start_date": "2016-01-01", "end_date": "2016-01-08"}
@@ -212,6 +209,7 @@ def calls_of(function):
     return [*calls, {k: v for k, v in first.items() if k not in optional}]
 
 
+@pytest.mark.takes_long("starts the published client")
 def test_specs_are_those_of_the_published_client():
     """For the same call, each spec function makes what the published one makes."""
     assert set(CALLS) == {name for name in flowclient.__all__ if name.endswith("_spec")} - OURS_ALONE

@@ -10,8 +10,6 @@ import pytest
 
 from flowdb.tables import DEFAULT_TYPES, EVENTS, QUERYABLE, USUAL_TYPES
 
-pytestmark = pytest.mark.takes_long("generates everything for a further event type")
-
 DECLARED = """
         EventTable(
             "ussd",
@@ -83,6 +81,7 @@ def with_ussd(tmp_path, pytestconfig):
     return tmp_path
 
 
+@pytest.mark.takes_long("generates everything for a further event type")
 def test_a_declared_event_type_is_everywhere(with_ussd, pytestconfig):
     """It is synthesised, ingested, checked and queried, and is in the API's schema, the client and AutoFlow."""
     environment = os.environ | {"PYTHONPATH": str(with_ussd / "src")}

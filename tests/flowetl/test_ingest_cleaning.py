@@ -13,8 +13,6 @@ from flowdb.lake import arrow_schema
 from flowdb.tables import stored_columns
 from flowetl import IngestError
 
-pytestmark = pytest.mark.takes_long("loads a large file in little memory")
-
 
 def test_blanks_around_values_are_nothing(deployment):
     """Blanks, tabs and no-break spaces around a value do not change it, nor whom it names."""
@@ -164,6 +162,7 @@ def test_rows_go_to_their_own_day(deployment):
     assert {s["name"]: s["rows"] for s in facts["sources"]} == {"z.csv": 1, "a [1]*.csv": 1}
 
 
+@pytest.mark.takes_long("loads a large file in little memory")
 def test_memory_stays_bounded(deployment):
     """A delivery many times larger than the memory limit loads."""
     path = deployment.inbox / "big.csv"

@@ -13,8 +13,6 @@ import pytest
 from flowdb.lake import sweep
 from flowdb.records import available_dates, latest_states, mend
 
-pytestmark = pytest.mark.takes_long("kills and repeats loads")
-
 PROGRAM = Path(__file__).with_name("ingest_process.py")
 DAYS = [dt.date(2016, 1, d) for d in range(1, 9)]
 
@@ -52,6 +50,7 @@ def _whole(deployment, rows):
     return set(days)
 
 
+@pytest.mark.takes_long("kills and repeats loads")
 def test_a_killed_load_leaves_nothing_half_done(deployment, delivered):
     """Killed in each of its steps, a load leaves whole days only, and the last run completes it."""
     files, rows = delivered
@@ -124,6 +123,7 @@ def test_the_catalogue_is_mended_from_the_lake(deployment, delivered):
     assert mend(lost, deployment.lake) == 0
 
 
+@pytest.mark.takes_long("kills and repeats loads")
 def test_a_full_disk_is_a_sentence_and_nothing_half_done(deployment, delivered):
     """Where files cannot grow, the load says so, and runs again once they can."""
     files, rows = delivered

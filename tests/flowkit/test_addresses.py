@@ -9,8 +9,6 @@ import pytest
 
 from flowkit.deployment import PORTS
 
-pytestmark = pytest.mark.takes_long("starts a whole deployment and a browser")
-
 ROOT = Path(__file__).parents[2]
 LOCAL = re.compile(r"http://127\.0\.0\.1:\d+[\w/.-]*")
 FOR_PROGRAMS = re.compile(r"/\.well-known/|/revocations/|\.(json|yaml)$")
@@ -54,6 +52,7 @@ def opened(chromium):
         context.close()
 
 
+@pytest.mark.takes_long("starts a whole deployment and a browser")
 def test_every_address_opens(served, opened):
     """Each shows its heading, has no error in the console, and loads nothing from elsewhere."""
     for address in sorted(addresses(served)):

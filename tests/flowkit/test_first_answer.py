@@ -17,8 +17,6 @@ import pyotp
 import pytest
 from tests.flowkit.living_deployment import environment, free_ports, refused
 
-pytestmark = pytest.mark.takes_long("starts a whole deployment and works in a browser")
-
 PAGE = Path(__file__).parents[2] / "docs" / "flowauth-administrators.md"
 PICTURES = os.environ.get("FLOWAUTH_PICTURES")
 SCREEN = {"width": 1120, "height": 800}
@@ -268,6 +266,7 @@ def take_it_back(admin):
     admin.follow("Revoke it")
 
 
+@pytest.mark.takes_long("starts a whole deployment and works in a browser")
 def test_a_new_administrator_brings_an_analyst_to_a_first_answer(flowauth, up, reader, tmp_path):
     """Each step of the page does what the page says, to the rows of an answer, and to its refusal once revoked.
 

@@ -16,8 +16,6 @@ from flowkit.deployment import creation
 from flowkit.deployment.settings import TEMPLATE
 from flowmachine.errors import FlowMachineError
 
-pytestmark = pytest.mark.takes_long("tries every command with many wrong files")
-
 ROUNDS = 4
 """How often each command is typed."""
 AUTH = 6
@@ -106,6 +104,7 @@ def is_ours(code, text):
     return not lines if code == 0 else len(lines) == 1 and lines[0].startswith("Error: ") and lines[0].endswith(".")
 
 
+@pytest.mark.takes_long("tries every command with many wrong files")
 def test_only_sentences_come_out(typed, place, tmp_path):
     """Whatever a command is given, it ends with 0, 1 or 2, and never with a traceback."""
     draw = random.Random(7)

@@ -9,11 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from tests.flowkit.living_deployment import COMMAND, DAYS, Place, environment, flowkit
 
-pytestmark = pytest.mark.takes_long("kills and repeats a load of several days")
-
 KILLS = 2
 
 
+@pytest.mark.takes_long("kills and repeats a load of several days")
 def test_a_killed_ingest_leaves_whole_days(delivery, model, tmp_path):
     """Killed at random moments, an ingest leaves whole days only, status works, and a last run loads the rest."""
     place = Place(tmp_path / "deployment")

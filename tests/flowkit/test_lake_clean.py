@@ -5,8 +5,6 @@ from tests.flowdb.test_lake_retention import DAY, age, files
 from tests.flowdb.test_settled_visits import put
 from tests.flowkit.living_deployment import Place, flowkit, refused
 
-pytestmark = pytest.mark.takes_long("loads days several times, by commands")
-
 
 @pytest.fixture
 def place(tmp_path):
@@ -19,6 +17,7 @@ def place(tmp_path):
     return made
 
 
+@pytest.mark.takes_long("loads days several times, by commands")
 def test_withdrawn_days_are_deleted_after_the_deployments_time(place):
     """With 60 days the files of a day withdrawn 40 days ago stay; by default they go, and its history stays."""
     place.set(lake_retention_days=60)

@@ -10,8 +10,6 @@ from tests.flowmachine.test_kinds_on_engines import ENGINES
 from flowmachine.release import SMALLEST
 from flowmachine.testing import Cell, Event, World, rows
 
-pytestmark = pytest.mark.takes_long("asks about forty worlds of random handsets")
-
 DAY = {"start_date": "2016-01-01", "end_date": "2016-01-02"}
 HOME = {"query_kind": "daily_location", "date": "2016-01-01", "aggregation_unit": "admin1", "method": "last"}
 BRANDS = {n: f"Brand {chr(64 + n)}" for n in range(1, 8)}
@@ -44,6 +42,7 @@ def may_be_told(users):
     return {brand for _, brand in ascending[len(withheld) :]}
 
 
+@pytest.mark.takes_long("asks about forty worlds of random handsets")
 @settings(
     max_examples=40,
     deadline=None,

@@ -13,8 +13,6 @@ from flowmachine.engines.duckdb import DuckDBDialect
 from flowmachine.questions.parsing import parse
 from flowmachine.testing import rows
 
-pytestmark = pytest.mark.takes_long("asks many questions about random worlds")
-
 KINDS = ["modal_location", "location_visits"]
 
 
@@ -27,6 +25,7 @@ def asked(kind, locations):
     return parse({"query_kind": kind, "locations": locations})
 
 
+@pytest.mark.takes_long("asks many questions about random worlds")
 @pytest.mark.parametrize("kind", KINDS)
 def test_agrees_with_its_definition(kind, ask_duckdb):
     """Days that differ in their date alone, asked together, give the rows of the definition."""

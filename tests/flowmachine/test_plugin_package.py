@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from tests.flowmachine_server.living_server import ServerProcess, Wire, make_lake
 
-pytestmark = pytest.mark.takes_long("starts processes that import and describe every kind")
-
 PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "examples" / "flowmachine-plugin"
 SPEC = {
@@ -93,6 +91,7 @@ def test_the_example_appears_wherever_our_kinds_do(installed):
         assert f"{unit}:regular_visitors:regular_visitors" in told["scopes"]
 
 
+@pytest.mark.takes_long("starts processes that import and describe every kind")
 def test_the_example_is_written_into_the_client_and_the_documentation(installed, tmp_path):
     """The generators write the plugin's function, with its sentence, and its page, with a result."""
     shutil.copytree(PROJECT / "src" / "flowclient", tmp_path / "flowclient")
@@ -110,6 +109,7 @@ def test_the_example_is_written_into_the_client_and_the_documentation(installed,
     assert "| FK10101 | " in page, "the page shows the example's result"
 
 
+@pytest.mark.takes_long("starts processes that import and describe every kind")
 def test_the_examples_own_test_passes(installed):
     """Whoever copies the example has a test that runs, on a world made by flowmachine.testing."""
     said = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=EXAMPLE)
@@ -275,6 +275,7 @@ def test_the_others_work_beside_those_that_break(loaded):
     assert len(loaded["warnings"]) == len(LEFT_OUT)
 
 
+@pytest.mark.takes_long("starts processes that import and describe every kind")
 def test_a_server_with_broken_plugins_answers(plugins, tmp_path):
     """A server names broken plugins in its log, refuses their kinds in a sentence, and answers every other question."""
     server = ServerProcess(tmp_path / "server", make_lake(tmp_path / "lake").path)

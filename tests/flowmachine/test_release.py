@@ -17,8 +17,6 @@ from flowmachine.questions.registry import kinds
 from flowmachine.release import PERCENT, SMALLEST, Rule
 from flowmachine.testing import Cell, Event, World, rows
 
-pytestmark = pytest.mark.takes_long("asks every aggregate about several crowds")
-
 AGGREGATES = sorted(k for k, cls in kinds().items() if cls.role == "Aggregate" and cls.counts is not None)
 CROWDED = [
     Cell(
@@ -106,6 +104,7 @@ def test_a_row_is_published_from_sixteen_people_on(people, published, tmp_path):
     assert rows(session.run(asked, release=True)) == published
 
 
+@pytest.mark.takes_long("asks every aggregate about several crowds")
 def test_no_published_row_stands_for_too_few(ask_duckdb):
     """Whatever is asked of whatever crowd, every published row has at least 16 people behind it, and none is lost."""
 

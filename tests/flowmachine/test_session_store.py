@@ -21,8 +21,6 @@ from flowmachine.questions.registry import kinds
 from flowmachine.session import connect
 from flowmachine.testing import Cell, Event, World, rows
 
-pytestmark = pytest.mark.takes_long("starts processes, or computes on Spark")
-
 ROOT = Path(__file__).parents[2]
 CELLS = [Cell("a", pcods={"admin3": "A"}), Cell("b", pcods={"admin3": "B"})]
 DAYS = ("2016-01-01", "2016-01-02")
@@ -287,6 +285,7 @@ def said(process, line):
     return any(told.strip() == line for told in iter(process.stdout.readline, ""))
 
 
+@pytest.mark.takes_long("starts several processes")
 def test_several_processes_may_store_the_same(lake_session):
     """Two processes that store one query at once both succeed, and it is stored once."""
     path = lake_session.engine.lake.path

@@ -13,8 +13,6 @@ from flowmachine.questions.parsing import parse
 from flowmachine.session import connect
 from flowmachine.testing import Cell, Event, World, rows
 
-pytestmark = pytest.mark.takes_long("asks many questions about random worlds")
-
 OF_VISITS = [
     "daily_location",
     "event_count",
@@ -29,6 +27,7 @@ OF_VISITS = [
 EXAMPLES = {"duckdb": 7, "spark": 2}
 
 
+@pytest.mark.takes_long("asks many questions about random worlds")
 @pytest.mark.parametrize("engine", ["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
 def test_missing_and_torn_visits_change_nothing(engine, new_directory, request):
     """Where some days have no visits, and others half of a file, every question has the answer of its definition."""

@@ -7,8 +7,6 @@ from tests.flowmachine_server.living_server import Wire, people
 
 from flowdb.lake import Lake
 
-pytestmark = pytest.mark.takes_long("starts a server")
-
 
 def dummy(param: str, delay: int = 0, unit: str = "admin3") -> dict:
     """The spec of a dummy query."""
@@ -70,6 +68,7 @@ def test_a_dummy_query_can_be_cancelled_while_it_waits(new_server, lake):
     wire.close()
 
 
+@pytest.mark.takes_long("starts a server")
 def test_a_server_stops_while_a_dummy_query_waits(new_server, lake):
     """SIGTERM does not wait for the delay; the next start takes the question up again."""
     server = new_server(lake.path).start()

@@ -12,8 +12,6 @@ from flowmachine.server.memory import LEAST, default_memory
 from flowmachine.server.states import EXECUTING
 from flowmachine.server.store import MOST_DEATHS
 
-pytestmark = pytest.mark.takes_long("starts servers, and kills them")
-
 
 @pytest.fixture
 def small_disk(tmp_path):
@@ -104,6 +102,7 @@ def test_a_stop_is_no_death(bench):  # noqa: F811
         b.close()
 
 
+@pytest.mark.takes_long("starts servers, and kills them")
 def test_a_killed_server_counts_its_death(new_server, lake):
     """A server that is killed twice while a query runs starts again, and answers why it does not run the query."""
     server = new_server(lake.path)

@@ -20,8 +20,6 @@ from tests.flowmachine_server.living_server import (
 
 import flowmachine
 
-pytestmark = pytest.mark.takes_long("asks a server many questions")
-
 HEX = set("0123456789abcdef")
 
 
@@ -327,6 +325,7 @@ def test_boundaries_are_told(wire):
     assert wrong["payload"] == {"aggregation_unit": ["Must be one of: admin1, admin3, cell, lon-lat."]}
 
 
+@pytest.mark.takes_long("asks a server many questions")
 def test_thirty_questions_of_ten_clients_are_all_answered(shared_server, lake):
     """Each of ten clients gets the right rows for its three questions, whatever the others ask."""
     specs = [
