@@ -4,7 +4,7 @@ And a picture of the status page that goes with them.
     python tools/make_report_examples.py [--demo DIR]
 
 Runs `flowkit demo --once` in a temporary directory, or takes the demo that is in DIR, and writes docs/reports/ and
-docs/pictures/autoflow-status.png. The pictures need pdftoppm (poppler-utils) and chromium. The country is the same each
+two of docs/pictures/. The pictures need pdftoppm (poppler-utils) and chromium. The country is the same each
 time; the reports say when they were made.
 """
 
@@ -23,6 +23,8 @@ from flowkit.services import services
 
 DOCS = Path(__file__).parents[1] / "docs"
 TARGET, STATUS = DOCS / "reports", DOCS / "pictures" / "autoflow-status.png"
+SHOWN = DOCS / "pictures" / "report.png"
+"""What the README shows: the first page of the flows, down to its map."""
 REPORTS = {
     "flows_above_normal": "flows_report__*_2016-01-14_*.pdf",
     "commuting": "commuting_report__*_2016-01-10_*.pdf",
@@ -52,6 +54,7 @@ def main() -> None:
                 sys.exit(f"{demo} has no report {pattern}; was `flowkit demo` stopped before its end?")
             shutil.copyfile(reports[-1], TARGET / f"{name}.pdf")
             _pictures(TARGET / f"{name}.pdf")
+        _shown(TARGET / "flows_above_normal.pdf", Path(folder))
         _status(demo, Path(folder))
 
 
@@ -64,6 +67,14 @@ def _pictures(pdf: Path) -> None:
         for number, page in enumerate(sorted(Path(folder).iterdir()), start=1):
             target = pdf.parent / f"{pdf.stem}-{number}.png"
             _write(target, Image.open(page))
+
+
+def _shown(pdf: Path, folder: Path) -> None:
+    """Draw the part of a report that the README shows."""
+    part = ["-x", "58", "-y", "70", "-W", "628", "-H", "615"]
+    command = ["pdftoppm", "-r", "90", "-png", "-singlefile", *part, str(pdf), str(folder / "shown")]
+    subprocess.run(command, check=True)
+    _write(SHOWN, Image.open(folder / "shown.png"))
 
 
 def _status(demo: Path, folder: Path) -> None:
