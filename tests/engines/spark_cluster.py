@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.absent import absent
-from tests.engines.spark_session import JAVA_OPTIONS, NoSparkError
+from tests.engines.spark_session import ENVIRONMENT, NoSparkError
 
 WORKERS = 2
 
@@ -60,10 +60,9 @@ def _start(held: ExitStack, spark: Path, scratch: Path, name: str, command: list
             [*([setpriv, "--pdeathsig=TERM"] if setpriv else []), *command],
             env={
                 **os.environ,
+                **ENVIRONMENT,
                 "SPARK_HOME": str(spark),
                 "SPARK_DAEMON_MEMORY": "256m",
-                "SPARK_LOCAL_IP": "127.0.0.1",
-                "JDK_JAVA_OPTIONS": JAVA_OPTIONS,
                 "SPARK_LOCAL_DIRS": str(scratch / f"{name}-local"),
             },
             stdin=subprocess.DEVNULL,

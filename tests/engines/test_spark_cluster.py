@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.engines.spark_session import JAVA_OPTIONS
+from tests.engines.spark_session import ENVIRONMENT
 from tests.flowmachine_server.living_server import ServerProcess, Wire, make_lake, moves, people
 
 import flowmachine
@@ -30,7 +30,7 @@ def run(*command, **environment):
     done = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "JDK_JAVA_OPTIONS": JAVA_OPTIONS, **environment},
+        env={**os.environ, **ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
         timeout=600,
@@ -105,8 +105,7 @@ def spark_server(cluster_address, tmp_path_factory):
         lake.path,
         FLOWMACHINE_ENGINE="spark",
         FLOWMACHINE_SPARK_MASTER=cluster_address,
-        SPARK_LOCAL_IP="127.0.0.1",
-        JDK_JAVA_OPTIONS=JAVA_OPTIONS,
+        **ENVIRONMENT,
     )
     server.start(wait=False)
     server.wait_until_up(120)
