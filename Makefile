@@ -22,10 +22,10 @@ setup-dev: .venv/.dev
 	@touch $@
 	@echo "Installed; the command is .venv/bin/flowkit."
 
+# pip would compile every module; the tests import a part of them, which Python compiles then.
 .venv/.dev: requirements/dev.txt pyproject.toml
 	@test -x $(bin)/python || $(PYTHON) -m venv .venv
 	@echo "Installing what development and the tests need into .venv: two to six minutes, once."
-	@# Python compiles what is imported when it is first imported, which is a part of it all.
 	@$(install) --no-compile --require-hashes --no-deps -r requirements/dev.txt
 	@$(install) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -195,8 +195,10 @@ def _without_events(timezone: str, days: tuple[tuple[str, dt.date], ...]) -> Tem
 
 
 def _publish(lake: Lake, days: Mapping[tuple[str, dt.date], Sequence[Mapping[str, Any]]]) -> None:
-    for event_type in sorted({name for name, _ in days}):
-        of_type = {day: rows for (name, day), rows in sorted(days.items()) if name == event_type}
+    by_type: dict[str, dict[dt.date, Sequence[Mapping[str, Any]]]] = {}
+    for (event_type, day), rows in sorted(days.items()):
+        by_type.setdefault(event_type, {})[day] = rows
+    for event_type, of_type in by_type.items():
         schema = arrow_schema(tuple(c for c in stored_columns(event_type) if c.name != "day"))
         staged = {day: [lake.stage(event_type, day)] for day in of_type}
         for day, rows in of_type.items():

@@ -13,7 +13,7 @@ import pytest
 from flowdb.lake import arrow_schema, delta
 from flowdb.tables import stored_columns
 
-FIRST, SECOND = dt.date(2016, 1, 1), dt.date(2016, 1, 2)
+FIRST, SECOND, THIRD = (dt.date(2016, 1, day) for day in (1, 2, 3))
 COLUMNS = tuple(c for c in stored_columns("calls") if c.name != "day")
 
 
@@ -61,6 +61,18 @@ def test_a_writer_without_our_locks_only_delays_a_commit(lake, monkeypatch):
 
     assert other
     assert lake.snapshot().dates("calls") == [SECOND]
+
+
+def test_days_that_are_published_together_are_days_of_their_own(lake):
+    """Several days in one commit replace just these, and each has its own record and facts."""
+    for day in (FIRST, SECOND, THIRD):
+        lake.commit_day("calls", day, [staged(lake, day, 1)], {"rows": 1})
+    together = {day: [staged(lake, day, 1, 2)] for day in (FIRST, SECOND)}
+    records = lake.commit_days("calls", together, {FIRST: {"rows": 2}, SECOND: {"rows": 3}})
+
+    assert {day: stored.rows for day, stored in lake.days("calls").items()} == {FIRST: 2, SECOND: 2, THIRD: 1}
+    assert lake.history("calls")[3:] == records
+    assert [lake.facts("calls", day) for day in (FIRST, SECOND, THIRD)] == [{"rows": 2}, {"rows": 3}, {"rows": 1}]
 
 
 WRITER = """

@@ -29,9 +29,9 @@ from tests.engines.postgres_cluster import NoPostgresError, cluster
 from tests.engines.spark_session import NoSparkError, spark_session
 from tests.flowmachine import reference
 from tests.flowmachine.conftest import postgres_worlds
+from tests.flowmachine.random_examples import afresh
 from tests.flowmachine.test_expected_rows import as_rows
 from tests.flowmachine.test_kinds_on_engines import COUNTED, same, worlds_and_questions
-from tests.flowmachine.worlds import afresh
 
 from flowdb.lake import Lake
 from flowdb.records import Catalogue

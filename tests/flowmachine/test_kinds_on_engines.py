@@ -7,7 +7,8 @@ import os
 import pytest
 from hypothesis import strategies as st
 from tests.flowmachine import reference
-from tests.flowmachine.worlds import afresh, questions, worlds
+from tests.flowmachine.random_examples import afresh
+from tests.flowmachine.worlds import questions, worlds
 
 from flowmachine.questions.registry import kinds
 from flowmachine.testing import rows

@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
+from tests.flowmachine.random_examples import afresh
 from tests.flowmachine.test_kinds_on_engines import same
-from tests.flowmachine.worlds import DAYS, START, UNITS, afresh, days, questions, worlds
+from tests.flowmachine.worlds import DAYS, START, UNITS, days, questions, worlds
 
 from flowdb.lake import Lake
 from flowdb.records import Catalogue

@@ -6,8 +6,9 @@ import random
 import pytest
 from hypothesis import strategies as st
 from tests.flowmachine import reference
+from tests.flowmachine.random_examples import afresh
 from tests.flowmachine.reference.money import contributions
-from tests.flowmachine.worlds import BY_HAND, START, TACS, afresh, questions
+from tests.flowmachine.worlds import BY_HAND, START, TACS, questions
 
 import flowmachine
 from flowkit_base.errors import UserError

@@ -4,8 +4,9 @@ import random
 
 import pytest
 from hypothesis import strategies as st
+from tests.flowmachine.random_examples import afresh
 from tests.flowmachine.test_kinds_on_engines import assert_same
-from tests.flowmachine.worlds import afresh, questions, worlds
+from tests.flowmachine.worlds import questions, worlds
 
 from flowmachine.building.plan import plan
 from flowmachine.engines.duckdb import DuckDBDialect

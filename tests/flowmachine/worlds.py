@@ -1,12 +1,10 @@
 """Random small worlds and random questions about them."""
 
 import datetime as dt
-import itertools
 import types
 import typing
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from flowmachine.building.localtime import TimeUnit
@@ -43,58 +41,6 @@ SAMPLES = [
     {"sampling_method": "bernoulli", "fraction": 0.5, "seed": 7},
     {"sampling_method": "system", "size": 2, "seed": 2016},
 ]
-
-
-def afresh(number, first_seed, *strategies):
-    """Decorates what holds of random examples: calling it tries so many different ones.
-
-    In one run Hypothesis makes most examples by changing parts of another one: of 750 questions 203 were different.
-    So each example is drawn in a run of its own.
-    """
-
-    def of(hold):
-        def hold_of_all():
-            for example in _examples(number, first_seed, st.tuples(*strategies)):
-                try:
-                    hold(*example)
-                except Exception as problem:
-                    problem.add_note(f"The example: {example!r}")
-                    raise
-
-        return hold_of_all
-
-    return of
-
-
-_TWO = settings(
-    max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
-)
-
-
-def _examples(number, first_seed, strategy):
-    tried = set()
-    for run in itertools.count(first_seed * 1_000_000):
-        example = _drawn(run, strategy)
-        if repr(example) not in tried:
-            tried.add(repr(example))
-            yield example
-        if len(tried) == number:
-            return
-
-
-def _drawn(run, strategy):
-    """A random example: the second of a run, which begins with the simplest one."""
-    drawn = []
-
-    @_TWO
-    @seed(run)
-    @given(strategy)
-    def draw(example):
-        drawn.append(example)
-
-    draw()
-    return drawn[-1]
-
 
 days = st.integers(0, DAYS - 1).map(lambda n: START + dt.timedelta(days=n))
 # Few different times make ties, and midnight and the hours around it come up.

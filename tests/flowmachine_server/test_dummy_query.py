@@ -68,7 +68,7 @@ def test_a_dummy_query_can_be_cancelled_while_it_waits(new_server, lake):
     wire.close()
 
 
-@pytest.mark.takes_long("starts a server")
+@pytest.mark.takes_long("waits until a server has stopped")
 def test_a_server_stops_while_a_dummy_query_waits(new_server, lake):
     """SIGTERM does not wait for the delay; the next start takes the question up again."""
     server = new_server(lake.path).start()
